@@ -1,3 +1,5 @@
+//! What wit-bindgen makes of `wit/`: the types that the logic is written in.
+
 wit_bindgen::generate!({
     path: "../wit",
     world: "store",
@@ -5,3 +7,11 @@ wit_bindgen::generate!({
     generate_all,
     pub_export_macro: true,
 });
+
+use lash::store::{sqlite, types};
+
+impl From<sqlite::Error> for types::Error {
+    fn from(error: sqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}

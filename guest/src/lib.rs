@@ -1,7 +1,40 @@
+//! The persistence logic of the lash agent runtime.
+//!
+//! Everything here is written over one trait, [`seam::Environment`]: a database
+//! with transactions, a clock and random numbers. In the component the WIT
+//! imports implement it; natively a test or a benchmark does. The logic keeps no
+//! state between calls and parses no payload of the application.
 #![no_std]
+
 extern crate alloc;
 #[cfg(not(target_arch = "wasm32"))]
 extern crate std;
+
+#[allow(missing_docs, unreachable_pub, unused_qualifications)]
 pub mod bindings;
 #[cfg(target_arch = "wasm32")]
+mod component;
+#[cfg(target_arch = "wasm32")]
 mod runtime;
+
+pub mod artifacts;
+pub mod attachments;
+pub mod blob;
+pub mod checkpoint;
+mod checksum;
+mod corruption;
+mod digests;
+pub mod format;
+pub mod graph;
+pub mod maintenance;
+pub mod metadata;
+mod pack;
+pub mod queue;
+mod schema;
+pub mod seam;
+pub mod session;
+mod transaction;
+pub mod usage;
+
+/// The outcome of every operation: the error is the WIT `types.error`.
+pub type Result<T> = core::result::Result<T, bindings::lash::store::types::Error>;

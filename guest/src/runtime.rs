@@ -1,6 +1,7 @@
-//! What the standard library would bring: an allocator, a panic handler, and the
-//! canonical ABI's `cabi_realloc`, which on this target wit-bindgen leaves to a
-//! libc that is not linked.
+//! What the standard library would bring: an allocator, a panic handler, and two
+//! functions that on this target are left to a libc, which is not linked because
+//! it would bring imports of its own: the compiler's `memcmp`, and `cabi_realloc`
+//! of the canonical ABI.
 
 use alloc::alloc::{Layout, alloc, handle_alloc_error, realloc};
 
@@ -46,4 +47,37 @@ unsafe extern "C" fn cabi_realloc(
         }
         pointer
     }
+}
+
+/// Compares memory for the compiler.
+///
+/// # Safety
+///
+/// Both pointers must be valid for reads of `length` bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, length: usize) -> i32 {
+    let mut offset = 0;
+    // Whole words as long as they are equal: the rest decides.
+    while offset + 8 <= length {
+        // SAFETY: the caller vouches for `length` bytes.
+        let (a, b) = unsafe {
+            (
+                left.add(offset).cast::<u64>().read_unaligned(),
+                right.add(offset).cast::<u64>().read_unaligned(),
+            )
+        };
+        if a != b {
+            break;
+        }
+        offset += 8;
+    }
+    while offset < length {
+        // SAFETY: as above.
+        let (a, b) = unsafe { (*left.add(offset), *right.add(offset)) };
+        if a != b {
+            return i32::from(a) - i32::from(b);
+        }
+        offset += 1;
+    }
+    0
 }

@@ -1,0 +1,203 @@
+//! The write-ahead manifest of attachments.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::attachments::Intent;
+use crate::checksum::{Checksum, SetDigest};
+use crate::corruption::{RowReader, incomplete, verify};
+use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::transaction::{self, SessionTransaction};
+
+const TABLE: &str = "attachment_intents";
+
+struct Row<'r> {
+    session_id: &'r str,
+    attachment_id: &'r str,
+    canonical_uri: &'r str,
+    intent_at_ms: i64,
+    committed_at_ms: Option<i64>,
+}
+
+impl<'r> Row<'r> {
+    /// Reads and checks `session_id, attachment_id, canonical_uri, intent_at_ms,
+    /// committed_at_ms, checksum`; answers the checksum too.
+    fn read(reader: &mut RowReader<'r>) -> Result<(Self, i64)> {
+        let row = Self {
+            session_id: reader.text()?,
+            attachment_id: reader.text()?,
+            canonical_uri: reader.text()?,
+            intent_at_ms: reader.integer()?,
+            committed_at_ms: reader.optional_integer()?,
+        };
+        let stored = reader.integer()?;
+        verify(TABLE, row.attachment_id, stored, row.checksum())?;
+        Ok((row, stored))
+    }
+
+    fn checksum(&self) -> i64 {
+        Checksum::of(TABLE)
+            .bytes(self.session_id.as_bytes())
+            .bytes(self.attachment_id.as_bytes())
+            .bytes(self.canonical_uri.as_bytes())
+            .integer(self.intent_at_ms)
+            .optional_integer(self.committed_at_ms)
+            .finish()
+    }
+
+    /// Writes the row in place of the one with its key.
+    fn store(&self, tx: &impl Transaction) -> Result<()> {
+        tx.execute(
+            "INSERT INTO attachment_intents (session_id, attachment_id, canonical_uri,
+                 intent_at_ms, committed_at_ms, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (session_id, attachment_id) DO UPDATE SET
+                 canonical_uri = excluded.canonical_uri,
+                 intent_at_ms = excluded.intent_at_ms,
+                 committed_at_ms = excluded.committed_at_ms,
+                 checksum = excluded.checksum",
+            &[
+                Value::Text(self.session_id),
+                Value::Text(self.attachment_id),
+                Value::Text(self.canonical_uri),
+                Value::Integer(self.intent_at_ms),
+                self.committed_at_ms.map_or(Value::Null, Value::Integer),
+                Value::Integer(self.checksum()),
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+/// Marks the attachments of a session committed at a time.
+pub(crate) fn commit_ids<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    session_id: &str,
+    attachment_ids: &[String],
+    now_ms: i64,
+) -> Result<()> {
+    for attachment_id in attachment_ids {
+        let rows = select(&session.tx, session_id, attachment_id)?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        if !reader.advance() {
+            continue;
+        }
+        let (mut row, checksum) = Row::read(&mut reader)?;
+        if row.committed_at_ms.is_none() {
+            session.digests.intents.remove(checksum);
+            row.committed_at_ms = Some(now_ms);
+            row.store(&session.tx)?;
+        }
+    }
+    Ok(())
+}
+
+fn select(
+    tx: &impl Transaction,
+    session_id: &str,
+    attachment_id: &str,
+) -> Result<crate::seam::Rows> {
+    Ok(tx.query(
+        "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
+         FROM attachment_intents WHERE session_id = ?1 AND attachment_id = ?2",
+        &[Value::Text(session_id), Value::Text(attachment_id)],
+    )?)
+}
+
+/// The WIT function `attachments.record-intent`.
+pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
+    let mut session = transaction::write(env)?;
+    let rows = select(&session.tx, &intent.session_id, &intent.attachment_id)?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if reader.advance() {
+        let (row, checksum) = Row::read(&mut reader)?;
+        if row.committed_at_ms.is_some() {
+            return Ok(());
+        }
+        session.digests.intents.remove(checksum);
+    }
+    let row = Row {
+        session_id: &intent.session_id,
+        attachment_id: &intent.attachment_id,
+        canonical_uri: &intent.canonical_uri,
+        intent_at_ms: clamp(intent.intent_at_ms),
+        committed_at_ms: None,
+    };
+    row.store(&session.tx)?;
+    session.digests.intents.insert(row.checksum());
+    session.commit()
+}
+
+/// The WIT function `attachments.commit`.
+pub fn commit(env: &impl Environment, session_id: &str, attachment_ids: &[String]) -> Result<()> {
+    let mut session = transaction::write_durably(env)?;
+    let now_ms = env.now_ms();
+    commit_ids(&mut session, session_id, attachment_ids, now_ms)?;
+    session.commit()
+}
+
+/// The WIT function `attachments.list-uncommitted`.
+pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Vec<Intent>> {
+    let session = transaction::read(env)?;
+    let rows = session.tx.query(
+        "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum,
+                EXISTS (
+                    SELECT 1 FROM attachment_intents AS other
+                    WHERE other.attachment_id = attachment_intents.attachment_id
+                      AND other.committed_at_ms IS NOT NULL
+                )
+         FROM attachment_intents WHERE committed_at_ms IS NULL
+         ORDER BY intent_at_ms, session_id, attachment_id",
+        &[],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut found = SetDigest::default();
+    let mut intents = Vec::new();
+    while reader.advance() {
+        let (row, checksum) = Row::read(&mut reader)?;
+        let committed_by_another = reader.integer()? != 0;
+        found.insert(checksum);
+        if row.intent_at_ms <= clamp(older_than_ms) && !committed_by_another {
+            intents.push(Intent {
+                attachment_id: row.attachment_id.to_string(),
+                session_id: row.session_id.to_string(),
+                canonical_uri: row.canonical_uri.to_string(),
+                intent_at_ms: unsigned(row.intent_at_ms),
+            });
+        }
+    }
+    if found == session.digests.intents {
+        Ok(intents)
+    } else {
+        Err(incomplete(
+            TABLE,
+            found.count,
+            session.digests.intents.count,
+        ))
+    }
+}
+
+/// The WIT function `attachments.forget`.
+pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
+    let mut session = transaction::write(env)?;
+    let rows = session.tx.query(
+        "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
+         FROM attachment_intents WHERE attachment_id = ?1",
+        &[Value::Text(attachment_id)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    while reader.advance() {
+        let (row, checksum) = Row::read(&mut reader)?;
+        if row.committed_at_ms.is_none() {
+            session.digests.intents.remove(checksum);
+        }
+    }
+    if rows.count > 0 {
+        session.tx.execute(
+            "DELETE FROM attachment_intents WHERE attachment_id = ?1",
+            &[Value::Text(attachment_id)],
+        )?;
+    }
+    session.commit()
+}

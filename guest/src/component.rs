@@ -1,0 +1,268 @@
+//! The component: every export hands over to the logic, on the imports.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::bindings::exports::lash::store as exports;
+use crate::bindings::lash::store::sqlite::{self, Database};
+use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
+use crate::bindings::wasi::{clocks::wall_clock, random::random};
+use crate::seam::{Environment, Rows, Transaction, TransactionMode, Value};
+use crate::{
+    artifacts, attachments, blob, checkpoint, format, graph, maintenance, metadata, queue, session,
+    usage,
+};
+
+impl Environment for Database {
+    type Transaction<'a> = sqlite::Transaction;
+
+    fn begin(&self, mode: TransactionMode) -> Result<sqlite::Transaction, sqlite::Error> {
+        Database::begin(self, mode)
+    }
+
+    fn now_ms(&self) -> i64 {
+        let now = wall_clock::now();
+        let ms = now.seconds.saturating_mul(1000);
+        crate::seam::clamp(ms.saturating_add(u64::from(now.nanoseconds / 1_000_000)))
+    }
+
+    fn random(&self) -> u64 {
+        random::get_random_u64()
+    }
+}
+
+impl Transaction for sqlite::Transaction {
+    fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, sqlite::Error> {
+        sqlite::Transaction::execute(self, sql, params)
+    }
+
+    fn execute_many(&self, sql: &str, rows: &[&[Value<'_>]]) -> Result<u64, sqlite::Error> {
+        sqlite::Transaction::execute_many(self, sql, rows)
+    }
+
+    fn query(&self, sql: &str, params: &[Value<'_>]) -> Result<Rows, sqlite::Error> {
+        sqlite::Transaction::query(self, sql, params)
+    }
+
+    fn commit(self) -> Result<(), sqlite::Error> {
+        sqlite::Transaction::commit(self)
+    }
+}
+
+struct Component;
+
+crate::bindings::export!(Component with_types_in crate::bindings);
+
+impl exports::format::Guest for Component {
+    fn classify(
+        header: Vec<u8>,
+        kind: exports::format::Kind,
+    ) -> Result<exports::format::State, exports::format::Mismatch> {
+        format::classify(&header, kind)
+    }
+}
+
+impl exports::session::Guest for Component {
+    fn initialize(db: &Database) -> Result<exports::format::Initialized, Error> {
+        format::initialize_session(db)
+    }
+
+    fn commit(
+        db: &Database,
+        request: exports::session::CommitRequest,
+    ) -> Result<exports::session::CommitOutcome, Error> {
+        session::commit(db, request)
+    }
+
+    fn load(
+        db: &Database,
+        scope: exports::session::ReadScope,
+    ) -> Result<Option<exports::session::Snapshot>, Error> {
+        session::load(db, scope)
+    }
+
+    fn load_head(db: &Database) -> Result<Option<exports::session::Head>, Error> {
+        session::load_head(db)
+    }
+
+    fn save_head(db: &Database, draft: exports::session::HeadDraft) -> Result<u64, Error> {
+        session::save_head(db, draft)
+    }
+}
+
+impl exports::graph::Guest for Component {
+    fn load(db: &Database) -> Result<Vec<Vec<u8>>, Error> {
+        graph::load(db)
+    }
+
+    fn load_node(db: &Database, id: String) -> Result<Option<Vec<u8>>, Error> {
+        graph::load_node(db, &id)
+    }
+
+    fn summarize(db: &Database) -> Result<exports::graph::Summary, Error> {
+        graph::summarize(db)
+    }
+
+    fn append(db: &Database, nodes: Vec<exports::graph::Node>) -> Result<(), Error> {
+        graph::append(db, &nodes)
+    }
+
+    fn replace(db: &Database, nodes: Vec<exports::graph::Node>) -> Result<(), Error> {
+        graph::replace(db, &nodes)
+    }
+
+    fn tombstone(db: &Database, ids: Vec<String>) -> Result<(), Error> {
+        graph::tombstone(db, &ids)
+    }
+}
+
+impl exports::blobs::Guest for Component {
+    fn put(
+        db: &Database,
+        content: Vec<u8>,
+        kind: BlobKind,
+        compressible: bool,
+        profile: BlobProfile,
+    ) -> Result<BlobRef, Error> {
+        blob::put(db, content, kind, compressible, profile)
+    }
+
+    fn get(db: &Database, key: BlobRef) -> Result<Option<Vec<u8>>, Error> {
+        blob::get(db, &key)
+    }
+}
+
+impl exports::checkpoints::Guest for Component {
+    fn put(
+        db: &Database,
+        draft: exports::checkpoints::CheckpointDraft,
+        profile: BlobProfile,
+    ) -> Result<exports::checkpoints::StoredCheckpoint, Error> {
+        checkpoint::put(db, draft, profile)
+    }
+
+    fn get(db: &Database, key: BlobRef) -> Result<Option<exports::checkpoints::Checkpoint>, Error> {
+        checkpoint::get(db, &key)
+    }
+}
+
+impl exports::artifacts::Guest for Component {
+    fn put(
+        db: &Database,
+        space: exports::artifacts::NameSpace,
+        name: String,
+        content: Vec<u8>,
+        kind: BlobKind,
+        compressible: bool,
+        profile: BlobProfile,
+    ) -> Result<(), Error> {
+        artifacts::put(db, space, &name, content, kind, compressible, profile)
+    }
+
+    fn get(
+        db: &Database,
+        space: exports::artifacts::NameSpace,
+        name: String,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        artifacts::get(db, space, &name)
+    }
+}
+
+impl exports::usage::Guest for Component {
+    fn append(db: &Database, entries: Vec<UsageEntry>) -> Result<(), Error> {
+        usage::append(db, &entries)
+    }
+
+    fn load(db: &Database) -> Result<Vec<UsageEntry>, Error> {
+        usage::load(db)
+    }
+}
+
+impl exports::attachments::Guest for Component {
+    fn record_intent(db: &Database, intent: exports::attachments::Intent) -> Result<(), Error> {
+        attachments::record_intent(db, &intent)
+    }
+
+    fn commit(db: &Database, session_id: String, attachment_ids: Vec<String>) -> Result<(), Error> {
+        attachments::commit(db, &session_id, &attachment_ids)
+    }
+
+    fn list_uncommitted(
+        db: &Database,
+        older_than_ms: u64,
+    ) -> Result<Vec<exports::attachments::Intent>, Error> {
+        attachments::list_uncommitted(db, older_than_ms)
+    }
+
+    fn forget(db: &Database, attachment_id: String) -> Result<(), Error> {
+        attachments::forget(db, &attachment_id)
+    }
+}
+
+impl exports::queue::Guest for Component {
+    fn enqueue(
+        db: &Database,
+        draft: exports::queue::Draft,
+    ) -> Result<exports::queue::Batch, Error> {
+        queue::enqueue(db, draft)
+    }
+
+    fn claim(
+        db: &Database,
+        request: exports::queue::ClaimRequest,
+    ) -> Result<Option<exports::queue::HeldClaim>, Error> {
+        queue::claim(db, request)
+    }
+
+    fn renew(
+        db: &Database,
+        held: exports::queue::Completion,
+        lease_ttl_ms: u64,
+    ) -> Result<Option<u64>, Error> {
+        queue::renew(db, &held, lease_ttl_ms)
+    }
+
+    fn abandon(db: &Database, held: exports::queue::Completion) -> Result<(), Error> {
+        queue::abandon(db, &held)
+    }
+
+    fn cancel(
+        db: &Database,
+        session_id: String,
+        batch_id: String,
+    ) -> Result<Option<exports::queue::Batch>, Error> {
+        queue::cancel(db, &session_id, &batch_id)
+    }
+
+    fn list(
+        db: &Database,
+        session_id: String,
+        pending_only: bool,
+    ) -> Result<Vec<exports::queue::Batch>, Error> {
+        queue::list(db, &session_id, pending_only)
+    }
+}
+
+impl exports::metadata::Guest for Component {
+    fn save(db: &Database, meta: exports::metadata::Meta) -> Result<(), Error> {
+        metadata::save(db, &meta)
+    }
+
+    fn create(db: &Database, meta: exports::metadata::Meta) -> Result<bool, Error> {
+        metadata::create(db, &meta)
+    }
+
+    fn load(db: &Database) -> Result<Option<exports::metadata::Meta>, Error> {
+        metadata::load(db)
+    }
+}
+
+impl exports::maintenance::Guest for Component {
+    fn vacuum(db: &Database) -> Result<u64, Error> {
+        maintenance::vacuum(db)
+    }
+
+    fn gc(db: &Database) -> Result<exports::maintenance::GcReport, Error> {
+        maintenance::gc(db)
+    }
+}

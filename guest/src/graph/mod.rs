@@ -1,0 +1,286 @@
+//! The nodes of a session.
+//!
+//! A node's parent is stored as the sequence of its row, so that a path is read
+//! by row number, whatever the length of identifiers.
+
+mod change;
+mod order;
+mod row;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::graph::{Node, Summary};
+use crate::checksum::SetDigest;
+use crate::corruption::{RowReader, corrupt, incomplete};
+use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
+use crate::transaction::{self, SessionTransaction};
+
+pub(crate) use change::{append_nodes, replace_nodes};
+use row::NodeRow;
+
+const TABLE: &str = "graph_nodes";
+
+/// How many rows one query reads of a whole graph, so that the graph is not in
+/// memory twice.
+const PAGE: i64 = 1024;
+
+/// Reads the bodies of all nodes that are not tombstoned, in order.
+pub(crate) fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<Vec<u8>>> {
+    let expected = session.digests.nodes;
+    let mut found = SetDigest::default();
+    let mut bodies = Vec::new();
+    let mut last = 0;
+    loop {
+        let rows = session.tx.query(
+            "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+             FROM graph_nodes WHERE seq > ?1 AND tombstoned = 0 ORDER BY seq LIMIT ?2",
+            &[Value::Integer(last), Value::Integer(PAGE)],
+        )?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        while reader.advance() {
+            let row = NodeRow::read(&mut reader)?;
+            found.insert(row.checksum);
+            last = row.seq;
+            bodies.push(row.body.to_vec());
+        }
+        if i64::from(rows.count) < PAGE {
+            break;
+        }
+    }
+    if found == expected {
+        Ok(bodies)
+    } else {
+        Err(incomplete(TABLE, found.count, expected.count))
+    }
+}
+
+/// Reads the bodies from the root to `leaf`. Nothing is answered for a leaf that
+/// is unknown or tombstoned, and a path begins after a parent that was removed.
+pub(crate) fn load_path<T: Transaction>(
+    session: &SessionTransaction<T>,
+    leaf: &str,
+) -> Result<Vec<Vec<u8>>> {
+    // A path can not be longer than the graph: whatever damage does to the
+    // parents, the recursion ends.
+    let longest = clamp(session.digests.nodes.count.saturating_add(1));
+    let rows = session.tx.query(
+        "WITH RECURSIVE path (seq, parent_seq, length) AS (
+             SELECT seq, parent_seq, 1 FROM graph_nodes
+             WHERE node_id = ?1 AND tombstoned = 0
+             UNION ALL
+             SELECT node.seq, node.parent_seq, path.length + 1
+             FROM path JOIN graph_nodes AS node ON node.seq = path.parent_seq
+             WHERE node.tombstoned = 0 AND path.length < ?2
+         )
+         SELECT node.seq, node.node_id, node.parent_seq, node.prompt, node.tombstoned,
+                node.checksum, node.body
+         FROM path JOIN graph_nodes AS node ON node.seq = path.seq",
+        &[Value::Text(leaf), Value::Integer(longest)],
+    )?;
+    if rows.count == 0 {
+        confirm_hidden_or_absent(&session.tx, leaf)?;
+        return Ok(Vec::new());
+    }
+    let mut bodies = Vec::with_capacity(rows.count as usize);
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut next: Option<i64> = None;
+    while reader.advance() {
+        let row = NodeRow::read(&mut reader)?;
+        let follows = match next {
+            Some(seq) => row.seq == seq,
+            None => bodies.is_empty() && row.node_id == leaf,
+        };
+        if !follows || row.tombstoned {
+            return Err(corrupt(
+                TABLE,
+                row.node_id,
+                "the row does not belong to the path",
+            ));
+        }
+        next = row.parent_seq;
+        bodies.push(row.body.to_vec());
+    }
+    if let Some(seq) = next {
+        confirm_removed(&session.tx, seq)?;
+    }
+    bodies.reverse();
+    Ok(bodies)
+}
+
+/// A path ended although its last node has a parent: the parent must have been
+/// tombstoned or removed.
+fn confirm_removed(tx: &impl Transaction, seq: i64) -> Result<()> {
+    let rows = tx.query(
+        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+         FROM graph_nodes WHERE seq = ?1",
+        &[Value::Integer(seq)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if reader.advance() {
+        let row = NodeRow::read(&mut reader)?;
+        return if row.tombstoned {
+            Ok(())
+        } else {
+            Err(corrupt(TABLE, row.node_id, "the parents form a cycle"))
+        };
+    }
+    let removed = tx.query(
+        "SELECT 1 FROM removed_nodes WHERE seq = ?1",
+        &[Value::Integer(seq)],
+    )?;
+    if removed.count > 0 {
+        Ok(())
+    } else {
+        Err(corrupt(TABLE, seq, "a node on the path is missing"))
+    }
+}
+
+/// The index led to no visible node; the table must agree.
+fn confirm_hidden_or_absent(tx: &impl Transaction, node_id: &str) -> Result<()> {
+    let rows = tx.query(
+        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+         FROM graph_nodes NOT INDEXED WHERE node_id = ?1",
+        &[Value::Text(node_id)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    while reader.advance() {
+        if !NodeRow::read(&mut reader)?.tombstoned {
+            return Err(corrupt(TABLE, node_id, "the index does not know the row"));
+        }
+    }
+    Ok(())
+}
+
+/// The sequence of a stored node, tombstoned or not. The runtime may go on from a
+/// node that was tombstoned behind its back.
+pub(crate) fn find(tx: &impl Transaction, node_id: &str) -> Result<Option<i64>> {
+    let rows = tx.query(
+        "SELECT seq FROM graph_nodes WHERE node_id = ?1",
+        &[Value::Text(node_id)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if reader.advance() {
+        reader.integer().map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// The WIT function `graph.load`.
+pub fn load(env: &impl Environment) -> Result<Vec<Vec<u8>>> {
+    load_all(&transaction::read(env)?)
+}
+
+/// The WIT function `graph.load-node`.
+pub fn load_node(env: &impl Environment, node_id: &str) -> Result<Option<Vec<u8>>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let rows = tx.query(
+        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+         FROM graph_nodes WHERE node_id = ?1",
+        &[Value::Text(node_id)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if !reader.advance() {
+        confirm_hidden_or_absent(&tx, node_id)?;
+        return Ok(None);
+    }
+    let row = NodeRow::read(&mut reader)?;
+    if row.node_id != node_id {
+        return Err(corrupt(TABLE, node_id, "the index leads to another row"));
+    }
+    Ok((!row.tombstoned).then(|| row.body.to_vec()))
+}
+
+/// The WIT function `graph.summarize`.
+pub fn summarize(env: &impl Environment) -> Result<Summary> {
+    let session = transaction::read(env)?;
+    let digests = &session.digests;
+    let first_prompt = match digests.first_prompt {
+        0 => None,
+        seq => {
+            let rows = session.tx.query(
+                "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+                 FROM graph_nodes WHERE seq = ?1",
+                &[Value::Integer(clamp(seq))],
+            )?;
+            let mut reader = RowReader::new(TABLE, &rows);
+            if !reader.advance() {
+                return Err(corrupt(TABLE, seq, "the row is missing"));
+            }
+            Some(NodeRow::read(&mut reader)?.body.to_vec())
+        }
+    };
+    Ok(Summary {
+        nodes: digests.nodes.count,
+        prompts: digests.prompts,
+        first_prompt,
+    })
+}
+
+/// The WIT function `graph.append`.
+pub fn append(env: &impl Environment, nodes: &[Node]) -> Result<()> {
+    let mut session = transaction::write_durably(env)?;
+    append_nodes(&mut session, nodes)?;
+    session.commit()
+}
+
+/// The WIT function `graph.replace`.
+pub fn replace(env: &impl Environment, nodes: &[Node]) -> Result<()> {
+    let mut session = transaction::write_durably(env)?;
+    replace_nodes(&mut session, nodes)?;
+    session.commit()
+}
+
+/// The WIT function `graph.tombstone`.
+pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
+    let mut session = transaction::write_durably(env)?;
+    let mut first_prompt_gone = false;
+    for node_id in node_ids {
+        let rows = session.tx.query(
+            "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+             FROM graph_nodes WHERE node_id = ?1",
+            &[Value::Text(node_id)],
+        )?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        if !reader.advance() {
+            confirm_hidden_or_absent(&session.tx, node_id)?;
+            continue;
+        }
+        let row = NodeRow::read(&mut reader)?;
+        if row.tombstoned {
+            continue;
+        }
+        session.digests.nodes.remove(row.checksum);
+        if row.prompt {
+            session.digests.prompts = session.digests.prompts.saturating_sub(1);
+            first_prompt_gone |= unsigned(row.seq) == session.digests.first_prompt;
+        }
+        session.tx.execute(
+            "UPDATE graph_nodes SET tombstoned = 1, checksum = ?2 WHERE seq = ?1",
+            &[
+                Value::Integer(row.seq),
+                Value::Integer(row::tombstoned_checksum(row.checksum)),
+            ],
+        )?;
+    }
+    if first_prompt_gone {
+        session.digests.first_prompt = find_first_prompt(&session.tx)?;
+    }
+    session.commit()
+}
+
+/// Looks for the first message of the user, after the one known was hidden.
+fn find_first_prompt(tx: &impl Transaction) -> Result<u64> {
+    let rows = tx.query(
+        "SELECT seq FROM graph_nodes WHERE prompt = 1 AND tombstoned = 0 ORDER BY seq LIMIT 1",
+        &[],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if reader.advance() {
+        reader.integer().map(unsigned)
+    } else {
+        Ok(0)
+    }
+}

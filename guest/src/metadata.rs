@@ -1,0 +1,100 @@
+//! What a session is called and where it comes from.
+
+use alloc::string::ToString;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::metadata::Meta;
+use crate::checksum::Checksum;
+use crate::corruption::{RowReader, incomplete, verify};
+use crate::seam::{Environment, Transaction, Value};
+use crate::transaction::{self, SessionTransaction};
+
+const TABLE: &str = "session_meta";
+
+fn checksum(meta: &Meta) -> i64 {
+    Checksum::of(TABLE)
+        .bytes(meta.session_id.as_bytes())
+        .bytes(meta.session_name.as_bytes())
+        .bytes(meta.created_at.as_bytes())
+        .bytes(meta.model.as_bytes())
+        .optional(meta.cwd.as_deref().map(str::as_bytes))
+        .bytes(&meta.relation)
+        .finish()
+}
+
+fn store<T: Transaction>(session: &mut SessionTransaction<T>, meta: &Meta) -> Result<()> {
+    session.tx.execute(
+        "INSERT INTO session_meta (id, session_id, session_name, created_at, model, cwd, relation,
+             checksum)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO UPDATE SET
+             session_id = excluded.session_id,
+             session_name = excluded.session_name,
+             created_at = excluded.created_at,
+             model = excluded.model,
+             cwd = excluded.cwd,
+             relation = excluded.relation,
+             checksum = excluded.checksum",
+        &[
+            Value::Text(&meta.session_id),
+            Value::Text(&meta.session_name),
+            Value::Text(&meta.created_at),
+            Value::Text(&meta.model),
+            meta.cwd.as_deref().map_or(Value::Null, Value::Text),
+            Value::Blob(&meta.relation),
+            Value::Integer(checksum(meta)),
+        ],
+    )?;
+    session.digests.meta = 1;
+    Ok(())
+}
+
+/// The WIT function `metadata.save`.
+pub fn save(env: &impl Environment, meta: &Meta) -> Result<()> {
+    let mut session = transaction::write_durably(env)?;
+    store(&mut session, meta)?;
+    session.commit()
+}
+
+/// The WIT function `metadata.create`.
+pub fn create(env: &impl Environment, meta: &Meta) -> Result<bool> {
+    let mut session = transaction::write_durably(env)?;
+    if session.digests.meta > 0 {
+        return Ok(false);
+    }
+    store(&mut session, meta)?;
+    session.commit()?;
+    Ok(true)
+}
+
+/// The WIT function `metadata.load`.
+pub fn load(env: &impl Environment) -> Result<Option<Meta>> {
+    let session = transaction::read(env)?;
+    let rows = session.tx.query(
+        "SELECT session_id, session_name, created_at, model, cwd, relation, checksum
+         FROM session_meta",
+        &[],
+    )?;
+    if u64::from(rows.count) != session.digests.meta {
+        return Err(incomplete(
+            TABLE,
+            u64::from(rows.count),
+            session.digests.meta,
+        ));
+    }
+    let mut reader = RowReader::new(TABLE, &rows);
+    if !reader.advance() {
+        return Ok(None);
+    }
+    let meta = Meta {
+        session_id: reader.text()?.to_string(),
+        session_name: reader.text()?.to_string(),
+        created_at: reader.text()?.to_string(),
+        model: reader.text()?.to_string(),
+        cwd: reader.optional_text()?.map(ToString::to_string),
+        relation: reader.blob()?.to_vec(),
+    };
+    let stored = reader.integer()?;
+    verify(TABLE, &meta.session_id, stored, checksum(&meta))?;
+    Ok(Some(meta))
+}

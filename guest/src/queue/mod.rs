@@ -1,0 +1,338 @@
+//! The work queue: durable ingress with leased claims.
+//!
+//! A claim is proved by its random lease token; the fencing token says which of
+//! two claims of a batch is the later one. A lease that expired is void only once
+//! somebody else has claimed: until then its owner may still complete.
+
+mod completed;
+mod row;
+pub mod selection;
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::queue::{
+    Batch, ClaimRequest, Completion, Draft, HeldClaim,
+};
+use crate::blob::key::push_hex;
+use crate::checksum::SetDigest;
+use crate::corruption::{RowReader, incomplete};
+use crate::pack;
+use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::transaction::{self, SessionTransaction};
+
+use row::{BatchRow, TABLE, select_batches};
+use selection::claimed_prefix;
+
+/// How many ready batches one query reads while a claim is put together.
+const PAGE: i64 = 32;
+
+fn random_hex(env: &impl Environment, words: usize) -> String {
+    let mut text = String::with_capacity(words * 16);
+    for _ in 0..words {
+        push_hex(&mut text, &env.random().to_be_bytes());
+    }
+    text
+}
+
+/// The WIT function `queue.enqueue`.
+pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
+    let packed = pack::pack(&draft.payloads);
+    let mut session = transaction::write_durably(env)?;
+    if let Some(source_key) = draft.source_key.as_deref() {
+        if let Some(row) = find_source(&session.tx, &draft.session_id, source_key)? {
+            let payloads = row::load_payloads(&session.tx, row.seq)?;
+            return Ok(row.into_batch(payloads));
+        }
+        if let Some(row) = completed::find(&session.tx, &draft, source_key, &packed)? {
+            return Ok(row.into_batch(draft.payloads));
+        }
+    }
+    let seq = session.digests.next_batch;
+    let row = BatchRow {
+        seq: clamp(seq),
+        batch_id: format!("qwb:{}", random_hex(env, 4)),
+        session_id: draft.session_id,
+        source_key: draft.source_key,
+        delivery: draft.delivery,
+        slot: draft.slot,
+        merge_key: draft.merge_key,
+        available_at_ms: clamp(draft.available_at_ms),
+        enqueued_at_ms: env.now_ms(),
+        claim_id: None,
+        lease_token: None,
+        fencing_token: 0,
+        lease_expires_ms: 0,
+    };
+    row.insert(&session.tx)?;
+    row::insert_payloads(&session.tx, row.seq, &packed)?;
+    session.digests.next_batch = seq.saturating_add(1);
+    session.digests.batches.insert(row.checksum());
+    session.commit()?;
+    Ok(row.into_batch(draft.payloads))
+}
+
+fn find_source(
+    tx: &impl Transaction,
+    session_id: &str,
+    source_key: &str,
+) -> Result<Option<BatchRow>> {
+    let rows = tx.query(
+        select_batches!("WHERE session_id = ?1 AND source_key = ?2"),
+        &[Value::Text(session_id), Value::Text(source_key)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if reader.advance() {
+        BatchRow::read(&mut reader).map(|(row, _)| Some(row))
+    } else {
+        Ok(None)
+    }
+}
+
+/// The batches that a claim made now would take, with their checksums.
+fn claimable<T: Transaction>(
+    session: &SessionTransaction<T>,
+    request: &ClaimRequest,
+    now_ms: i64,
+) -> Result<Vec<(BatchRow, i64)>> {
+    let mut ready: Vec<(BatchRow, i64)> = Vec::new();
+    loop {
+        let last = ready.last().map_or(0, |(row, _)| row.seq);
+        // The index holds everything that the condition needs, in queue order.
+        let rows = session.tx.query(
+            select_batches!(
+                "INDEXED BY queued_batches_order
+                 WHERE session_id = ?1 AND seq > ?2 AND available_at_ms <= ?3
+                   AND lease_expires_ms <= ?3
+                 ORDER BY seq LIMIT ?4"
+            ),
+            &[
+                Value::Text(&request.session_id),
+                Value::Integer(last),
+                Value::Integer(now_ms),
+                Value::Integer(PAGE),
+            ],
+        )?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        while reader.advance() {
+            ready.push(BatchRow::read(&mut reader)?);
+        }
+        let taken = claimed_prefix(
+            ready.iter().map(|(row, _)| row.candidate()),
+            request.boundary,
+            request.max_batches,
+        );
+        // Only a claim that takes every ready batch could take more.
+        if taken < ready.len() || i64::from(rows.count) < PAGE {
+            ready.truncate(taken);
+            return Ok(ready);
+        }
+    }
+}
+
+/// The WIT function `queue.claim`.
+pub fn claim(env: &impl Environment, request: ClaimRequest) -> Result<Option<HeldClaim>> {
+    // Most calls find nothing; they must not take the write lock to learn it.
+    let snapshot = transaction::read(env)?;
+    if snapshot.digests.batches.count == 0
+        || claimable(&snapshot, &request, env.now_ms())?.is_empty()
+    {
+        return Ok(None);
+    }
+    drop(snapshot);
+
+    let mut session = transaction::write(env)?;
+    let now_ms = env.now_ms();
+    let mut taken = claimable(&session, &request, now_ms)?;
+    let wanted = request.exactly.as_ref().is_none_or(|batch_ids| {
+        batch_ids
+            .iter()
+            .eq(taken.iter().map(|(row, _)| &row.batch_id))
+    });
+    let Some((first, _)) = taken.first().filter(|_| wanted) else {
+        return Ok(None);
+    };
+    let highest = taken.iter().map(|(row, _)| row.fencing_token).max();
+    let fencing_token = highest.unwrap_or(0).saturating_add(1);
+    let claim_id = format!("qwc:{}:{fencing_token}", first.seq);
+    let lease_token = random_hex(env, 2);
+    let expires_at_ms = now_ms.saturating_add(clamp(request.lease_ttl_ms));
+    for (row, checksum) in &mut taken {
+        row.claim_id = Some(claim_id.clone());
+        row.lease_token = Some(lease_token.clone());
+        row.fencing_token = fencing_token;
+        row.lease_expires_ms = expires_at_ms;
+        store_claim(&mut session, row, *checksum)?;
+    }
+    let mut batches = Vec::with_capacity(taken.len());
+    for (row, _) in taken {
+        let payloads = row::load_payloads(&session.tx, row.seq)?;
+        batches.push(row.into_batch(payloads));
+    }
+    session.commit()?;
+    Ok(Some(HeldClaim {
+        session_id: request.session_id,
+        id: claim_id,
+        owner_id: request.owner_id,
+        lease_token,
+        fencing_token: unsigned(fencing_token),
+        claimed_at_ms: unsigned(now_ms),
+        expires_at_ms: unsigned(expires_at_ms),
+        batches,
+    }))
+}
+
+fn store_claim<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    row: &BatchRow,
+    old_checksum: i64,
+) -> Result<()> {
+    row.update_claim(&session.tx)?;
+    session.digests.batches.remove(old_checksum);
+    session.digests.batches.insert(row.checksum());
+    Ok(())
+}
+
+/// The batches of a claim that is held on exactly the batches it names, by
+/// sequence; none if it is not.
+fn held_batches(tx: &impl Transaction, held: &Completion) -> Result<Option<CompletedBatches>> {
+    let mut batches = CompletedBatches::new();
+    for batch_id in &held.batch_ids {
+        match row::find(tx, batch_id)? {
+            Some((row, checksum))
+                if row.is_held_by(&held.session_id, &held.claim_id, &held.lease_token) =>
+            {
+                batches.insert(row.seq, (row, checksum));
+            }
+            _ => return Ok(None),
+        }
+    }
+    let rows = tx.query(
+        "SELECT count(*) FROM queued_batches WHERE claim_id = ?1",
+        &[Value::Text(&held.claim_id)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    reader.advance();
+    let claimed = reader.integer()?;
+    let named = held.batch_ids.len();
+    Ok((named == batches.len() && unsigned(claimed) == named as u64).then_some(batches))
+}
+
+/// What a commit completes: the batches of all its claims and their checksums,
+/// by sequence.
+pub(crate) type CompletedBatches = BTreeMap<i64, (BatchRow, i64)>;
+
+/// Checks that every completion is held on exactly the batches that it names;
+/// answers the first that is not.
+pub(crate) fn check_completions(
+    tx: &impl Transaction,
+    session_id: &str,
+    completions: &[Completion],
+) -> Result<core::result::Result<CompletedBatches, Completion>> {
+    let mut completed = CompletedBatches::new();
+    for completion in completions {
+        let held = match completion.session_id == session_id {
+            true => held_batches(tx, completion)?,
+            false => None,
+        };
+        let Some(held) = held else {
+            return Ok(Err(completion.clone()));
+        };
+        completed.extend(held);
+    }
+    Ok(Ok(completed))
+}
+
+/// Removes completed batches from the queue.
+pub(crate) fn complete<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    completed: CompletedBatches,
+    now_ms: i64,
+) -> Result<()> {
+    for (row, checksum) in completed.into_values() {
+        completed::remember(&session.tx, &row, now_ms)?;
+        row.delete(&session.tx)?;
+        session.digests.batches.remove(checksum);
+    }
+    Ok(())
+}
+
+/// The WIT function `queue.renew`.
+pub fn renew(env: &impl Environment, held: &Completion, lease_ttl_ms: u64) -> Result<Option<u64>> {
+    let mut session = transaction::write(env)?;
+    let expires_at_ms = env.now_ms().saturating_add(clamp(lease_ttl_ms));
+    let Some(batches) = held_batches(&session.tx, held)? else {
+        return Ok(None);
+    };
+    for (mut row, checksum) in batches.into_values() {
+        row.lease_expires_ms = expires_at_ms;
+        store_claim(&mut session, &row, checksum)?;
+    }
+    session.commit()?;
+    Ok(Some(unsigned(expires_at_ms)))
+}
+
+/// The WIT function `queue.abandon`.
+pub fn abandon(env: &impl Environment, held: &Completion) -> Result<()> {
+    let mut session = transaction::write(env)?;
+    for batch_id in &held.batch_ids {
+        match row::find(&session.tx, batch_id)? {
+            Some((mut row, checksum))
+                if row.is_held_by(&held.session_id, &held.claim_id, &held.lease_token) =>
+            {
+                row.claim_id = None;
+                row.lease_token = None;
+                row.lease_expires_ms = 0;
+                store_claim(&mut session, &row, checksum)?;
+            }
+            _ => {}
+        }
+    }
+    session.commit()
+}
+
+/// The WIT function `queue.cancel`.
+pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Result<Option<Batch>> {
+    let mut session = transaction::write_durably(env)?;
+    let now_ms = env.now_ms();
+    match row::find(&session.tx, batch_id)? {
+        Some((row, checksum)) if row.session_id == session_id && row.lease_expires_ms <= now_ms => {
+            let payloads = row::load_payloads(&session.tx, row.seq)?;
+            row.delete(&session.tx)?;
+            session.digests.batches.remove(checksum);
+            session.commit()?;
+            Ok(Some(row.into_batch(payloads)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The WIT function `queue.list`.
+pub fn list(env: &impl Environment, session_id: &str, pending_only: bool) -> Result<Vec<Batch>> {
+    let session = transaction::read(env)?;
+    let now_ms = env.now_ms();
+    let rows = session.tx.query(select_batches!("ORDER BY seq"), &[])?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut found = SetDigest::default();
+    let mut batches = Vec::new();
+    while reader.advance() {
+        let (row, checksum) = BatchRow::read(&mut reader)?;
+        found.insert(checksum);
+        if row.session_id == session_id && !(pending_only && row.lease_expires_ms > now_ms) {
+            let payloads = row::load_payloads(&session.tx, row.seq)?;
+            batches.push(row.into_batch(payloads));
+        }
+    }
+    if found == session.digests.batches {
+        Ok(batches)
+    } else {
+        Err(incomplete(
+            TABLE,
+            found.count,
+            session.digests.batches.count,
+        ))
+    }
+}

@@ -1,0 +1,270 @@
+//! Rows of `queued_batches` and `queued_payloads`.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::queue::{Batch, DeliveryPolicy, SlotPolicy};
+use crate::checksum::Checksum;
+use crate::corruption::{RowReader, corrupt, verify};
+use crate::pack;
+use crate::seam::{Transaction, Value, unsigned};
+
+use super::selection::Candidate;
+
+pub(super) const TABLE: &str = "queued_batches";
+const PAYLOADS: &str = "queued_payloads";
+
+/// A batch without its payloads.
+pub(crate) struct BatchRow {
+    pub(super) seq: i64,
+    pub(super) batch_id: String,
+    pub(super) session_id: String,
+    pub(super) source_key: Option<String>,
+    pub(super) delivery: DeliveryPolicy,
+    pub(super) slot: SlotPolicy,
+    pub(super) merge_key: String,
+    pub(super) available_at_ms: i64,
+    pub(super) enqueued_at_ms: i64,
+    pub(super) claim_id: Option<String>,
+    pub(super) lease_token: Option<String>,
+    pub(super) fencing_token: i64,
+    /// 0 if it is not claimed.
+    pub(super) lease_expires_ms: i64,
+}
+
+pub(super) fn delivery_code(delivery: DeliveryPolicy) -> i64 {
+    match delivery {
+        DeliveryPolicy::EarliestSafeBoundary => 0,
+        DeliveryPolicy::AfterCurrentTurnCommit => 1,
+    }
+}
+
+pub(super) fn delivery_from_code(code: i64) -> Option<DeliveryPolicy> {
+    match code {
+        0 => Some(DeliveryPolicy::EarliestSafeBoundary),
+        1 => Some(DeliveryPolicy::AfterCurrentTurnCommit),
+        _ => None,
+    }
+}
+
+pub(super) fn slot_code(slot: SlotPolicy) -> i64 {
+    match slot {
+        SlotPolicy::Join => 0,
+        SlotPolicy::Exclusive => 1,
+    }
+}
+
+pub(super) fn slot_from_code(code: i64) -> Option<SlotPolicy> {
+    match code {
+        0 => Some(SlotPolicy::Join),
+        1 => Some(SlotPolicy::Exclusive),
+        _ => None,
+    }
+}
+
+impl BatchRow {
+    /// Reads and checks the columns that [`select_batches!`] names;
+    /// answers the checksum too.
+    pub(super) fn read(reader: &mut RowReader<'_>) -> Result<(Self, i64)> {
+        let seq = reader.integer()?;
+        let batch_id = reader.text()?.to_string();
+        let session_id = reader.text()?.to_string();
+        let source_key = reader.optional_text()?.map(ToString::to_string);
+        let delivery = delivery_from_code(reader.integer()?);
+        let slot = slot_from_code(reader.integer()?);
+        let merge_key = reader.text()?.to_string();
+        let available_at_ms = reader.integer()?;
+        let enqueued_at_ms = reader.integer()?;
+        let claim_id = reader.optional_text()?.map(ToString::to_string);
+        let lease_token = reader.optional_text()?.map(ToString::to_string);
+        let fencing_token = reader.integer()?;
+        let lease_expires_ms = reader.integer()?;
+        let stored = reader.integer()?;
+        let (Some(delivery), Some(slot)) = (delivery, slot) else {
+            return Err(corrupt(TABLE, batch_id, "a policy is unknown"));
+        };
+        let row = Self {
+            seq,
+            batch_id,
+            session_id,
+            source_key,
+            delivery,
+            slot,
+            merge_key,
+            available_at_ms,
+            enqueued_at_ms,
+            claim_id,
+            lease_token,
+            fencing_token,
+            lease_expires_ms,
+        };
+        verify(TABLE, &row.batch_id, stored, row.checksum())?;
+        Ok((row, stored))
+    }
+
+    pub(super) fn checksum(&self) -> i64 {
+        Checksum::of(TABLE)
+            .integer(self.seq)
+            .bytes(self.batch_id.as_bytes())
+            .bytes(self.session_id.as_bytes())
+            .optional(self.source_key.as_deref().map(str::as_bytes))
+            .integer(delivery_code(self.delivery))
+            .integer(slot_code(self.slot))
+            .bytes(self.merge_key.as_bytes())
+            .integer(self.available_at_ms)
+            .integer(self.enqueued_at_ms)
+            .optional(self.claim_id.as_deref().map(str::as_bytes))
+            .optional(self.lease_token.as_deref().map(str::as_bytes))
+            .integer(self.fencing_token)
+            .integer(self.lease_expires_ms)
+            .finish()
+    }
+
+    pub(super) fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            delivery: self.delivery,
+            slot: self.slot,
+            merge_key: &self.merge_key,
+        }
+    }
+
+    pub(super) fn is_held_by(&self, session_id: &str, claim_id: &str, lease_token: &str) -> bool {
+        self.session_id == session_id
+            && self.claim_id.as_deref() == Some(claim_id)
+            && self.lease_token.as_deref() == Some(lease_token)
+    }
+
+    /// Writes a new row.
+    pub(super) fn insert(&self, tx: &impl Transaction) -> Result<()> {
+        tx.execute(
+            "INSERT INTO queued_batches (seq, batch_id, session_id, source_key, delivery, slot,
+                 merge_key, available_at_ms, enqueued_at_ms, fencing_token, lease_expires_ms,
+                 checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            &[
+                Value::Integer(self.seq),
+                Value::Text(&self.batch_id),
+                Value::Text(&self.session_id),
+                self.source_key.as_deref().map_or(Value::Null, Value::Text),
+                Value::Integer(delivery_code(self.delivery)),
+                Value::Integer(slot_code(self.slot)),
+                Value::Text(&self.merge_key),
+                Value::Integer(self.available_at_ms),
+                Value::Integer(self.enqueued_at_ms),
+                Value::Integer(self.fencing_token),
+                Value::Integer(self.lease_expires_ms),
+                Value::Integer(self.checksum()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Writes the columns of the claim.
+    pub(super) fn update_claim(&self, tx: &impl Transaction) -> Result<()> {
+        tx.execute(
+            "UPDATE queued_batches
+             SET claim_id = ?2, lease_token = ?3, fencing_token = ?4, lease_expires_ms = ?5,
+                 checksum = ?6
+             WHERE seq = ?1",
+            &[
+                Value::Integer(self.seq),
+                self.claim_id.as_deref().map_or(Value::Null, Value::Text),
+                self.lease_token.as_deref().map_or(Value::Null, Value::Text),
+                Value::Integer(self.fencing_token),
+                Value::Integer(self.lease_expires_ms),
+                Value::Integer(self.checksum()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Removes the row and its payloads.
+    pub(super) fn delete(&self, tx: &impl Transaction) -> Result<()> {
+        let seq = [Value::Integer(self.seq)];
+        tx.execute("DELETE FROM queued_batches WHERE seq = ?1", &seq)?;
+        tx.execute("DELETE FROM queued_payloads WHERE seq = ?1", &seq)?;
+        Ok(())
+    }
+
+    pub(super) fn into_batch(self, payloads: Vec<Vec<u8>>) -> Batch {
+        Batch {
+            id: self.batch_id,
+            session_id: self.session_id,
+            sequence: unsigned(self.seq),
+            source_key: self.source_key,
+            delivery: self.delivery,
+            slot: self.slot,
+            merge_key: self.merge_key,
+            available_at_ms: unsigned(self.available_at_ms),
+            enqueued_at_ms: unsigned(self.enqueued_at_ms),
+            payloads,
+        }
+    }
+}
+
+/// A query for all columns of the batches that a condition selects.
+macro_rules! select_batches {
+    ($condition:literal) => {
+        concat!(
+            "SELECT seq, batch_id, session_id, source_key, delivery, slot, merge_key, ",
+            "available_at_ms, enqueued_at_ms, claim_id, lease_token, fencing_token, ",
+            "lease_expires_ms, checksum FROM queued_batches ",
+            $condition
+        )
+    };
+}
+pub(super) use select_batches;
+
+/// Finds a batch by its identifier.
+pub(super) fn find(tx: &impl Transaction, batch_id: &str) -> Result<Option<(BatchRow, i64)>> {
+    let rows = tx.query(
+        select_batches!("WHERE batch_id = ?1"),
+        &[Value::Text(batch_id)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if reader.advance() {
+        BatchRow::read(&mut reader).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Writes the payloads of a new batch.
+pub(super) fn insert_payloads(tx: &impl Transaction, seq: i64, packed: &[u8]) -> Result<()> {
+    tx.execute(
+        "INSERT INTO queued_payloads (seq, checksum, payloads) VALUES (?1, ?2, ?3)",
+        &[
+            Value::Integer(seq),
+            Value::Integer(payload_checksum(seq, packed)),
+            Value::Blob(packed),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Reads and checks the packed payloads of a batch.
+pub(super) fn load_packed(tx: &impl Transaction, seq: i64) -> Result<Vec<u8>> {
+    let rows = tx.query(
+        "SELECT checksum, payloads FROM queued_payloads WHERE seq = ?1",
+        &[Value::Integer(seq)],
+    )?;
+    let mut reader = RowReader::new(PAYLOADS, &rows);
+    if !reader.advance() {
+        return Err(corrupt(PAYLOADS, seq, "the row is missing"));
+    }
+    let stored = reader.integer()?;
+    let packed = reader.blob()?;
+    verify(PAYLOADS, seq, stored, payload_checksum(seq, packed))?;
+    Ok(packed.to_vec())
+}
+
+/// Reads the payloads of a batch.
+pub(super) fn load_payloads(tx: &impl Transaction, seq: i64) -> Result<Vec<Vec<u8>>> {
+    pack::unpack(&load_packed(tx, seq)?)
+        .ok_or_else(|| corrupt(PAYLOADS, seq, "the payloads are damaged"))
+}
+
+fn payload_checksum(seq: i64, packed: &[u8]) -> i64 {
+    Checksum::of(PAYLOADS).integer(seq).bytes(packed).finish()
+}

@@ -1,0 +1,235 @@
+//! The row of `session_head`.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::session::Head;
+use crate::blob;
+use crate::blob::key::BlobKey;
+use crate::checksum::{Checksum, SetDigest};
+use crate::corruption::{RowReader, corrupt, incomplete, verify};
+use crate::seam::{Transaction, Value, unsigned};
+use crate::transaction::SessionTransaction;
+
+const TABLE: &str = "session_head";
+
+/// A head with its references as keys.
+pub(super) struct HeadRow {
+    pub(super) session_id: String,
+    pub(super) revision: i64,
+    pub(super) leaf: Option<String>,
+    pub(super) checkpoint: Option<BlobKey>,
+    /// What the content refers to.
+    pub(super) blobs: Vec<BlobKey>,
+    pub(super) content: Vec<u8>,
+}
+
+/// What a commit must know of the stored head. The content has its own hash, so
+/// that it need not be read for this.
+pub(super) struct HeadIdentity {
+    pub(super) session_id: String,
+    pub(super) revision: i64,
+    pub(super) leaf: Option<String>,
+}
+
+struct Columns<'r> {
+    session_id: &'r str,
+    revision: i64,
+    leaf: Option<&'r str>,
+    checkpoint: Option<&'r [u8]>,
+    blob_keys: &'r [u8],
+    content_hash: i64,
+}
+
+impl<'r> Columns<'r> {
+    /// Reads and checks `session_id, revision, leaf, checkpoint, blob_keys,
+    /// content_hash, checksum`.
+    fn read<T: Transaction>(
+        reader: &mut RowReader<'r>,
+        session: &SessionTransaction<T>,
+    ) -> Result<Self> {
+        let columns = Self {
+            session_id: reader.text()?,
+            revision: reader.integer()?,
+            leaf: reader.optional_text()?,
+            checkpoint: reader.optional_blob()?,
+            blob_keys: reader.blob()?,
+            content_hash: reader.integer()?,
+        };
+        let stored = reader.integer()?;
+        verify(TABLE, columns.session_id, stored, columns.checksum())?;
+        if session.digests.head.sum == stored.cast_unsigned() {
+            Ok(columns)
+        } else {
+            Err(corrupt(
+                TABLE,
+                columns.session_id,
+                "the row is not the last that was written",
+            ))
+        }
+    }
+
+    fn checksum(&self) -> i64 {
+        Checksum::of(TABLE)
+            .bytes(self.session_id.as_bytes())
+            .integer(self.revision)
+            .optional(self.leaf.map(str::as_bytes))
+            .optional(self.checkpoint)
+            .bytes(self.blob_keys)
+            .integer(self.content_hash)
+            .finish()
+    }
+}
+
+fn content_hash(content: &[u8]) -> i64 {
+    Checksum::of(TABLE).bytes(content).finish()
+}
+
+fn require_count<T: Transaction>(session: &SessionTransaction<T>, count: u32) -> Result<()> {
+    let expected = session.digests.head.count;
+    if u64::from(count) == expected {
+        Ok(())
+    } else {
+        Err(incomplete(TABLE, u64::from(count), expected))
+    }
+}
+
+impl HeadRow {
+    /// Reads and checks the head; none if there is none.
+    pub(super) fn load<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Self>> {
+        let rows = session.tx.query(
+            "SELECT session_id, revision, leaf, checkpoint, blob_keys, content_hash, checksum,
+                    content
+             FROM session_head",
+            &[],
+        )?;
+        require_count(session, rows.count)?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        if !reader.advance() {
+            return Ok(None);
+        }
+        let columns = Columns::read(&mut reader, session)?;
+        let content = reader.blob()?;
+        verify(
+            TABLE,
+            columns.session_id,
+            columns.content_hash,
+            content_hash(content),
+        )?;
+        let damaged = || {
+            corrupt(
+                TABLE,
+                columns.session_id,
+                "a reference to a blob is damaged",
+            )
+        };
+        let checkpoint = match columns.checkpoint {
+            Some(key) => Some(BlobKey::from_bytes(key).ok_or_else(damaged)?),
+            None => None,
+        };
+        Ok(Some(Self {
+            session_id: columns.session_id.to_string(),
+            revision: columns.revision,
+            leaf: columns.leaf.map(ToString::to_string),
+            checkpoint,
+            blobs: blob::read_edges(columns.blob_keys).ok_or_else(damaged)?,
+            content: content.to_vec(),
+        }))
+    }
+
+    /// Reads and checks everything but the content.
+    pub(super) fn load_identity<T: Transaction>(
+        session: &SessionTransaction<T>,
+    ) -> Result<Option<HeadIdentity>> {
+        let rows = session.tx.query(
+            "SELECT session_id, revision, leaf, checkpoint, blob_keys, content_hash, checksum
+             FROM session_head",
+            &[],
+        )?;
+        require_count(session, rows.count)?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        if !reader.advance() {
+            return Ok(None);
+        }
+        let columns = Columns::read(&mut reader, session)?;
+        Ok(Some(HeadIdentity {
+            session_id: columns.session_id.to_string(),
+            revision: columns.revision,
+            leaf: columns.leaf.map(ToString::to_string),
+        }))
+    }
+
+    /// Writes the head in place of the stored one.
+    pub(super) fn store<T: Transaction>(&self, session: &mut SessionTransaction<T>) -> Result<()> {
+        let blob_keys: Vec<u8> = self
+            .blobs
+            .iter()
+            .flat_map(BlobKey::as_bytes)
+            .copied()
+            .collect();
+        let columns = Columns {
+            session_id: &self.session_id,
+            revision: self.revision,
+            leaf: self.leaf.as_deref(),
+            checkpoint: self.checkpoint.as_ref().map(BlobKey::as_bytes),
+            blob_keys: &blob_keys,
+            content_hash: content_hash(&self.content),
+        };
+        let checksum = columns.checksum();
+        session.tx.execute(
+            "INSERT INTO session_head (id, session_id, revision, leaf, checkpoint, blob_keys,
+                 content_hash, checksum, content)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (id) DO UPDATE SET
+                 session_id = excluded.session_id,
+                 revision = excluded.revision,
+                 leaf = excluded.leaf,
+                 checkpoint = excluded.checkpoint,
+                 blob_keys = excluded.blob_keys,
+                 content_hash = excluded.content_hash,
+                 checksum = excluded.checksum,
+                 content = excluded.content",
+            &[
+                Value::Text(columns.session_id),
+                Value::Integer(columns.revision),
+                columns.leaf.map_or(Value::Null, Value::Text),
+                columns.checkpoint.map_or(Value::Null, Value::Blob),
+                Value::Blob(columns.blob_keys),
+                Value::Integer(columns.content_hash),
+                Value::Integer(checksum),
+                Value::Blob(&self.content),
+            ],
+        )?;
+        let mut digest = SetDigest::default();
+        digest.insert(checksum);
+        session.digests.head = digest;
+        Ok(())
+    }
+
+    /// Reads the blobs that the content refers to.
+    pub(super) fn hydrate<T: Transaction>(self, session: &SessionTransaction<T>) -> Result<Head> {
+        let mut blobs = Vec::with_capacity(self.blobs.len());
+        for key in &self.blobs {
+            blobs.push(blob::load_referenced(&session.tx, key)?.content);
+        }
+        Ok(Head {
+            session_id: self.session_id,
+            revision: unsigned(self.revision),
+            content: self.content,
+            blobs,
+            blob_refs: self.blobs.iter().map(BlobKey::text).collect(),
+            leaf: self.leaf,
+            checkpoint_ref: self.checkpoint.as_ref().map(BlobKey::text),
+            node_count: session.digests.nodes.count,
+        })
+    }
+}
+
+/// What the stored head keeps alive: its checkpoint and its blobs.
+pub(crate) fn roots<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<BlobKey>> {
+    Ok(match HeadRow::load(session)? {
+        Some(row) => row.checkpoint.into_iter().chain(row.blobs).collect(),
+        None => Vec::new(),
+    })
+}

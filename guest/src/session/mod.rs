@@ -1,0 +1,121 @@
+//! The head of a session: committing, loading, and writing it directly.
+
+mod commit;
+mod head;
+mod turn;
+
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::session::{Head, HeadDraft, ReadScope, Snapshot};
+use crate::bindings::lash::store::types::BlobKind;
+use crate::checkpoint;
+use crate::checkpoint::Component;
+use crate::corruption::invalid;
+use crate::graph;
+use crate::seam::{Environment, Transaction, clamp, unsigned};
+use crate::transaction::{self, SessionTransaction};
+use crate::usage;
+
+pub use commit::commit;
+use head::HeadRow;
+pub(crate) use head::roots as head_roots;
+
+/// The WIT function `session.load`.
+pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>> {
+    let session = transaction::read(env)?;
+    let Some(row) = HeadRow::load(&session)? else {
+        return Ok(None);
+    };
+    let (leaf, nodes) = match scope {
+        ReadScope::Full => (row.leaf.clone(), graph::load_all(&session)?),
+        ReadScope::Path(leaf) => {
+            let leaf = leaf.or_else(|| row.leaf.clone());
+            let nodes = match leaf.as_deref() {
+                Some(leaf) => graph::load_path(&session, leaf)?,
+                None => Vec::new(),
+            };
+            (leaf, nodes)
+        }
+    };
+    let checkpoint = row
+        .checkpoint
+        .map(|key| checkpoint::load_referenced(&session.tx, &key))
+        .transpose()?;
+    let usage = usage::load_totals(&session)?;
+    Ok(Some(Snapshot {
+        head: row.hydrate(&session)?,
+        leaf,
+        nodes,
+        checkpoint,
+        usage,
+    }))
+}
+
+/// The WIT function `session.load-head`.
+pub fn load_head(env: &impl Environment) -> Result<Option<Head>> {
+    let session = transaction::read(env)?;
+    HeadRow::load(&session)?
+        .map(|row| row.hydrate(&session))
+        .transpose()
+}
+
+/// The WIT function `session.save-head`.
+pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
+    let mut components = head_components(draft.body.blobs, draft.profile)?;
+    crate::blob::compress_missing(env, components.iter_mut().filter_map(Component::new_blob))?;
+    let mut session = transaction::write_durably(env)?;
+    let stored = HeadRow::load_identity(&session)?;
+    let revision = match &stored {
+        Some(stored) => draft
+            .revision
+            .max(unsigned(stored.revision).saturating_add(1)),
+        None => draft.revision,
+    };
+    if let Some(nodes) = &draft.nodes {
+        graph::replace_nodes(&mut session, nodes)?;
+    }
+    if let Some(entries) = &draft.usage {
+        usage::replace_entries(&mut session, entries)?;
+    }
+    require_leaf(&session, draft.leaf.as_deref())?;
+    let checkpoint = draft
+        .checkpoint_ref
+        .map(|reference| checkpoint::adopt(&session.tx, &reference))
+        .transpose()?;
+    let mut blobs = Vec::with_capacity(components.len());
+    for component in components {
+        blobs.push(component.insert(&session.tx)?);
+    }
+    let row = HeadRow {
+        session_id: draft.session_id,
+        revision: clamp(revision),
+        leaf: draft.leaf,
+        checkpoint,
+        blobs,
+        content: draft.body.content,
+    };
+    row.store(&mut session)?;
+    session.commit()?;
+    Ok(unsigned(row.revision))
+}
+
+fn head_components(
+    blobs: Vec<crate::bindings::lash::store::types::BlobSource>,
+    profile: crate::bindings::lash::store::types::BlobProfile,
+) -> Result<Vec<Component>> {
+    blobs
+        .into_iter()
+        .map(|source| Component::new(source, BlobKind::ExecutionState, profile))
+        .collect()
+}
+
+/// Refuses a leaf that is not stored.
+fn require_leaf<T: Transaction>(session: &SessionTransaction<T>, leaf: Option<&str>) -> Result<()> {
+    match leaf {
+        Some(leaf) if graph::find(&session.tx, leaf)?.is_none() => {
+            Err(invalid(["the leaf ", leaf, " is not stored"].concat()))
+        }
+        _ => Ok(()),
+    }
+}

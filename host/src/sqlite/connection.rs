@@ -1,0 +1,388 @@
+//! Opening connections: the one place in the crate that does, and the one
+//! function that configures each of them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+
+use super::authorizer::Permission;
+use super::error::failure;
+use super::file::FileGuard;
+use super::transaction::{Deadline, Synchronous};
+use super::wait::retry_while_busy;
+use super::wal::Log;
+use crate::bindings::sqlite::{Error, ErrorCode};
+
+/// How many compiled statements a connection keeps.
+const STATEMENTS: usize = 64;
+
+/// The page cache of a connection, in KiB.
+const CACHE_KIB: i32 = 2000;
+
+/// How long a log file may stay after it was copied into the database. A single
+/// long transaction would otherwise occupy its space for ever.
+const LOG_BYTES: i32 = 64 << 20;
+
+/// What one query may answer.
+const RESULT_BYTES: usize = 1 << 30;
+
+/// What the user of a database may choose.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// How long to wait for the lock of another connection.
+    pub(crate) busy_timeout: Duration,
+    /// Whether `write-durable` transactions survive a loss of power.
+    pub(crate) durable: bool,
+    /// The largest answer of one query, in bytes.
+    pub(crate) result_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(15),
+            durable: true,
+            result_bytes: RESULT_BYTES,
+        }
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything.
+    Writer,
+    /// Reads beside a writer, or reads of a file that is opened read-only.
+    Reader,
+}
+
+/// One connection, configured, with at most one transaction.
+pub(crate) struct Sqlite {
+    // Dropped in this order: the file must be let go after the connection.
+    pub(super) connection: Connection,
+    pub(super) permission: Permission,
+    pub(super) deadline: Deadline,
+    pub(super) settings: Settings,
+    pub(super) role: Role,
+    pub(super) synchronous: Synchronous,
+    pub(super) log: Log,
+    _file: Option<Arc<FileGuard>>,
+}
+
+impl Sqlite {
+    /// Opens a private database in memory.
+    pub(crate) fn memory(settings: &Settings) -> Result<Self, Error> {
+        Self::configured(Target::Memory, Role::Writer, settings, None)
+    }
+
+    /// Opens a file, the header of which was found good.
+    pub(crate) fn open(
+        file: &Arc<FileGuard>,
+        role: Role,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        file.connecting().map_err(|error| {
+            failure(ErrorCode::Io, error.to_string())
+        })?;
+        let open = |target| Self::configured(target, role, settings, Some(Arc::clone(file)));
+        match role {
+            Role::Writer => open(Target::Writable(file.path())),
+            Role::Reader => match open(Target::ReadOnly(file.path())) {
+                // A database in WAL mode needs a file of shared memory, which
+                // cannot be created in a directory that is read-only. Where
+                // nothing is in the log, the file alone is the database.
+                Err(error) if cannot_open(&error) && !file.has_log() => {
+                    open(Target::Immutable(file.path()))
+                }
+                result => result,
+            },
+        }
+    }
+
+    /// Configures a connection. Every connection of the crate passes here.
+    fn configured(
+        target: Target<'_>,
+        role: Role,
+        settings: &Settings,
+        file: Option<Arc<FileGuard>>,
+    ) -> Result<Self, Error> {
+        let mut connection = target.connect()?;
+        connection.busy_timeout(settings.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+
+        // What the schema, or a file that somebody prepared, could misuse.
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+        // Until the file is accepted as ours, closing must not write to it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "synchronous", Synchronous::Normal.name())?;
+        if role == Role::Writer {
+            // Answers the new limit, so that it is no update to rusqlite.
+            connection.query_row(
+                &format!("PRAGMA journal_size_limit = {LOG_BYTES}"),
+                [],
+                |_| Ok(()),
+            )?;
+        }
+        Log::watch(&mut connection)?;
+
+        let deadline = Deadline::install(&mut connection)?;
+        let permission = Permission::install(&mut connection)?;
+        // Reads the header, and with it everything that can be wrong with the
+        // file's siblings.
+        connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
+        Ok(Self {
+            connection,
+            permission,
+            deadline,
+            settings: settings.clone(),
+            role,
+            synchronous: Synchronous::Normal,
+            log: Log::default(),
+            _file: file,
+        })
+    }
+
+    /// Prepares a database that is empty for the schema to come: what has to be
+    /// chosen before anything is written.
+    pub(crate) fn prepare_empty(&self) -> Result<(), Error> {
+        let _granted = self.permission.grant();
+        let pages: i64 = self
+            .connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        if pages == 0 {
+            self.connection
+                .pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
+        Ok(())
+    }
+
+    /// The file's `application_id` as SQLite sees it, which is not what its first
+    /// bytes say if a transaction was cut off in the middle.
+    pub(crate) fn application_id(&self) -> Result<u32, Error> {
+        let id: i32 = self
+            .connection
+            .query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        Ok(id.cast_unsigned())
+    }
+
+    /// Puts the file into WAL mode. It takes no lock if it is so already.
+    pub(crate) fn convert_to_wal(&self) -> Result<(), Error> {
+        let _granted = self.permission.grant();
+        if self.journal_mode("PRAGMA journal_mode")? == "wal" {
+            return Ok(());
+        }
+        // SQLite does not wait for the lock that this takes.
+        let mode = retry_while_busy(self.settings.busy_timeout, || {
+            self.journal_mode("PRAGMA journal_mode = WAL")
+        })?;
+        if mode == "wal" {
+            return Ok(());
+        }
+        Err(failure(
+            ErrorCode::Other,
+            format!(
+                "the file system does not support a write-ahead log (journal mode stays {mode:?})"
+            ),
+        ))
+    }
+
+    /// The file is a database of ours: from now on it is treated as one.
+    pub(crate) fn accept(&self) -> Result<(), Error> {
+        self.connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        Ok(())
+    }
+
+    fn journal_mode(&self, sql: &str) -> rusqlite::Result<String> {
+        self.connection.query_row(sql, [], |row| row.get(0))
+    }
+}
+
+/// What to open, and how.
+enum Target<'a> {
+    Memory,
+    Writable(&'a Path),
+    ReadOnly(&'a Path),
+    Immutable(&'a Path),
+}
+
+impl Target<'_> {
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        // A connection is used by one thread at a time.
+        let no_mutex = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        match self {
+            Self::Memory => Connection::open_in_memory(),
+            // The file exists, even if it is empty.
+            Self::Writable(path) => Connection::open_with_flags(
+                path,
+                OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex,
+            ),
+            Self::ReadOnly(path) => {
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex)
+            }
+            Self::Immutable(path) => Connection::open_with_flags(
+                immutable_uri(path),
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | no_mutex,
+            ),
+        }
+    }
+}
+
+fn cannot_open(error: &Error) -> bool {
+    error.extended_code & 0xff == rusqlite::ffi::SQLITE_CANTOPEN
+}
+
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                uri.push(char::from(*byte));
+            }
+            byte => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Directory;
+
+    fn open(path: &Path, role: Role) -> Sqlite {
+        let file = Arc::new(FileGuard::create(path).unwrap());
+        Sqlite::open(&file, role, &Settings::default()).unwrap()
+    }
+
+    fn pragma(sqlite: &Sqlite, name: &str) -> i64 {
+        let _granted = sqlite.permission.grant();
+        sqlite
+            .connection
+            .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn every_connection_is_configured() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let writer = open(&path, Role::Writer);
+        writer.prepare_empty().unwrap();
+        writer.convert_to_wal().unwrap();
+        writer.accept().unwrap();
+        let reader = open(&path, Role::Reader);
+        let memory = Sqlite::memory(&Settings::default()).unwrap();
+        for sqlite in [&writer, &reader, &memory] {
+            assert_eq!(pragma(sqlite, "foreign_keys"), 1);
+            assert_eq!(pragma(sqlite, "cell_size_check"), 1);
+            assert_eq!(pragma(sqlite, "trusted_schema"), 0);
+            assert_eq!(pragma(sqlite, "cache_size"), -2000);
+            assert_eq!(pragma(sqlite, "temp_store"), 2);
+            assert_eq!(pragma(sqlite, "busy_timeout"), 15_000);
+            assert_eq!(pragma(sqlite, "wal_autocheckpoint"), 0);
+            let connection = &sqlite.connection;
+            assert!(connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).unwrap());
+            assert_eq!(connection.limit(Limit::SQLITE_LIMIT_ATTACHED).unwrap(), 0);
+            let denied = connection.execute_batch("PRAGMA foreign_keys = OFF");
+            assert_eq!(Error::from(denied.unwrap_err()).code, ErrorCode::Denied);
+        }
+        assert_eq!(pragma(&writer, "auto_vacuum"), 2);
+        assert!(reader.connection.is_readonly(rusqlite::MAIN_DB).unwrap());
+    }
+
+    /// A connection that is opened elsewhere would be without the rules that
+    /// [`Sqlite::configured`] sets.
+    #[test]
+    fn no_other_code_opens_a_connection() {
+        fn visit(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    visit(&path, found);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let source = std::fs::read_to_string(&path).unwrap();
+                    let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+                    if code.contains("Connection::open") {
+                        found.push(path);
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        visit(&source, &mut found);
+        assert_eq!(found, [source.join("sqlite/connection.rs")]);
+    }
+
+    #[test]
+    fn a_file_that_is_in_wal_mode_is_opened_while_another_writes() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let writer = open(&path, Role::Writer);
+        writer.convert_to_wal().unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let second = open(&path, Role::Writer);
+        second.convert_to_wal().unwrap();
+        second.accept().unwrap();
+        assert_eq!(second.application_id().unwrap(), 0);
+    }
+
+    #[test]
+    fn the_change_to_wal_waits_for_a_lock() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let writer = open(&path, Role::Writer);
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t (a); BEGIN IMMEDIATE").unwrap();
+        let release = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            other.execute_batch("COMMIT").unwrap();
+        });
+        writer.convert_to_wal().unwrap();
+        release.join().unwrap();
+    }
+
+    #[test]
+    fn a_uri_survives_any_path() {
+        assert_eq!(
+            immutable_uri(Path::new("/a b/c?d#e%.db")),
+            "file:/a%20b/c%3fd%23e%25.db?immutable=1"
+        );
+    }
+
+    #[test]
+    fn an_immutable_connection_reads() {
+        let directory = Directory::new();
+        let path = directory.path("a ?.db");
+        {
+            let connection = Connection::open(&path).unwrap();
+            connection
+                .execute_batch("PRAGMA journal_mode = WAL; PRAGMA application_id = 9")
+                .unwrap();
+        }
+        let sqlite = Sqlite::configured(
+            Target::Immutable(&path),
+            Role::Reader,
+            &Settings::default(),
+            None,
+        )
+        .unwrap();
+        assert_eq!(sqlite.application_id().unwrap(), 9);
+    }
+}

@@ -1,0 +1,323 @@
+//! The file of a database, looked at without SQLite.
+//!
+//! A file that is not ours must not be touched, so its first bytes are read
+//! before SQLite opens it. That is harder than it sounds: on Unix, closing any
+//! descriptor of a file drops all locks that the process holds on it, also
+//! those that SQLite holds through another descriptor, and the database may
+//! then be damaged by another process. So a descriptor is closed only while no
+//! connection of this crate has the file open, and kept until then otherwise.
+//! Connections that the application opens on the same file by other means are
+//! not known here; what [`FileGuard::header`] does is what any program does that
+//! reads such a file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use registry::Id;
+
+/// The length of the header of a SQLite database.
+const HEADER_LENGTH: u64 = 100;
+
+/// A file that this process has open as a database, or is about to.
+pub(crate) struct FileGuard {
+    path: PathBuf,
+    id: Id,
+}
+
+impl FileGuard {
+    /// Takes hold of the file, and creates it empty if it is not there; the
+    /// directory must exist.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        loop {
+            match Self::existing(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => return result,
+            }
+            match new_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes hold of a file that exists.
+    pub(crate) fn existing(path: &Path) -> io::Result<Self> {
+        // Absolute, because a connection may be opened long after the
+        // application has changed its working directory.
+        let path = std::path::absolute(path)?;
+        let metadata = fs::metadata(&path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is not a regular file",
+            ));
+        }
+        let id = Id::of(&metadata);
+        registry::acquire(id);
+        Ok(Self { path, id })
+    }
+
+    /// The file's absolute path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The first 100 bytes of the file, fewer if it is shorter.
+    pub(crate) fn header(&self) -> io::Result<Vec<u8>> {
+        registry::with_file(
+            self.id,
+            || {
+                let file = File::open(&self.path)?;
+                self.check(&file.metadata()?)?;
+                Ok(file)
+            },
+            |file| {
+                let mut header = Vec::new();
+                file.seek(SeekFrom::Start(0))?;
+                file.take(HEADER_LENGTH).read_to_end(&mut header)?;
+                Ok(header)
+            },
+        )
+    }
+
+    /// Must be called before SQLite opens the file. Fails if another file has
+    /// taken its place.
+    pub(crate) fn connecting(&self) -> io::Result<()> {
+        self.check(&fs::metadata(&self.path)?)?;
+        registry::connecting(self.id);
+        Ok(())
+    }
+
+    /// Whether the file's write-ahead log holds anything.
+    pub(crate) fn has_log(&self) -> bool {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
+    }
+
+    fn check(&self, metadata: &fs::Metadata) -> io::Result<()> {
+        if Id::of(metadata) == self.id {
+            return Ok(());
+        }
+        Err(io::Error::other(
+            "the file was replaced by another one while it was open",
+        ))
+    }
+}
+
+impl Drop for FileGuard {
+    fn drop(&mut self) {
+        registry::release(self.id);
+    }
+}
+
+fn new_file(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // What SQLite creates its files with.
+        options.mode(0o644);
+    }
+    options.open(path).map(drop)
+}
+
+/// Which files the process has open as databases.
+#[cfg(unix)]
+mod registry {
+    use std::collections::BTreeMap;
+    use std::fs::{File, Metadata};
+    use std::io;
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// A file, whatever its names are.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub(super) struct Id {
+        device: u64,
+        inode: u64,
+    }
+
+    impl Id {
+        pub(super) fn of(metadata: &Metadata) -> Self {
+            Self {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+            }
+        }
+    }
+
+    #[derive(Default)]
+    struct Entry {
+        users: usize,
+        /// Whether SQLite has, or may have, the file open.
+        connected: bool,
+        /// A descriptor that must not be closed before SQLite's.
+        kept: Option<File>,
+    }
+
+    static FILES: Mutex<BTreeMap<Id, Entry>> = Mutex::new(BTreeMap::new());
+
+    fn files() -> MutexGuard<'static, BTreeMap<Id, Entry>> {
+        FILES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn acquire(id: Id) {
+        files().entry(id).or_default().users += 1;
+    }
+
+    pub(super) fn connecting(id: Id) {
+        files().entry(id).or_default().connected = true;
+    }
+
+    pub(super) fn release(id: Id) {
+        // The last descriptor is closed while the registry is locked: nobody
+        // can open the file as a database in between.
+        let mut files = files();
+        if let Some(entry) = files.get_mut(&id) {
+            entry.users = entry.users.saturating_sub(1);
+            if entry.users == 0 {
+                files.remove(&id);
+            }
+        }
+    }
+
+    /// Reads from the file, through a descriptor that is closed only if that
+    /// does no harm.
+    pub(super) fn with_file<T>(
+        id: Id,
+        open: impl FnOnce() -> io::Result<File>,
+        read: impl FnOnce(&mut File) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut files = files();
+        let entry = files.entry(id).or_default();
+        let mut file = match entry.kept.take() {
+            Some(file) => file,
+            None => open()?,
+        };
+        let result = read(&mut file);
+        if entry.connected {
+            entry.kept = Some(file);
+        }
+        result
+    }
+}
+
+/// Elsewhere locks belong to the descriptor, and there is nothing to remember.
+#[cfg(not(unix))]
+mod registry {
+    use std::fs::{File, Metadata};
+    use std::io;
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(super) struct Id;
+
+    impl Id {
+        pub(super) fn of(_: &Metadata) -> Self {
+            Self
+        }
+    }
+
+    pub(super) fn acquire(_: Id) {}
+    pub(super) fn connecting(_: Id) {}
+    pub(super) fn release(_: Id) {}
+
+    pub(super) fn with_file<T>(
+        _: Id,
+        open: impl FnOnce() -> io::Result<File>,
+        read: impl FnOnce(&mut File) -> io::Result<T>,
+    ) -> io::Result<T> {
+        read(&mut open()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Directory;
+
+    #[test]
+    fn a_missing_file_is_created_only_when_asked() {
+        let directory = Directory::new();
+        let path = directory.path("new.db");
+        let error = FileGuard::existing(&path).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!path.exists());
+        let guard = FileGuard::create(&path).unwrap();
+        assert_eq!(guard.header().unwrap(), b"");
+    }
+
+    #[test]
+    fn a_missing_directory_and_a_directory_are_errors() {
+        let directory = Directory::new();
+        assert!(FileGuard::create(&directory.path("no/new.db")).is_err());
+        assert!(FileGuard::create(&directory.path("")).is_err());
+    }
+
+    #[test]
+    fn the_header_is_at_most_100_bytes() {
+        let directory = Directory::new();
+        let path = directory.path("long.db");
+        fs::write(&path, vec![7; 5000]).unwrap();
+        let guard = FileGuard::existing(&path).unwrap();
+        guard.connecting().unwrap();
+        assert_eq!(guard.header().unwrap(), vec![7; 100]);
+        assert_eq!(guard.header().unwrap(), vec![7; 100]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_took_the_place_of_ours_is_not_opened() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let guard = FileGuard::create(&path).unwrap();
+        fs::write(directory.path("b.db"), b"x").unwrap();
+        fs::rename(directory.path("b.db"), &path).unwrap();
+        assert!(guard.connecting().is_err());
+        assert!(guard.header().is_err());
+    }
+
+    /// The bug this guards against: thread A has the store open; thread B opens
+    /// the same file, reads its header with `File`, and closes it. With that,
+    /// the process has lost its locks, and another process may take the
+    /// database out of WAL mode under A's connection.
+    #[cfg(unix)]
+    #[test]
+    fn reading_the_header_keeps_the_locks_of_open_connections() {
+        const PATH: &str = "LASH_WASM_STORE_TEST_LOCKED_FILE";
+        const TEST: &str =
+            "sqlite::file::tests::reading_the_header_keeps_the_locks_of_open_connections";
+        if let Some(path) = std::env::var_os(PATH) {
+            // The other process.
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+            let error = connection
+                .pragma_update(None, "journal_mode", "DELETE")
+                .unwrap_err();
+            assert!(error.to_string().contains("locked"), "{error}");
+            return;
+        }
+        let directory = Directory::new();
+        let path = directory.path("locked.db");
+        let first = FileGuard::create(&path).unwrap();
+        first.connecting().unwrap();
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)")
+            .unwrap();
+        let second = FileGuard::create(&path).unwrap();
+        assert_eq!(second.header().unwrap().len(), 100);
+        drop(second);
+        let other = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .env(PATH, &path)
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&other.stdout);
+        assert!(other.status.success(), "{output}");
+        assert!(output.contains("1 passed"), "{output}");
+        drop(connection);
+    }
+}

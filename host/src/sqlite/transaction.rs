@@ -1,0 +1,526 @@
+//! The one transaction of a connection, and the statements in it.
+//!
+//! What holds: a statement runs only within a transaction that the host has
+//! opened, and a transaction ends in [`Sqlite::commit`] or in
+//! [`Sqlite::rollback`]. If SQLite ends one by itself, as it does when the disk
+//! is full, every later statement is refused instead of being committed one by
+//! one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Statement, ToSql};
+
+use super::authorizer::Installed;
+use super::connection::{Role, Sqlite};
+use super::error::failure;
+use super::rows::Packer;
+use super::wait::retry_while_busy;
+use crate::bindings::sqlite::{Error, ErrorCode, Rows, TransactionMode, Value};
+
+/// How long a transaction may run before its statements are interrupted: a
+/// guard against a query that never ends, not a promise.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(300);
+
+/// How many instructions SQLite runs before it looks at the clock.
+const INSTRUCTIONS: i32 = 100_000;
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Synchronous {
+    /// Nothing. The log is flushed before it is copied into the database.
+    Normal,
+    /// That the log is on the disk.
+    Full,
+}
+
+impl Synchronous {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "NORMAL",
+            Self::Full => "FULL",
+        }
+    }
+}
+
+/// When the running transaction is interrupted.
+#[derive(Clone)]
+pub(super) struct Deadline(Arc<Mutex<Option<Instant>>>);
+
+impl Deadline {
+    pub(super) fn install(connection: &mut Connection) -> rusqlite::Result<Self> {
+        let deadline = Self(Arc::new(Mutex::new(None)));
+        let watched = deadline.clone();
+        let hook = move || watched.has_passed();
+        connection
+            .progress_handler(INSTRUCTIONS, Some(hook))
+            .installed()?;
+        Ok(deadline)
+    }
+
+    fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    fn has_passed(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|at| Instant::now() >= at)
+    }
+}
+
+/// A parameter, bound from where it is.
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(value) => ValueRef::Integer(*value),
+            Value::Real(value) => ValueRef::Real(*value),
+            Value::Text(value) => ValueRef::Text(value.as_bytes()),
+            Value::Blob(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+impl Sqlite {
+    /// Whether a transaction is open.
+    pub(crate) fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Opens the transaction.
+    pub(crate) fn begin(&mut self, mode: TransactionMode) -> Result<(), Error> {
+        if self.in_transaction() {
+            return Err(misuse("a transaction is open already"));
+        }
+        match mode {
+            TransactionMode::Read => self.command("BEGIN DEFERRED")?,
+            TransactionMode::Write => self.begin_writing(Synchronous::Normal)?,
+            TransactionMode::WriteDurable if self.settings.durable => {
+                self.begin_writing(Synchronous::Full)?;
+            }
+            TransactionMode::WriteDurable => self.begin_writing(Synchronous::Normal)?,
+        }
+        self.deadline.set(Instant::now().checked_add(LONGEST_TRANSACTION));
+        Ok(())
+    }
+
+    fn begin_writing(&mut self, synchronous: Synchronous) -> Result<(), Error> {
+        if self.role == Role::Reader {
+            return Err(failure(
+                ErrorCode::ReadOnly,
+                "the database is open for reading only",
+            ));
+        }
+        if self.synchronous != synchronous {
+            self.command(match synchronous {
+                Synchronous::Normal => "PRAGMA synchronous = NORMAL",
+                Synchronous::Full => "PRAGMA synchronous = FULL",
+            })?;
+            self.synchronous = synchronous;
+        }
+        // The wait is ours, so that others may work meanwhile; other statements
+        // wait in SQLite, and hardly ever.
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let begun = retry_while_busy(self.settings.busy_timeout, || {
+            self.command("BEGIN IMMEDIATE")
+        });
+        self.connection.busy_timeout(self.settings.busy_timeout)?;
+        Ok(begun?)
+    }
+
+    /// Runs one statement; answers how many rows it changed.
+    pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        self.check_open()?;
+        let mut statement = self.connection.prepare_cached(sql)?;
+        self.run(&mut statement, params)
+    }
+
+    /// Runs one statement for every row of parameters; answers how many rows it
+    /// changed altogether.
+    pub(crate) fn execute_many(&self, sql: &str, rows: &[Vec<Value>]) -> Result<u64, Error> {
+        self.check_open()?;
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut changed = 0_u64;
+        for params in rows {
+            // Also here: a row that fails may end the transaction.
+            changed = changed.saturating_add(self.run(&mut statement, params)?);
+        }
+        Ok(changed)
+    }
+
+    /// Runs one statement and answers its rows.
+    pub(crate) fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, Error> {
+        self.check_open()?;
+        let mut statement = self.connection.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        let columns = statement.column_count();
+        let mut packer = Packer::new(self.settings.result_bytes);
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            packer.row()?;
+            for column in 0..columns {
+                packer.value(row.get_ref(column)?)?;
+            }
+        }
+        Ok(packer.finish())
+    }
+
+    /// Commits. If that fails, the transaction is rolled back.
+    pub(crate) fn commit(&mut self) -> Result<(), Error> {
+        self.check_open()?;
+        let result = self.command("COMMIT");
+        if result.is_err() {
+            self.rollback()?;
+        } else {
+            self.log.committed();
+        }
+        self.deadline.set(None);
+        Ok(result?)
+    }
+
+    /// Rolls the transaction back, if one is open.
+    pub(crate) fn rollback(&mut self) -> Result<(), Error> {
+        self.deadline.set(None);
+        if self.in_transaction() {
+            self.command("ROLLBACK")?;
+        }
+        Ok(())
+    }
+
+    /// Gives the pages that are no longer needed back to the file system. Only
+    /// the host can do that: it is a pragma.
+    pub(crate) fn incremental_vacuum(&mut self) -> Result<(), Error> {
+        self.begin(TransactionMode::Write)?;
+        match self.command("PRAGMA incremental_vacuum") {
+            Ok(()) => self.commit(),
+            Err(error) => {
+                self.rollback()?;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn run(&self, statement: &mut Statement<'_>, params: &[Value]) -> Result<u64, Error> {
+        bind(statement, params)?;
+        let before = self.connection.total_changes();
+        let changed = statement.raw_execute()?;
+        // A statement that changes no row leaves the count of the one before.
+        if self.connection.total_changes() == before {
+            return Ok(0);
+        }
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.in_transaction() {
+            return Ok(());
+        }
+        Err(misuse("the transaction was rolled back after an error"))
+    }
+
+    /// Runs a statement of the host's own, past the statement cache.
+    fn command(&self, sql: &str) -> rusqlite::Result<()> {
+        let _granted = self.permission.grant();
+        self.connection.execute_batch(sql)
+    }
+}
+
+fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Error> {
+    if statement.parameter_count() != params.len() {
+        return Err(misuse(format!(
+            "the statement has {} parameters, {} were given",
+            statement.parameter_count(),
+            params.len()
+        )));
+    }
+    for (index, value) in params.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, Bound(value))?;
+    }
+    Ok(())
+}
+
+fn misuse(message: impl Into<String>) -> Error {
+    failure(ErrorCode::Misuse, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::{FileGuard, Settings};
+    use crate::testing::Directory;
+
+    fn memory() -> Sqlite {
+        let mut sqlite = Sqlite::memory(&Settings::default()).unwrap();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite
+            .execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)", &[])
+            .unwrap();
+        sqlite.commit().unwrap();
+        sqlite
+    }
+
+    fn count(sqlite: &mut Sqlite) -> i64 {
+        sqlite.begin(TransactionMode::Read).unwrap();
+        let rows = sqlite.query("SELECT count(*) FROM t", &[]).unwrap();
+        sqlite.rollback().unwrap();
+        i64::from_le_bytes(rows.cells[1..9].try_into().unwrap())
+    }
+
+    fn file(path: &std::path::Path, busy_timeout: Duration) -> Sqlite {
+        let settings = Settings {
+            busy_timeout,
+            ..Settings::default()
+        };
+        let file = Arc::new(FileGuard::create(path).unwrap());
+        let sqlite = Sqlite::open(&file, Role::Writer, &settings).unwrap();
+        sqlite.convert_to_wal().unwrap();
+        sqlite.accept().unwrap();
+        sqlite
+    }
+
+    #[test]
+    fn a_transaction_is_all_or_nothing() {
+        let mut sqlite = memory();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite.execute("INSERT INTO t VALUES (1, 'x')", &[]).unwrap();
+        sqlite.rollback().unwrap();
+        assert_eq!(count(&mut sqlite), 0);
+
+        sqlite.begin(TransactionMode::WriteDurable).unwrap();
+        let rows = [[Value::Integer(1)], [Value::Integer(2)]].map(Vec::from);
+        let changed = sqlite.execute_many("INSERT INTO t (a) VALUES (?1)", &rows);
+        assert_eq!(changed.unwrap(), 2);
+        sqlite.commit().unwrap();
+        assert_eq!(count(&mut sqlite), 2);
+    }
+
+    #[test]
+    fn a_second_transaction_is_misuse() {
+        let mut sqlite = memory();
+        sqlite.begin(TransactionMode::Read).unwrap();
+        for mode in [TransactionMode::Read, TransactionMode::Write] {
+            assert_eq!(sqlite.begin(mode).unwrap_err().code, ErrorCode::Misuse);
+        }
+    }
+
+    #[test]
+    fn the_rules_of_the_interface_are_misuse() {
+        let mut sqlite = memory();
+        let outside = sqlite.execute("DELETE FROM t", &[]).unwrap_err();
+        assert_eq!(outside.code, ErrorCode::Misuse);
+        assert_eq!(sqlite.commit().unwrap_err().code, ErrorCode::Misuse);
+        sqlite.begin(TransactionMode::Write).unwrap();
+        for (sql, params) in [
+            ("DELETE FROM t; DELETE FROM t", vec![]),
+            ("DELETE FROM t WHERE a = ?1", vec![]),
+            ("DELETE FROM t", vec![Value::Null]),
+            ("SELECT 1", vec![]),
+            ("", vec![]),
+        ] {
+            let error = sqlite.execute(sql, &params).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Misuse, "{sql}: {}", error.message);
+        }
+    }
+
+    /// The host's own commands must not be found in the statement cache.
+    #[test]
+    fn the_hosts_commands_stay_denied_after_the_host_used_them() {
+        let mut sqlite = memory();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        for sql in ["COMMIT", "ROLLBACK", "BEGIN IMMEDIATE", "PRAGMA synchronous = NORMAL"] {
+            let error = sqlite.execute(sql, &[]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Denied, "{sql}");
+        }
+        assert!(sqlite.in_transaction());
+    }
+
+    #[test]
+    fn only_changed_rows_are_counted() {
+        let mut sqlite = memory();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        let insert = "INSERT INTO t (a) VALUES (?1)";
+        assert_eq!(sqlite.execute(insert, &[Value::Integer(1)]).unwrap(), 1);
+        assert_eq!(sqlite.execute("PRAGMA user_version = 3", &[]).unwrap(), 0);
+        assert_eq!(sqlite.execute("CREATE TABLE u (a)", &[]).unwrap(), 0);
+        assert_eq!(sqlite.execute("DELETE FROM t WHERE a = 9", &[]).unwrap(), 0);
+    }
+
+    #[test]
+    fn values_come_back_as_they_were_bound() {
+        let mut sqlite = memory();
+        sqlite.begin(TransactionMode::Read).unwrap();
+        let rows = sqlite
+            .query(
+                "SELECT ?1, ?2, ?3, ?4, ?5",
+                &[
+                    Value::Null,
+                    Value::Integer(i64::MIN),
+                    Value::Real(0.5),
+                    Value::Text("a\0b".to_owned()),
+                    Value::Blob(vec![]),
+                ],
+            )
+            .unwrap();
+        let mut expected = vec![0, 1];
+        expected.extend(i64::MIN.to_le_bytes());
+        expected.push(2);
+        expected.extend(0.5_f64.to_le_bytes());
+        expected.extend(b"\x03\x03\0\0\0a\0b\x04\0\0\0\0");
+        assert_eq!((rows.count, rows.cells), (1, expected));
+    }
+
+    #[test]
+    fn a_result_that_is_too_big_is_refused() {
+        let settings = Settings {
+            result_bytes: 100,
+            ..Settings::default()
+        };
+        let mut sqlite = Sqlite::memory(&settings).unwrap();
+        sqlite.begin(TransactionMode::Read).unwrap();
+        let endless = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r";
+        assert_eq!(sqlite.query(endless, &[]).unwrap_err().code, ErrorCode::TooBig);
+    }
+
+    #[test]
+    fn a_query_without_end_is_interrupted() {
+        let mut sqlite = memory();
+        sqlite.begin(TransactionMode::Read).unwrap();
+        sqlite.deadline.set(Some(Instant::now() + Duration::from_millis(50)));
+        let endless = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT count(*) FROM r";
+        let error = sqlite.query(endless, &[]).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Interrupted);
+    }
+
+    /// SQLite rolls back by itself when the database is full. What the component
+    /// then still does must not be committed statement by statement.
+    #[test]
+    fn after_a_rollback_by_sqlite_no_statement_runs() {
+        let mut sqlite = memory();
+        sqlite.command("PRAGMA max_page_count = 4").unwrap_or(());
+        {
+            let _granted = sqlite.permission.grant();
+            let limit: i64 = sqlite
+                .connection
+                .query_row("PRAGMA max_page_count = 4", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(limit, 4);
+        }
+        sqlite.begin(TransactionMode::Write).unwrap();
+        let error = loop {
+            let blob = [Value::Blob(vec![0; 4000])];
+            if let Err(error) = sqlite.execute("INSERT INTO t (b) VALUES (?1)", &blob) {
+                break error;
+            }
+        };
+        assert_eq!(error.code, ErrorCode::Full);
+        if !sqlite.in_transaction() {
+            let error = sqlite.execute("INSERT INTO t (a) VALUES (1)", &[]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Misuse);
+        }
+        sqlite.rollback().unwrap();
+        assert_eq!(count(&mut sqlite), 0);
+    }
+
+    #[test]
+    fn a_writer_waits_for_the_lock_and_gives_up_at_the_timeout() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let mut sqlite = file(&path, Duration::from_millis(600));
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+        let started = Instant::now();
+        let error = sqlite.begin(TransactionMode::Write).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Busy);
+        assert!(started.elapsed() >= Duration::from_millis(600));
+
+        // A reader does not wait.
+        sqlite.begin(TransactionMode::Read).unwrap();
+        sqlite.rollback().unwrap();
+
+        let release = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            other.execute_batch("COMMIT").unwrap();
+        });
+        sqlite.begin(TransactionMode::Write).unwrap();
+        release.join().unwrap();
+        sqlite.commit().unwrap();
+    }
+
+    #[test]
+    fn durability_is_chosen_by_transaction_and_by_setting() {
+        let synchronous = |durable, mode| {
+            let settings = Settings {
+                durable,
+                ..Settings::default()
+            };
+            let mut sqlite = Sqlite::memory(&settings).unwrap();
+            sqlite.begin(mode).unwrap();
+            sqlite.synchronous
+        };
+        use Synchronous::{Full, Normal};
+        assert_eq!(synchronous(true, TransactionMode::WriteDurable), Full);
+        assert_eq!(synchronous(true, TransactionMode::Write), Normal);
+        assert_eq!(synchronous(false, TransactionMode::WriteDurable), Normal);
+    }
+
+    #[test]
+    fn the_log_is_copied_only_when_it_is_asked_for() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let mut sqlite = file(&path, Duration::from_secs(1));
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)", &[]).unwrap();
+        sqlite.commit().unwrap();
+        let before = std::fs::metadata(&path).unwrap().len();
+        for _ in 0..3 {
+            sqlite.begin(TransactionMode::Write).unwrap();
+            let rows = vec![vec![Value::Blob(vec![1; 4000])]; 500];
+            sqlite.execute_many("INSERT INTO t (b) VALUES (?1)", &rows).unwrap();
+            sqlite.commit().unwrap();
+        }
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), before);
+        sqlite.tidy();
+        let after = std::fs::metadata(&path).unwrap().len();
+        assert!(after > 1500 * 4000, "{after}");
+        // The next commit starts the log anew, and is too short to be copied.
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite.execute("DELETE FROM t WHERE a = 1", &[]).unwrap();
+        sqlite.commit().unwrap();
+        sqlite.tidy();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite.execute("DELETE FROM t", &[]).unwrap();
+        sqlite.commit().unwrap();
+        drop(sqlite);
+        assert!(!directory.path("a.db-wal").exists());
+    }
+
+    #[test]
+    fn free_pages_are_given_back() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let file = Arc::new(FileGuard::create(&path).unwrap());
+        let mut sqlite = Sqlite::open(&file, Role::Writer, &Settings::default()).unwrap();
+        sqlite.prepare_empty().unwrap();
+        sqlite.convert_to_wal().unwrap();
+        sqlite.accept().unwrap();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite.execute("CREATE TABLE t (b)", &[]).unwrap();
+        let rows = vec![vec![Value::Blob(vec![1; 4000])]; 100];
+        sqlite.execute_many("INSERT INTO t (b) VALUES (?1)", &rows).unwrap();
+        sqlite.execute("DELETE FROM t", &[]).unwrap();
+        sqlite.commit().unwrap();
+        sqlite.incremental_vacuum().unwrap();
+        let pages: i64 = {
+            let _granted = sqlite.permission.grant();
+            let sql = "PRAGMA page_count";
+            sqlite.connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert!(pages < 10, "{pages}");
+    }
+}

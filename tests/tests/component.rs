@@ -1,0 +1,70 @@
+//! The embedded component is what the sources beside it say: built from them,
+//! with no capability but those of the world, and with all of its exports.
+//!
+//! These tests read files only; no WebAssembly target is needed. That the bytes
+//! are what the sources build is checked by `cargo xtask component --check`.
+#![allow(clippy::expect_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use xtask::{COMPONENT, SOURCES_DIGEST, sources, surface};
+
+#[test]
+fn the_component_is_built_from_the_current_sources() {
+    let recorded = std::fs::read_to_string(workspace().join(SOURCES_DIGEST))
+        .expect("the digest of the sources is beside the component");
+    let current = sources::digest(&workspace()).expect("the sources can be read");
+    assert_eq!(
+        recorded.trim(),
+        current,
+        "the sources changed since the component was built; run `cargo xtask component`",
+    );
+}
+
+#[test]
+fn the_component_can_reach_the_database_the_clock_and_random_numbers_only() {
+    let mut imports = surface().imports;
+    // It holds types, no functions, and is there only because exports use them.
+    imports.remove("lash:store/types@0.1.0");
+    let allowed = [
+        "lash:store/sqlite@0.1.0",
+        "wasi:clocks/wall-clock@0.2.0",
+        "wasi:random/random@0.2.0",
+    ];
+    assert_eq!(imports, BTreeSet::from(allowed.map(String::from)));
+}
+
+#[test]
+fn the_component_exports_the_interfaces_of_its_world() {
+    let world =
+        std::fs::read_to_string(workspace().join("wit/world.wit")).expect("the world can be read");
+    let package = world
+        .lines()
+        .find_map(|line| statement(line, "package"))
+        .expect("the world names its package");
+    let (name, version) = package.split_once('@').expect("the package has a version");
+    let expected: BTreeSet<String> = world
+        .lines()
+        .filter_map(|line| statement(line, "export"))
+        .map(|interface| format!("{name}/{interface}@{version}"))
+        .collect();
+
+    assert!(!expected.is_empty(), "the world exports nothing");
+    assert_eq!(surface().exports, expected);
+}
+
+/// What follows a keyword in a line of WIT.
+fn statement(line: &str, keyword: &str) -> Option<String> {
+    let rest = line.trim().strip_prefix(keyword)?.strip_prefix(' ')?;
+    Some(rest.strip_suffix(';')?.to_owned())
+}
+
+fn surface() -> surface::Surface {
+    let component = std::fs::read(workspace().join(COMPONENT)).expect("the component can be read");
+    surface::read(&component).expect("it is a component")
+}
+
+fn workspace() -> PathBuf {
+    xtask::workspace_root().expect("the workspace is where the tests were compiled")
+}
