@@ -9,7 +9,7 @@ use crate::blob::key::BlobKey;
 use crate::blob::{self, NewBlob, kind_code};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, corrupt, incomplete, invalid, verify};
-use crate::seam::{Environment, Transaction, TransactionMode, Value};
+use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::{self, SessionTransaction};
 
 const TABLE: &str = "artifacts";
@@ -150,7 +150,7 @@ pub fn put(
 
 /// The WIT function `artifacts.get`.
 pub fn get(env: &impl Environment, space: NameSpace, name: &str) -> Result<Option<Vec<u8>>> {
-    let tx = env.begin(TransactionMode::Read)?;
+    let tx = transaction::read(env)?.tx;
     let space = space_code(space);
     match find(&tx, space, name)? {
         Some(row) => blob::load_referenced(&tx, &row.key).map(|blob| Some(blob.content)),

@@ -11,7 +11,8 @@ use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobSource};
 use crate::blob::key::{BlobKey, KEY_LENGTH};
 use crate::blob::{self, NewBlob, StoredBlob};
 use crate::corruption::{corrupt, invalid};
-use crate::seam::{Environment, Transaction, TransactionMode};
+use crate::seam::{Environment, Transaction};
+use crate::transaction;
 
 /// How every encoded manifest begins.
 const MAGIC: &[u8] = b"lash-checkpoint-1\0";
@@ -259,7 +260,7 @@ pub fn put(
 ) -> Result<StoredCheckpoint> {
     let mut checkpoint = NewCheckpoint::new(draft, profile)?;
     blob::compress_missing(env, checkpoint.new_blobs())?;
-    let tx = env.begin(TransactionMode::WriteDurable)?;
+    let tx = transaction::write_durably(env)?.tx;
     let (key, manifest) = checkpoint.insert(&tx)?;
     tx.commit()?;
     Ok(StoredCheckpoint {
@@ -273,7 +274,7 @@ pub fn get(env: &impl Environment, reference: &str) -> Result<Option<Checkpoint>
     let Some(key) = BlobKey::parse(reference) else {
         return Ok(None);
     };
-    let tx = env.begin(TransactionMode::Read)?;
+    let tx = transaction::read(env)?.tx;
     match blob::load(&tx, &key)? {
         Some(blob) => hydrate(&tx, decode(&key, blob)?).map(Some),
         None => Ok(None),

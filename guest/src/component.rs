@@ -67,6 +67,10 @@ impl exports::session::Guest for Component {
         format::initialize_session(db)
     }
 
+    fn retire(db: &Database) -> Result<(), Error> {
+        session::retire(db)
+    }
+
     fn commit(
         db: &Database,
         request: exports::session::CommitRequest,
@@ -97,10 +101,6 @@ impl exports::graph::Guest for Component {
 
     fn load_node(db: &Database, id: String) -> Result<Option<Vec<u8>>, Error> {
         graph::load_node(db, &id)
-    }
-
-    fn summarize(db: &Database) -> Result<exports::graph::Summary, Error> {
-        graph::summarize(db)
     }
 
     fn append(db: &Database, nodes: Vec<exports::graph::Node>) -> Result<(), Error> {
@@ -254,6 +254,10 @@ impl exports::metadata::Guest for Component {
 
     fn load(db: &Database) -> Result<Option<exports::metadata::Meta>, Error> {
         metadata::load(db)
+    }
+
+    fn describe(db: &Database) -> Result<Option<exports::metadata::Description>, Error> {
+        metadata::describe(db)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::seam::{Transaction, Value};
 const TABLE: &str = "table_digests";
 
 /// How many numbers the row has, the checksum not counted.
-const FIELDS: usize = 19;
+const FIELDS: usize = 20;
 
 /// What the tables of a session hold, as of the last commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(crate) struct Digests {
     pub(crate) head: SetDigest,
     /// One row or none; only the count is kept up.
     pub(crate) meta: u64,
+    /// 1 once the session is being deleted.
+    pub(crate) retired: u64,
 }
 
 impl Digests {
@@ -68,6 +70,7 @@ impl Digests {
             self.head.count,
             self.head.sum,
             self.meta,
+            self.retired,
         ]
     }
 
@@ -92,6 +95,7 @@ impl Digests {
             head_count,
             head_sum,
             meta,
+            retired,
         ] = fields;
         let set = |count, sum| SetDigest { count, sum };
         Self {
@@ -107,6 +111,7 @@ impl Digests {
             artifacts: set(artifacts_count, artifacts_sum),
             head: set(head_count, head_sum),
             meta,
+            retired,
         }
     }
 

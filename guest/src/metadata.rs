@@ -3,9 +3,10 @@
 use alloc::string::ToString;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::metadata::Meta;
+use crate::bindings::exports::lash::store::metadata::{Description, Meta};
 use crate::checksum::Checksum;
 use crate::corruption::{RowReader, incomplete, verify};
+use crate::graph;
 use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::{self, SessionTransaction};
 
@@ -67,9 +68,7 @@ pub fn create(env: &impl Environment, meta: &Meta) -> Result<bool> {
     Ok(true)
 }
 
-/// The WIT function `metadata.load`.
-pub fn load(env: &impl Environment) -> Result<Option<Meta>> {
-    let session = transaction::read(env)?;
+fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>> {
     let rows = session.tx.query(
         "SELECT session_id, session_name, created_at, model, cwd, relation, checksum
          FROM session_meta",
@@ -97,4 +96,23 @@ pub fn load(env: &impl Environment) -> Result<Option<Meta>> {
     let stored = reader.integer()?;
     verify(TABLE, &meta.session_id, stored, checksum(&meta))?;
     Ok(Some(meta))
+}
+
+/// The WIT function `metadata.load`.
+pub fn load(env: &impl Environment) -> Result<Option<Meta>> {
+    read(&transaction::read(env)?)
+}
+
+/// The WIT function `metadata.describe`.
+pub fn describe(env: &impl Environment) -> Result<Option<Description>> {
+    let session = transaction::read(env)?;
+    let Some(meta) = read(&session)? else {
+        return Ok(None);
+    };
+    Ok(Some(Description {
+        meta,
+        nodes: session.digests.nodes.count,
+        prompts: session.digests.prompts,
+        first_prompt: graph::first_prompt(&session)?,
+    }))
 }

@@ -29,6 +29,7 @@ pub(crate) const SESSION_SCHEMA: &[&str] = &[
         leaf         TEXT,
         checkpoint   BLOB,
         blob_keys    BLOB NOT NULL,
+        retained     BLOB NOT NULL,
         content_hash INTEGER NOT NULL,
         checksum     INTEGER NOT NULL,
         content      BLOB NOT NULL

@@ -1,6 +1,7 @@
 //! A transaction on a session database together with its digests.
 
 use crate::Result;
+use crate::bindings::lash::store::types::Error;
 use crate::digests::Digests;
 use crate::seam::{Environment, Transaction, TransactionMode};
 
@@ -19,6 +20,9 @@ impl<T: Transaction> SessionTransaction<T> {
     {
         let tx = env.begin(mode)?;
         let digests = Digests::load(&tx)?;
+        if digests.retired != 0 {
+            return Err(Error::Retired);
+        }
         Ok(Self {
             tx,
             digests,

@@ -18,8 +18,10 @@ pub(crate) const MEMORY: &str = ":memory:";
 /// The cause of an [`Error`], of whatever type it is.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// Why a store could not be opened, or why a call failed. Whatever the variant,
-/// the call that returned it has written nothing.
+/// Why a store could not be opened, or why a call failed.
+///
+/// A call that returns an error has written nothing, with one exception that
+/// says so itself: [`Component`](Self::Component).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -134,6 +136,13 @@ pub enum Error {
         blob: String,
     },
 
+    /// The session was deleted while this handle had it open.
+    #[error("the session in {} was deleted; nothing can be read from or written to it", path.display())]
+    Retired {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+    },
+
     /// The request contradicts itself or what is stored.
     #[error("invalid request to {}: {reason}", path.display())]
     Invalid {
@@ -195,17 +204,20 @@ pub enum Error {
     },
 
     /// The component stopped: it trapped, ran into a limit, or could not be
-    /// loaded. Its transaction was rolled back, and the next call runs on a new
-    /// instance.
+    /// loaded. A transaction that was open then was rolled back, and the next
+    /// call runs on a new instance.
     #[error(
-        "the store component failed in {operation} on {}; nothing was written, and the store can still be used",
-        path.display()
+        "the store component failed in {operation} on {}; {}, and the store can still be used",
+        path.display(),
+        if *committed { "what the call wrote is stored" } else { "nothing was written" }
     )]
     Component {
         /// The file, or `:memory:`.
         path: PathBuf,
         /// What was being done.
         operation: &'static str,
+        /// Whether the call had committed before the component stopped.
+        committed: bool,
         /// Why the component stopped.
         #[source]
         source: Source,
@@ -251,6 +263,7 @@ impl Error {
             | Self::Corrupt { path, .. }
             | Self::Malformed { path, .. }
             | Self::MissingBlob { path, .. }
+            | Self::Retired { path }
             | Self::Invalid { path, .. }
             | Self::Busy { path, .. }
             | Self::ReadOnly { path, .. }
@@ -276,6 +289,7 @@ impl Error {
                 reason,
             },
             types::Error::MissingBlob(blob) => Self::MissingBlob { path, blob },
+            types::Error::Retired => Self::Retired { path },
             types::Error::Invalid(reason) => Self::Invalid { path, reason },
         }
     }
@@ -361,6 +375,30 @@ impl Error {
         }
     }
 
+    /// `what` could not be turned into bytes.
+    pub(crate) fn encode(path: &Path, what: &'static str, source: impl Into<Source>) -> Self {
+        Self::Encode {
+            path: path.to_path_buf(),
+            what,
+            source: source.into(),
+        }
+    }
+
+    /// The bytes of `what` with this `key` could not be read.
+    pub(crate) fn decode(
+        path: &Path,
+        what: &'static str,
+        key: &str,
+        source: impl Into<Source>,
+    ) -> Self {
+        Self::Decode {
+            path: path.to_path_buf(),
+            what,
+            key: key.to_owned(),
+            source: source.into(),
+        }
+    }
+
     /// The component stopped while it did `operation`.
     pub(crate) fn component(
         path: &Path,
@@ -370,6 +408,7 @@ impl Error {
         Self::Component {
             path: path.to_path_buf(),
             operation,
+            committed: false,
             source: source.into(),
         }
     }
@@ -425,7 +464,13 @@ mod tests {
             Kind::Session,
         );
         let message = error.to_string();
-        for part in ["/tmp/old.db", "99", "version 3", "lash-sqlite-store", "import"] {
+        for part in [
+            "/tmp/old.db",
+            "99",
+            "version 3",
+            "lash-sqlite-store",
+            "import",
+        ] {
             assert!(message.contains(part), "{part:?} is not in {message:?}");
         }
     }
@@ -455,9 +500,15 @@ mod tests {
             )
         };
         assert!(matches!(error(sqlite::ErrorCode::Busy), Error::Busy { .. }));
-        assert!(matches!(error(sqlite::ErrorCode::Full), Error::DiskFull { .. }));
+        assert!(matches!(
+            error(sqlite::ErrorCode::Full),
+            Error::DiskFull { .. }
+        ));
         assert!(matches!(error(sqlite::ErrorCode::Io), Error::Io { .. }));
-        assert!(matches!(error(sqlite::ErrorCode::Corrupt), Error::Malformed { .. }));
+        assert!(matches!(
+            error(sqlite::ErrorCode::Corrupt),
+            Error::Malformed { .. }
+        ));
         assert!(matches!(
             error(sqlite::ErrorCode::Constraint),
             Error::Sqlite { code: 1, .. }

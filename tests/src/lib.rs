@@ -1,1 +1,1 @@
-//! x
+//! Suites and benchmarks of lash-wasm-store.

@@ -14,6 +14,7 @@ use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
 use crate::checksum::Checksum;
 use crate::corruption::{RowReader, corrupt, invalid, verify};
 use crate::seam::{Environment, Transaction, TransactionMode, Value};
+use crate::transaction;
 
 use encoding::Encoding;
 use key::{BlobKey, KEY_LENGTH};
@@ -65,7 +66,7 @@ impl NewBlob {
 
     /// Records what the content refers to, for garbage collection.
     pub(crate) fn with_edges(mut self, edges: &[BlobKey]) -> Self {
-        self.edges = edges.iter().flat_map(BlobKey::as_bytes).copied().collect();
+        self.edges = write_edges(edges);
         self
     }
 
@@ -84,15 +85,18 @@ pub(crate) fn compress_missing<'b>(
     blobs: impl Iterator<Item = &'b mut NewBlob>,
 ) -> Result<()> {
     let mut snapshot = None;
-    let mut missing = Vec::new();
+    let mut missing: Vec<(&mut NewBlob, u8)> = Vec::new();
     for blob in blobs {
         let Some(level) = blob.level else { continue };
         if snapshot.is_none() {
             snapshot = Some(env.begin(TransactionMode::Read)?);
         }
-        if let Some(tx) = &snapshot
-            && exists(tx, &blob.key)?
-        {
+        let repeated = missing.iter().any(|(other, _)| other.key == blob.key);
+        let stored = match &snapshot {
+            Some(tx) => repeated || exists(tx, &blob.key)?,
+            None => repeated,
+        };
+        if stored {
             blob.plan = Plan::Stored(level);
         } else {
             missing.push((blob, level));
@@ -103,6 +107,19 @@ pub(crate) fn compress_missing<'b>(
         blob.compress(level);
     }
     Ok(())
+}
+
+/// The named blobs that are stored.
+pub(crate) fn retain(tx: &impl Transaction, references: &[String]) -> Result<Vec<BlobKey>> {
+    let mut keys = Vec::new();
+    for reference in references {
+        if let Some(key) = BlobKey::parse(reference)
+            && exists(tx, &key)?
+        {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 /// Whether a blob is stored. It is not read.
@@ -231,6 +248,11 @@ pub(crate) fn load_referenced(tx: &impl Transaction, key: &BlobKey) -> Result<St
     })
 }
 
+/// Concatenates keys.
+pub(crate) fn write_edges(edges: &[BlobKey]) -> Vec<u8> {
+    edges.iter().flat_map(BlobKey::as_bytes).copied().collect()
+}
+
 /// Splits concatenated keys; none if they are damaged.
 pub(crate) fn read_edges(edges: &[u8]) -> Option<Vec<BlobKey>> {
     edges.chunks(KEY_LENGTH).map(BlobKey::from_bytes).collect()
@@ -315,7 +337,7 @@ pub fn put(
 ) -> Result<String> {
     let mut blob = NewBlob::new(content, kind, compressible, profile)?;
     compress_missing(env, core::iter::once(&mut blob))?;
-    let tx = env.begin(TransactionMode::WriteDurable)?;
+    let tx = transaction::write_durably(env)?.tx;
     let key = insert(&tx, blob)?;
     tx.commit()?;
     Ok(key.text())
@@ -326,6 +348,6 @@ pub fn get(env: &impl Environment, reference: &str) -> Result<Option<Vec<u8>>> {
     let Some(key) = BlobKey::parse(reference) else {
         return Ok(None);
     };
-    let tx = env.begin(TransactionMode::Read)?;
+    let tx = transaction::read(env)?.tx;
     Ok(load(&tx, &key)?.map(|blob| blob.content))
 }

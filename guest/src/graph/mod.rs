@@ -11,10 +11,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::graph::{Node, Summary};
+use crate::bindings::exports::lash::store::graph::Node;
 use crate::checksum::SetDigest;
 use crate::corruption::{RowReader, corrupt, incomplete};
-use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
+use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
 
 pub(crate) use change::{append_nodes, replace_nodes};
@@ -175,7 +175,7 @@ pub fn load(env: &impl Environment) -> Result<Vec<Vec<u8>>> {
 
 /// The WIT function `graph.load-node`.
 pub fn load_node(env: &impl Environment, node_id: &str) -> Result<Option<Vec<u8>>> {
-    let tx = env.begin(TransactionMode::Read)?;
+    let tx = transaction::read(env)?.tx;
     let rows = tx.query(
         "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
          FROM graph_nodes WHERE node_id = ?1",
@@ -193,30 +193,25 @@ pub fn load_node(env: &impl Environment, node_id: &str) -> Result<Option<Vec<u8>
     Ok((!row.tombstoned).then(|| row.body.to_vec()))
 }
 
-/// The WIT function `graph.summarize`.
-pub fn summarize(env: &impl Environment) -> Result<Summary> {
-    let session = transaction::read(env)?;
-    let digests = &session.digests;
-    let first_prompt = match digests.first_prompt {
-        0 => None,
-        seq => {
-            let rows = session.tx.query(
-                "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-                 FROM graph_nodes WHERE seq = ?1",
-                &[Value::Integer(clamp(seq))],
-            )?;
-            let mut reader = RowReader::new(TABLE, &rows);
-            if !reader.advance() {
-                return Err(corrupt(TABLE, seq, "the row is missing"));
-            }
-            Some(NodeRow::read(&mut reader)?.body.to_vec())
-        }
-    };
-    Ok(Summary {
-        nodes: digests.nodes.count,
-        prompts: digests.prompts,
-        first_prompt,
-    })
+/// The body of the first message of the user.
+pub(crate) fn first_prompt<T: Transaction>(
+    session: &SessionTransaction<T>,
+) -> Result<Option<Vec<u8>>> {
+    let seq = session.digests.first_prompt;
+    if seq == 0 {
+        return Ok(None);
+    }
+    let rows = session.tx.query(
+        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+         FROM graph_nodes WHERE seq = ?1",
+        &[Value::Integer(clamp(seq))],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if reader.advance() {
+        NodeRow::read(&mut reader).map(|row| Some(row.body.to_vec()))
+    } else {
+        Err(corrupt(TABLE, seq, "the row is missing"))
+    }
 }
 
 /// The WIT function `graph.append`.

@@ -60,6 +60,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
     for component in head_blobs {
         blobs.push(component.insert(&session.tx)?);
     }
+    let retained = blob::retain(&session.tx, &request.head.retained)?;
     usage::append_entries(&mut session, &request.usage)?;
     change_graph(
         &mut session,
@@ -74,6 +75,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
         leaf: request.leaf,
         checkpoint: Some(checkpoint_key),
         blobs,
+        retained,
         content: request.head.content,
     };
     head.store(&mut session)?;

@@ -22,6 +22,8 @@ pub(super) struct HeadRow {
     pub(super) checkpoint: Option<BlobKey>,
     /// What the content refers to.
     pub(super) blobs: Vec<BlobKey>,
+    /// What else is kept as long as the head is.
+    pub(super) retained: Vec<BlobKey>,
     pub(super) content: Vec<u8>,
 }
 
@@ -39,12 +41,13 @@ struct Columns<'r> {
     leaf: Option<&'r str>,
     checkpoint: Option<&'r [u8]>,
     blob_keys: &'r [u8],
+    retained: &'r [u8],
     content_hash: i64,
 }
 
 impl<'r> Columns<'r> {
     /// Reads and checks `session_id, revision, leaf, checkpoint, blob_keys,
-    /// content_hash, checksum`.
+    /// retained, content_hash, checksum`.
     fn read<T: Transaction>(
         reader: &mut RowReader<'r>,
         session: &SessionTransaction<T>,
@@ -55,6 +58,7 @@ impl<'r> Columns<'r> {
             leaf: reader.optional_text()?,
             checkpoint: reader.optional_blob()?,
             blob_keys: reader.blob()?,
+            retained: reader.blob()?,
             content_hash: reader.integer()?,
         };
         let stored = reader.integer()?;
@@ -77,6 +81,7 @@ impl<'r> Columns<'r> {
             .optional(self.leaf.map(str::as_bytes))
             .optional(self.checkpoint)
             .bytes(self.blob_keys)
+            .bytes(self.retained)
             .integer(self.content_hash)
             .finish()
     }
@@ -99,8 +104,8 @@ impl HeadRow {
     /// Reads and checks the head; none if there is none.
     pub(super) fn load<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Self>> {
         let rows = session.tx.query(
-            "SELECT session_id, revision, leaf, checkpoint, blob_keys, content_hash, checksum,
-                    content
+            "SELECT session_id, revision, leaf, checkpoint, blob_keys, retained, content_hash,
+                    checksum, content
              FROM session_head",
             &[],
         )?;
@@ -134,6 +139,7 @@ impl HeadRow {
             leaf: columns.leaf.map(ToString::to_string),
             checkpoint,
             blobs: blob::read_edges(columns.blob_keys).ok_or_else(damaged)?,
+            retained: blob::read_edges(columns.retained).ok_or_else(damaged)?,
             content: content.to_vec(),
         }))
     }
@@ -143,7 +149,8 @@ impl HeadRow {
         session: &SessionTransaction<T>,
     ) -> Result<Option<HeadIdentity>> {
         let rows = session.tx.query(
-            "SELECT session_id, revision, leaf, checkpoint, blob_keys, content_hash, checksum
+            "SELECT session_id, revision, leaf, checkpoint, blob_keys, retained, content_hash,
+                    checksum
              FROM session_head",
             &[],
         )?;
@@ -162,31 +169,29 @@ impl HeadRow {
 
     /// Writes the head in place of the stored one.
     pub(super) fn store<T: Transaction>(&self, session: &mut SessionTransaction<T>) -> Result<()> {
-        let blob_keys: Vec<u8> = self
-            .blobs
-            .iter()
-            .flat_map(BlobKey::as_bytes)
-            .copied()
-            .collect();
+        let blob_keys = blob::write_edges(&self.blobs);
+        let retained = blob::write_edges(&self.retained);
         let columns = Columns {
             session_id: &self.session_id,
             revision: self.revision,
             leaf: self.leaf.as_deref(),
             checkpoint: self.checkpoint.as_ref().map(BlobKey::as_bytes),
             blob_keys: &blob_keys,
+            retained: &retained,
             content_hash: content_hash(&self.content),
         };
         let checksum = columns.checksum();
         session.tx.execute(
             "INSERT INTO session_head (id, session_id, revision, leaf, checkpoint, blob_keys,
-                 content_hash, checksum, content)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 retained, content_hash, checksum, content)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (id) DO UPDATE SET
                  session_id = excluded.session_id,
                  revision = excluded.revision,
                  leaf = excluded.leaf,
                  checkpoint = excluded.checkpoint,
                  blob_keys = excluded.blob_keys,
+                 retained = excluded.retained,
                  content_hash = excluded.content_hash,
                  checksum = excluded.checksum,
                  content = excluded.content",
@@ -196,6 +201,7 @@ impl HeadRow {
                 columns.leaf.map_or(Value::Null, Value::Text),
                 columns.checkpoint.map_or(Value::Null, Value::Blob),
                 Value::Blob(columns.blob_keys),
+                Value::Blob(columns.retained),
                 Value::Integer(columns.content_hash),
                 Value::Integer(checksum),
                 Value::Blob(&self.content),
@@ -226,10 +232,15 @@ impl HeadRow {
     }
 }
 
-/// What the stored head keeps alive: its checkpoint and its blobs.
+/// What the stored head keeps alive.
 pub(crate) fn roots<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<BlobKey>> {
     Ok(match HeadRow::load(session)? {
-        Some(row) => row.checkpoint.into_iter().chain(row.blobs).collect(),
+        Some(row) => row
+            .checkpoint
+            .into_iter()
+            .chain(row.blobs)
+            .chain(row.retained)
+            .collect(),
         None => Vec::new(),
     })
 }

@@ -87,17 +87,26 @@ pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
     for component in components {
         blobs.push(component.insert(&session.tx)?);
     }
+    let retained = crate::blob::retain(&session.tx, &draft.body.retained)?;
     let row = HeadRow {
         session_id: draft.session_id,
         revision: clamp(revision),
         leaf: draft.leaf,
         checkpoint,
         blobs,
+        retained,
         content: draft.body.content,
     };
     row.store(&mut session)?;
     session.commit()?;
     Ok(unsigned(row.revision))
+}
+
+/// The WIT function `session.retire`.
+pub fn retire(env: &impl Environment) -> Result<()> {
+    let mut session = transaction::write_durably(env)?;
+    session.digests.retired = 1;
+    session.commit()
 }
 
 fn head_components(

@@ -85,9 +85,8 @@ impl Sqlite {
         role: Role,
         settings: &Settings,
     ) -> Result<Self, Error> {
-        file.connecting().map_err(|error| {
-            failure(ErrorCode::Io, error.to_string())
-        })?;
+        file.connecting()
+            .map_err(|error| failure(ErrorCode::Io, error.to_string()))?;
         let open = |target| Self::configured(target, role, settings, Some(Arc::clone(file)));
         match role {
             Role::Writer => open(Target::Writable(file.path())),
@@ -226,10 +225,9 @@ impl Target<'_> {
         match self {
             Self::Memory => Connection::open_in_memory(),
             // The file exists, even if it is empty.
-            Self::Writable(path) => Connection::open_with_flags(
-                path,
-                OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex,
-            ),
+            Self::Writable(path) => {
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex)
+            }
             Self::ReadOnly(path) => {
                 Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex)
             }
@@ -296,7 +294,11 @@ mod tests {
             assert_eq!(pragma(sqlite, "busy_timeout"), 15_000);
             assert_eq!(pragma(sqlite, "wal_autocheckpoint"), 0);
             let connection = &sqlite.connection;
-            assert!(connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).unwrap());
+            assert!(
+                connection
+                    .db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE)
+                    .unwrap()
+            );
             assert_eq!(connection.limit(Limit::SQLITE_LIMIT_ATTACHED).unwrap(), 0);
             let denied = connection.execute_batch("PRAGMA foreign_keys = OFF");
             assert_eq!(Error::from(denied.unwrap_err()).code, ErrorCode::Denied);
@@ -349,7 +351,9 @@ mod tests {
         let path = directory.path("a.db");
         let writer = open(&path, Role::Writer);
         let other = Connection::open(&path).unwrap();
-        other.execute_batch("CREATE TABLE t (a); BEGIN IMMEDIATE").unwrap();
+        other
+            .execute_batch("CREATE TABLE t (a); BEGIN IMMEDIATE")
+            .unwrap();
         let release = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(100));
             other.execute_batch("COMMIT").unwrap();

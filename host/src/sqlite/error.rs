@@ -5,7 +5,7 @@ use rusqlite::ErrorCode as Sqlite;
 use crate::bindings::sqlite::{Error, ErrorCode};
 
 /// A failure that is not SQLite's: a rule of the interface that does not hold.
-pub(crate) fn failure(code: ErrorCode, message: impl Into<String>) -> Error {
+pub(super) fn failure(code: ErrorCode, message: impl Into<String>) -> Error {
     Error {
         code,
         extended_code: 0,

@@ -15,10 +15,12 @@ use crate::bindings::sqlite::{
 use crate::bindings::types;
 
 /// What `borrow<database>` refers to on this side.
-pub(crate) struct DatabaseHandle;
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct DatabaseHandle;
 
 /// What `transaction` refers to on this side.
-pub(crate) struct TransactionHandle;
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct TransactionHandle;
 
 /// The database of the running call, if there is one.
 #[derive(Default)]
@@ -154,10 +156,9 @@ impl HostTransaction for SqliteContext {
         &mut self,
         transaction: Resource<TransactionHandle>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let result = self
-            .transaction(transaction.rep())
-            .and_then(Sqlite::commit);
+        let result = self.transaction(transaction.rep()).and_then(Sqlite::commit);
         self.committed |= result.is_ok();
+        self.transaction = self.transaction.wrapping_add(1);
         Ok(result)
     }
 
@@ -183,7 +184,10 @@ mod tests {
     fn begin(context: &mut SqliteContext) -> (Resource<DatabaseHandle>, u32) {
         let database = context.begin_call();
         let borrowed = Resource::new_borrow(database.rep());
-        let transaction = context.begin(borrowed, TransactionMode::Write).unwrap().unwrap();
+        let transaction = context
+            .begin(borrowed, TransactionMode::Write)
+            .unwrap()
+            .unwrap();
         (database, transaction.rep())
     }
 
@@ -196,7 +200,9 @@ mod tests {
         let (_, transaction) = begin(context);
         let sql = "SELECT name FROM sqlite_schema".to_owned();
         let transaction = Resource::new_borrow(transaction);
-        let rows = HostTransaction::query(context, transaction, sql, vec![]).unwrap().unwrap();
+        let rows = HostTransaction::query(context, transaction, sql, vec![])
+            .unwrap()
+            .unwrap();
         context.end_call().unwrap();
         rows.count
     }
@@ -228,7 +234,11 @@ mod tests {
         context.end_call().unwrap();
         let _ = begin(&mut context);
         let old = Resource::new_borrow(database.rep());
-        let error = context.begin(old, TransactionMode::Read).unwrap().err().unwrap();
+        let error = context
+            .begin(old, TransactionMode::Read)
+            .unwrap()
+            .err()
+            .unwrap();
         assert_eq!(error.code, ErrorCode::Misuse);
         let error = execute(&mut context, transaction, "SELECT 1").unwrap_err();
         assert_eq!(error.code, ErrorCode::Misuse);
@@ -241,7 +251,9 @@ mod tests {
     fn a_committed_transaction_cannot_be_used() {
         let mut context = context();
         let (_, transaction) = begin(&mut context);
-        HostTransaction::commit(&mut context, Resource::new_own(transaction)).unwrap().unwrap();
+        HostTransaction::commit(&mut context, Resource::new_own(transaction))
+            .unwrap()
+            .unwrap();
         assert!(context.has_committed());
         let error = execute(&mut context, transaction, "SELECT 1").unwrap_err();
         assert_eq!(error.code, ErrorCode::Misuse);
@@ -251,7 +263,11 @@ mod tests {
     fn without_a_database_every_handle_is_stale() {
         let mut context = SqliteContext::default();
         let database = context.begin_call();
-        let error = context.begin(database, TransactionMode::Read).unwrap().err().unwrap();
+        let error = context
+            .begin(database, TransactionMode::Read)
+            .unwrap()
+            .err()
+            .unwrap();
         assert_eq!(error.code, ErrorCode::Misuse);
     }
 }

@@ -17,8 +17,9 @@ pub(crate) mod wait;
 mod wal;
 
 pub(crate) use connection::{Role, Settings, Sqlite};
-pub(crate) use error::failure;
 pub(crate) use file::FileGuard;
-pub(crate) use host::{DatabaseHandle, SqliteContext, TransactionHandle};
+pub(crate) use host::SqliteContext;
+#[expect(unreachable_pub, reason = "the generated bindings re-export them")]
+pub use host::{DatabaseHandle, TransactionHandle};
 
 pub(crate) use crate::bindings::sqlite::Error as SqliteError;

@@ -105,7 +105,8 @@ impl Sqlite {
             }
             TransactionMode::WriteDurable => self.begin_writing(Synchronous::Normal)?,
         }
-        self.deadline.set(Instant::now().checked_add(LONGEST_TRANSACTION));
+        self.deadline
+            .set(Instant::now().checked_add(LONGEST_TRANSACTION));
         Ok(())
     }
 
@@ -287,7 +288,9 @@ mod tests {
     fn a_transaction_is_all_or_nothing() {
         let mut sqlite = memory();
         sqlite.begin(TransactionMode::Write).unwrap();
-        sqlite.execute("INSERT INTO t VALUES (1, 'x')", &[]).unwrap();
+        sqlite
+            .execute("INSERT INTO t VALUES (1, 'x')", &[])
+            .unwrap();
         sqlite.rollback().unwrap();
         assert_eq!(count(&mut sqlite), 0);
 
@@ -332,7 +335,12 @@ mod tests {
     fn the_hosts_commands_stay_denied_after_the_host_used_them() {
         let mut sqlite = memory();
         sqlite.begin(TransactionMode::Write).unwrap();
-        for sql in ["COMMIT", "ROLLBACK", "BEGIN IMMEDIATE", "PRAGMA synchronous = NORMAL"] {
+        for sql in [
+            "COMMIT",
+            "ROLLBACK",
+            "BEGIN IMMEDIATE",
+            "PRAGMA synchronous = NORMAL",
+        ] {
             let error = sqlite.execute(sql, &[]).unwrap_err();
             assert_eq!(error.code, ErrorCode::Denied, "{sql}");
         }
@@ -382,16 +390,23 @@ mod tests {
         };
         let mut sqlite = Sqlite::memory(&settings).unwrap();
         sqlite.begin(TransactionMode::Read).unwrap();
-        let endless = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r";
-        assert_eq!(sqlite.query(endless, &[]).unwrap_err().code, ErrorCode::TooBig);
+        let endless =
+            "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r";
+        assert_eq!(
+            sqlite.query(endless, &[]).unwrap_err().code,
+            ErrorCode::TooBig
+        );
     }
 
     #[test]
     fn a_query_without_end_is_interrupted() {
         let mut sqlite = memory();
         sqlite.begin(TransactionMode::Read).unwrap();
-        sqlite.deadline.set(Some(Instant::now() + Duration::from_millis(50)));
-        let endless = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT count(*) FROM r";
+        sqlite
+            .deadline
+            .set(Some(Instant::now() + Duration::from_millis(50)));
+        let endless =
+            "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT count(*) FROM r";
         let error = sqlite.query(endless, &[]).unwrap_err();
         assert_eq!(error.code, ErrorCode::Interrupted);
     }
@@ -419,7 +434,9 @@ mod tests {
         };
         assert_eq!(error.code, ErrorCode::Full);
         if !sqlite.in_transaction() {
-            let error = sqlite.execute("INSERT INTO t (a) VALUES (1)", &[]).unwrap_err();
+            let error = sqlite
+                .execute("INSERT INTO t (a) VALUES (1)", &[])
+                .unwrap_err();
             assert_eq!(error.code, ErrorCode::Misuse);
         }
         sqlite.rollback().unwrap();
@@ -475,13 +492,17 @@ mod tests {
         let path = directory.path("a.db");
         let mut sqlite = file(&path, Duration::from_secs(1));
         sqlite.begin(TransactionMode::Write).unwrap();
-        sqlite.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)", &[]).unwrap();
+        sqlite
+            .execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)", &[])
+            .unwrap();
         sqlite.commit().unwrap();
         let before = std::fs::metadata(&path).unwrap().len();
         for _ in 0..3 {
             sqlite.begin(TransactionMode::Write).unwrap();
             let rows = vec![vec![Value::Blob(vec![1; 4000])]; 500];
-            sqlite.execute_many("INSERT INTO t (b) VALUES (?1)", &rows).unwrap();
+            sqlite
+                .execute_many("INSERT INTO t (b) VALUES (?1)", &rows)
+                .unwrap();
             sqlite.commit().unwrap();
         }
         assert_eq!(std::fs::metadata(&path).unwrap().len(), before);
@@ -512,14 +533,19 @@ mod tests {
         sqlite.begin(TransactionMode::Write).unwrap();
         sqlite.execute("CREATE TABLE t (b)", &[]).unwrap();
         let rows = vec![vec![Value::Blob(vec![1; 4000])]; 100];
-        sqlite.execute_many("INSERT INTO t (b) VALUES (?1)", &rows).unwrap();
+        sqlite
+            .execute_many("INSERT INTO t (b) VALUES (?1)", &rows)
+            .unwrap();
         sqlite.execute("DELETE FROM t", &[]).unwrap();
         sqlite.commit().unwrap();
         sqlite.incremental_vacuum().unwrap();
         let pages: i64 = {
             let _granted = sqlite.permission.grant();
             let sql = "PRAGMA page_count";
-            sqlite.connection.query_row(sql, [], |row| row.get(0)).unwrap()
+            sqlite
+                .connection
+                .query_row(sql, [], |row| row.get(0))
+                .unwrap()
         };
         assert!(pages < 10, "{pages}");
     }

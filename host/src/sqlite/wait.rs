@@ -17,9 +17,9 @@ const WORTH_TELLING: Duration = Duration::from_millis(1);
 /// Is told when a thread of its begins and ends to wait.
 pub(crate) trait Observer {
     /// The calling thread begins to wait.
-    fn blocked(&self);
+    fn blocked(&'static self);
     /// The calling thread goes on.
-    fn unblocked(&self);
+    fn unblocked(&'static self);
 }
 
 thread_local! {
@@ -52,13 +52,13 @@ pub(super) fn retry_while_busy<T>(
     timeout: Duration,
     mut attempt: impl FnMut() -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    let deadline = Instant::now() + timeout;
+    let started = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut waiting = None;
     loop {
         match attempt() {
             Err(error) if is_busy(&error) => {
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = timeout.saturating_sub(started.elapsed());
                 if left.is_zero() {
                     return Err(error);
                 }
@@ -85,17 +85,16 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    #[derive(Default)]
     struct Counter {
         blocked: AtomicUsize,
         unblocked: AtomicUsize,
     }
 
     impl Observer for Counter {
-        fn blocked(&self) {
+        fn blocked(&'static self) {
             self.blocked.fetch_add(1, Ordering::SeqCst);
         }
-        fn unblocked(&self) {
+        fn unblocked(&'static self) {
             self.unblocked.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -114,7 +113,11 @@ mod tests {
         let mut attempts = 0;
         let result = retry_while_busy(Duration::from_secs(5), || {
             attempts += 1;
-            if attempts < 3 { Err(busy()) } else { Ok(attempts) }
+            if attempts < 3 {
+                Err(busy())
+            } else {
+                Ok(attempts)
+            }
         });
         assert_eq!(result.unwrap(), 3);
         assert_eq!(COUNTER.blocked.load(Ordering::SeqCst), 0);

@@ -1,0 +1,120 @@
+//! Checkpoints.
+
+use std::path::Path;
+
+use lash_core::store::{HydratedSessionCheckpoint, SessionCheckpoint};
+use lash_core::{BlobRef, PersistedTurnState};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{from_msgpack, to_msgpack};
+use crate::bindings::interfaces::checkpoints::{Checkpoint, CheckpointDraft, Manifest};
+use crate::bindings::types::BlobSource;
+use crate::error::Error;
+
+/// What is to be stored of a checkpoint. A snapshot that is given wins over a
+/// reference; a reference alone keeps what is stored.
+pub(crate) fn to_draft(
+    path: &Path,
+    checkpoint: HydratedSessionCheckpoint,
+) -> Result<CheckpointDraft, Error> {
+    Ok(CheckpointDraft {
+        turn_state: to_msgpack(path, "the turn state", &checkpoint.turn_state)?,
+        tool_state: encoded_source(
+            path,
+            "the tool state",
+            checkpoint.tool_state.as_ref(),
+            checkpoint.tool_state_ref,
+        )?,
+        plugin_snapshot: encoded_source(
+            path,
+            "the plugin snapshot",
+            checkpoint.plugin_snapshot.as_ref(),
+            checkpoint.plugin_snapshot_ref,
+        )?,
+        plugin_snapshot_revision: checkpoint.plugin_snapshot_revision,
+        execution_state: source(checkpoint.execution_state, checkpoint.execution_state_ref),
+    })
+}
+
+fn encoded_source<T: Serialize>(
+    path: &Path,
+    what: &'static str,
+    value: Option<&T>,
+    reference: Option<BlobRef>,
+) -> Result<Option<BlobSource>, Error> {
+    let content = value
+        .map(|value| to_msgpack(path, what, value))
+        .transpose()?;
+    Ok(source(content, reference))
+}
+
+fn source(content: Option<Vec<u8>>, reference: Option<BlobRef>) -> Option<BlobSource> {
+    match (content, reference) {
+        (Some(content), _) => Some(BlobSource::Content(content)),
+        (None, Some(reference)) => Some(BlobSource::Stored(reference.0)),
+        (None, None) => None,
+    }
+}
+
+pub(crate) fn from_manifest(path: &Path, manifest: Manifest) -> Result<SessionCheckpoint, Error> {
+    let turn_state = turn_state(path, &manifest)?;
+    Ok(manifest_with(manifest, turn_state))
+}
+
+/// A manifest whose turn state the caller has already.
+pub(crate) fn manifest_with(
+    manifest: Manifest,
+    turn_state: PersistedTurnState,
+) -> SessionCheckpoint {
+    SessionCheckpoint {
+        turn_state,
+        tool_state_ref: manifest.tool_state.map(BlobRef),
+        plugin_snapshot_ref: manifest.plugin_snapshot.map(BlobRef),
+        plugin_snapshot_revision: manifest.plugin_snapshot_revision,
+        execution_state_ref: manifest.execution_state.map(BlobRef),
+    }
+}
+
+fn turn_state(path: &Path, manifest: &Manifest) -> Result<PersistedTurnState, Error> {
+    from_msgpack(path, "the turn state", "", &manifest.turn_state)
+}
+
+pub(crate) fn from_checkpoint(
+    path: &Path,
+    checkpoint: Checkpoint,
+) -> Result<HydratedSessionCheckpoint, Error> {
+    let manifest = from_manifest(path, checkpoint.manifest)?;
+    Ok(HydratedSessionCheckpoint {
+        tool_state: decoded(
+            path,
+            "the tool state",
+            manifest.tool_state_ref.as_ref(),
+            checkpoint.tool_state,
+        )?,
+        plugin_snapshot: decoded(
+            path,
+            "the plugin snapshot",
+            manifest.plugin_snapshot_ref.as_ref(),
+            checkpoint.plugin_snapshot,
+        )?,
+        execution_state: checkpoint.execution_state,
+        turn_state: manifest.turn_state,
+        tool_state_ref: manifest.tool_state_ref,
+        plugin_snapshot_ref: manifest.plugin_snapshot_ref,
+        plugin_snapshot_revision: manifest.plugin_snapshot_revision,
+        execution_state_ref: manifest.execution_state_ref,
+    })
+}
+
+fn decoded<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    reference: Option<&BlobRef>,
+    content: Option<Vec<u8>>,
+) -> Result<Option<T>, Error> {
+    let key = reference.map_or("", BlobRef::as_str);
+    content
+        .map(|content| from_msgpack(path, what, key, &content))
+        .transpose()
+}

@@ -1,0 +1,109 @@
+//! Commits.
+
+use std::path::Path;
+
+use lash_core::store::{GraphCommitDelta, RuntimeCommit, RuntimeCommitResult, StoreError};
+use lash_core::{BlobRef, PersistedTurnState};
+
+use super::{checkpoint, graph, head, queue, usage};
+use crate::bindings::interfaces::session::{
+    CommitOutcome, CommitRequest, GraphChange, Receipt, TurnStamp,
+};
+use crate::bindings::types::BlobProfile;
+use crate::error::Error;
+
+pub(crate) fn to_request(
+    path: &Path,
+    commit: RuntimeCommit,
+    profile: BlobProfile,
+) -> Result<CommitRequest, Error> {
+    let leaf = commit.graph.leaf_node_id().cloned();
+    let graph = match &commit.graph {
+        GraphCommitDelta::Unchanged { .. } => GraphChange::Unchanged,
+        GraphCommitDelta::Append { nodes, .. } => {
+            GraphChange::Append(graph::to_nodes(path, nodes)?)
+        }
+        GraphCommitDelta::ReplaceFull(graph) => {
+            GraphChange::Replace(graph::to_nodes(path, &graph.nodes)?)
+        }
+    };
+    Ok(CommitRequest {
+        session_id: commit.session_id,
+        expected_revision: commit.expected_head_revision,
+        head: head::to_body(
+            path,
+            commit.config,
+            commit.agent_frames,
+            commit.current_agent_frame_id,
+            Vec::new(),
+        )?,
+        graph,
+        leaf,
+        checkpoint: checkpoint::to_draft(path, commit.checkpoint)?,
+        usage: commit
+            .usage_deltas
+            .into_iter()
+            .map(usage::to_entry)
+            .collect(),
+        turn: commit.turn_commit.map(|stamp| TurnStamp {
+            session_id: stamp.session_id,
+            turn_id: stamp.turn_id,
+            commit_hash: stamp.turn_commit_hash,
+        }),
+        completions: commit
+            .completed_queue_claims
+            .into_iter()
+            .map(queue::to_completion)
+            .collect(),
+        attachment_ids: commit
+            .committed_attachment_ids
+            .iter()
+            .map(|id| id.as_str().to_owned())
+            .collect(),
+        profile,
+    })
+}
+
+/// How a commit ended: with a result, or with the store error that the trait
+/// names for a lost race.
+pub(crate) fn from_outcome(
+    path: &Path,
+    session_id: &str,
+    turn_state: PersistedTurnState,
+    outcome: CommitOutcome,
+) -> Result<Result<RuntimeCommitResult, StoreError>, Error> {
+    Ok(match outcome {
+        CommitOutcome::Committed(receipt) => Ok(RuntimeCommitResult {
+            head_revision: receipt.revision,
+            checkpoint_ref: BlobRef(receipt.checkpoint_ref),
+            manifest: checkpoint::manifest_with(receipt.manifest, turn_state),
+        }),
+        CommitOutcome::Replayed(receipt) => Ok(from_receipt(path, receipt)?),
+        CommitOutcome::RevisionConflict(conflict) => Err(StoreError::HeadRevisionConflict {
+            expected: conflict.expected,
+            actual: conflict.actual,
+        }),
+        CommitOutcome::SessionMismatch(bound_session_id) => {
+            Err(StoreError::SessionBindingMismatch {
+                bound_session_id,
+                attempted_session_id: session_id.to_owned(),
+            })
+        }
+        CommitOutcome::TurnConflict(stamp) => Err(StoreError::RuntimeTurnCommitConflict {
+            session_id: stamp.session_id,
+            turn_id: stamp.turn_id,
+        }),
+        CommitOutcome::ClaimLost(completion) => Err(StoreError::QueuedWorkClaimExpired {
+            session_id: completion.session_id,
+            claim_id: completion.claim_id,
+        }),
+    })
+}
+
+fn from_receipt(path: &Path, receipt: Receipt) -> Result<RuntimeCommitResult, Error> {
+    Ok(RuntimeCommitResult {
+        head_revision: receipt.revision,
+        checkpoint_ref: BlobRef(receipt.checkpoint_ref),
+        manifest: checkpoint::from_manifest(path, receipt.manifest)?,
+    })
+}

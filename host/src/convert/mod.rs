@@ -1,0 +1,56 @@
+//! Between lash-core's types and the component's: what is opaque becomes bytes,
+//! what the logic must see becomes a typed field.
+
+pub(crate) mod checkpoint;
+pub(crate) mod commit;
+pub(crate) mod graph;
+pub(crate) mod head;
+pub(crate) mod meta;
+pub(crate) mod queue;
+pub(crate) mod session;
+pub(crate) mod usage;
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+
+/// Encodes with the names of fields, so that a field may be added later.
+pub(crate) fn to_msgpack<T: Serialize>(
+    path: &Path,
+    what: &'static str,
+    value: &T,
+) -> Result<Vec<u8>, Error> {
+    rmp_serde::to_vec_named(value).map_err(|source| Error::encode(path, what, source))
+}
+
+/// Decodes what [`to_msgpack`] encoded.
+pub(crate) fn from_msgpack<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    key: &str,
+    bytes: &[u8],
+) -> Result<T, Error> {
+    rmp_serde::from_slice(bytes).map_err(|source| Error::decode(path, what, key, source))
+}
+
+/// Encodes as JSON.
+pub(crate) fn to_json<T: Serialize>(
+    path: &Path,
+    what: &'static str,
+    value: &T,
+) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|source| Error::encode(path, what, source))
+}
+
+/// Decodes JSON.
+pub(crate) fn from_json<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    key: &str,
+    bytes: &[u8],
+) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|source| Error::decode(path, what, key, source))
+}

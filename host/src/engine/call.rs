@@ -1,0 +1,139 @@
+//! Calling the component.
+
+use std::path::Path;
+
+use wasmtime::Store;
+use wasmtime::component::Resource;
+
+use super::database::Context;
+use super::state::State;
+use super::worker::Instance;
+use crate::bindings::interfaces::{
+    artifacts, attachments, blobs, checkpoints, format, graph, maintenance, metadata, queue,
+    session, usage,
+};
+use crate::bindings::types;
+use crate::error::Error;
+use crate::sqlite::DatabaseHandle;
+
+/// The first argument of every call: where the instance lives.
+pub(crate) type Guest<'a> = &'a mut Store<State>;
+
+/// The second argument of every call: the database.
+pub(crate) type Db = Resource<DatabaseHandle>;
+
+/// What an exported function answers.
+pub(crate) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+
+/// The right to call the component for one database, within one job.
+///
+/// Every call is at most one transaction, which is rolled back if the call does
+/// not commit it. After a trap no call works any more, and the instance is
+/// thrown away with the job.
+pub(crate) struct Call<'a> {
+    instance: &'a mut Instance,
+    context: &'a Context,
+    operation: &'static str,
+}
+
+macro_rules! interfaces {
+    ($($(#[$doc:meta])* $interface:ident: $accessor:ident;)*) => {$(
+        $(#[$doc])*
+        pub(crate) fn $interface<T>(
+            &mut self,
+            call: impl FnOnce(&$interface::Guest, Guest<'_>, Db) -> Answer<T>,
+        ) -> Result<T, Error> {
+            self.run(|instance, db| {
+                call(instance.exports.$accessor(), &mut instance.store, db)
+            })
+        }
+    )*};
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(
+        instance: &'a mut Instance,
+        context: &'a Context,
+        operation: &'static str,
+    ) -> Self {
+        Self {
+            instance,
+            context,
+            operation,
+        }
+    }
+
+    /// The file of the database, `:memory:` if there is none.
+    pub(crate) fn path(&self) -> &Path {
+        self.context.path()
+    }
+
+    interfaces! {
+        /// Calls a function of the interface `session`, for example
+        /// `call.session(|s, guest, db| s.call_commit(guest, db, &request))`.
+        session: lash_store_session;
+        /// Calls a function of the interface `graph`.
+        graph: lash_store_graph;
+        /// Calls a function of the interface `blobs`.
+        blobs: lash_store_blobs;
+        /// Calls a function of the interface `checkpoints`.
+        checkpoints: lash_store_checkpoints;
+        /// Calls a function of the interface `artifacts`.
+        artifacts: lash_store_artifacts;
+        /// Calls a function of the interface `usage`.
+        usage: lash_store_usage;
+        /// Calls a function of the interface `attachments`.
+        attachments: lash_store_attachments;
+        /// Calls a function of the interface `queue`.
+        queue: lash_store_queue;
+        /// Calls a function of the interface `metadata`.
+        metadata: lash_store_metadata;
+        /// Calls a function of the interface `maintenance`.
+        maintenance: lash_store_maintenance;
+    }
+
+    /// Says what a file is, see `format.classify`.
+    pub(super) fn classify(
+        &mut self,
+        header: &[u8],
+        kind: format::Kind,
+    ) -> Result<format::State, Error> {
+        let state = self.run(|instance, _| {
+            let format = instance.exports.lash_store_format();
+            format
+                .call_classify(&mut instance.store, header, kind)
+                .map(Ok)
+        })?;
+        state.map_err(|mismatch| Error::from_mismatch(mismatch, self.path(), kind))
+    }
+
+    fn run<T>(&mut self, call: impl FnOnce(&mut Instance, Db) -> Answer<T>) -> Result<T, Error> {
+        if self.instance.broken {
+            return Err(self.stopped("the instance was stopped by an earlier call"));
+        }
+        let db = self.instance.store.data_mut().sqlite.begin_call();
+        let answer = call(self.instance, db);
+        let ended = self.instance.store.data_mut().sqlite.end_call();
+        let timeout = self.context.options.busy_timeout;
+        match answer {
+            Ok(Ok(value)) => match ended {
+                Ok(()) => Ok(value),
+                Err(error) => Err(Error::from_sqlite(error, self.path(), timeout)),
+            },
+            Ok(Err(error)) => Err(Error::from_guest(error, self.path(), timeout)),
+            Err(trap) => {
+                self.instance.broken = true;
+                Err(self.stopped(trap.into_boxed_dyn_error()))
+            }
+        }
+    }
+
+    fn stopped(&self, source: impl Into<crate::error::Source>) -> Error {
+        Error::Component {
+            path: self.path().to_path_buf(),
+            operation: self.operation,
+            committed: self.instance.store.data().sqlite.has_committed(),
+            source: source.into(),
+        }
+    }
+}

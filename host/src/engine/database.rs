@@ -1,0 +1,421 @@
+//! A database as the rest of the crate sees it.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::call::Call;
+use super::lane::{Job, Lane, Told};
+use super::open::{self, Initialize};
+use super::options::OpenOptions;
+use super::pool::Pool;
+use super::reply::Reply;
+use super::worker::Worker;
+use crate::bindings::interfaces::format::Kind;
+use crate::error::{Error, MEMORY};
+use crate::sqlite::{FileGuard, Role, Settings, Sqlite, SqliteError};
+
+/// How many calls of one database may wait at a time. Further ones wait outside,
+/// where they cost less.
+const WAITING_CALLS: usize = 1024;
+
+/// An open database. Clones share it; when the last one is dropped it is closed.
+///
+/// Calls go through one of two lanes. Writes run in order. So do reads, on a
+/// connection of their own, and do not wait for writes. A database in memory has
+/// one connection and thus one lane, and so has one that is open for reading
+/// only.
+#[derive(Clone)]
+pub(crate) struct Database {
+    inner: Arc<Inner>,
+}
+
+/// What every job of a database needs to know.
+pub(super) struct Context {
+    path: PathBuf,
+    file: Option<Arc<FileGuard>>,
+    pub(super) options: OpenOptions,
+    pub(super) settings: Settings,
+}
+
+impl Context {
+    /// The file, `:memory:` if there is none.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn sqlite_error(&self, error: SqliteError) -> Error {
+        Error::from_sqlite(error, &self.path, self.options.busy_timeout)
+    }
+
+    /// Opens the connection of a lane that has none: the reader's, which is
+    /// opened when it is first needed, or one that had to be closed.
+    fn connect(&self, role: Role) -> Result<Sqlite, Error> {
+        let sqlite = match &self.file {
+            Some(file) => Sqlite::open(file, role, &self.settings),
+            None => {
+                return Err(Error::component(
+                    &self.path,
+                    "open",
+                    "a database in memory was lost, because it could not be rolled back",
+                ));
+            }
+        };
+        sqlite
+            .and_then(|sqlite| sqlite.accept().map(|()| sqlite))
+            .map_err(|error| self.sqlite_error(error))
+    }
+}
+
+struct Inner {
+    context: Arc<Context>,
+    write: Arc<Lane>,
+    read: Arc<Lane>,
+    permits: Arc<Semaphore>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The writer last: the last connection that is closed copies the log into
+        // the database, and only one that may write can.
+        self.read.close();
+        self.write.close();
+    }
+}
+
+impl Database {
+    /// Opens a file, creates it if it is not there, and calls `initialize` if it
+    /// is empty. As with SQLite, the path `:memory:` is no file.
+    pub(crate) async fn open(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+        initialize: Initialize,
+    ) -> Result<Self, Error> {
+        if path == Path::new(MEMORY) {
+            return Self::memory(options, kind, initialize).await;
+        }
+        Opening::file(path, options, kind, initialize)?.wait().await
+    }
+
+    /// As [`Database::open`], for threads that may wait.
+    pub(crate) fn open_blocking(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+        initialize: Initialize,
+    ) -> Result<Self, Error> {
+        if path == Path::new(MEMORY) {
+            return Self::memory_blocking(options, kind, initialize);
+        }
+        Opening::file(path, options, kind, initialize)?.wait_blocking()
+    }
+
+    /// Makes a private database in memory.
+    pub(crate) async fn memory(
+        options: &OpenOptions,
+        kind: Kind,
+        initialize: Initialize,
+    ) -> Result<Self, Error> {
+        Opening::memory(options, kind, initialize).wait().await
+    }
+
+    /// As [`Database::memory`], for threads that may wait.
+    pub(crate) fn memory_blocking(
+        options: &OpenOptions,
+        kind: Kind,
+        initialize: Initialize,
+    ) -> Result<Self, Error> {
+        Opening::memory(options, kind, initialize).wait_blocking()
+    }
+
+    /// Opens a file for reading. It must exist and be a database already.
+    pub(crate) async fn open_readonly(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+    ) -> Result<Self, Error> {
+        Opening::read_only(path, options, kind)?.wait().await
+    }
+
+    /// The file, `:memory:` if there is none.
+    pub(crate) fn path(&self) -> &Path {
+        self.inner.context.path()
+    }
+
+    /// Runs a job that reads. `operation` is what errors call it.
+    ///
+    /// If the future is dropped before the job has begun, the job is not done;
+    /// afterwards it is done to its end.
+    pub(crate) fn read<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
+    ) -> impl Future<Output = Result<R, Error>> + Send {
+        self.run(
+            &self.inner.read,
+            operation,
+            self.job(&self.inner.read, operation, job),
+        )
+    }
+
+    /// Runs a job that may write, after all that were given before.
+    pub(crate) fn write<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
+    ) -> impl Future<Output = Result<R, Error>> + Send {
+        self.run(
+            &self.inner.write,
+            operation,
+            self.job(&self.inner.write, operation, job),
+        )
+    }
+
+    /// As [`Database::write`], but nobody waits for it: a failure is logged.
+    pub(crate) fn write_detached(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&mut Call<'_>) -> Result<(), Error> + Send + 'static,
+    ) {
+        let lane = &self.inner.write;
+        let work = self.job(lane, operation, move |call| {
+            job(call).inspect_err(|error| tracing::warn!(operation, %error, "the call failed"))
+        });
+        if let Err(error) = self.submit(lane, operation, None, Reply::Nobody, work) {
+            tracing::warn!(operation, %error, "the call was not made");
+        }
+    }
+
+    /// As [`Database::read`], and blocks the thread. It works on any thread but
+    /// those that run jobs.
+    pub(crate) fn read_blocking<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
+    ) -> Result<R, Error> {
+        self.run_blocking(
+            &self.inner.read,
+            operation,
+            self.job(&self.inner.read, operation, job),
+        )
+    }
+
+    /// As [`Database::write`], and blocks the thread. It works on any thread but
+    /// those that run jobs.
+    pub(crate) fn write_blocking<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
+    ) -> Result<R, Error> {
+        self.run_blocking(
+            &self.inner.write,
+            operation,
+            self.job(&self.inner.write, operation, job),
+        )
+    }
+
+    /// Gives the pages that are no longer needed back to the file system.
+    pub(crate) async fn incremental_vacuum(&self) -> Result<(), Error> {
+        let lane = &self.inner.write;
+        let context = Arc::clone(&self.inner.context);
+        let role = lane.role();
+        self.run(lane, "incremental vacuum", move |_, slot| {
+            connected(slot, &context, role)?
+                .incremental_vacuum()
+                .map_err(|error| context.sqlite_error(error))
+        })
+        .await
+    }
+
+    /// A job that calls the component.
+    fn job<R, F>(&self, lane: &Lane, operation: &'static str, job: F) -> impl Work<R> + use<R, F>
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
+    {
+        let context = Arc::clone(&self.inner.context);
+        let role = lane.role();
+        move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+            connected(slot, &context, role)?;
+            worker.call(&context, operation, slot, job)
+        }
+    }
+
+    async fn run<R: Send + 'static>(
+        &self,
+        lane: &Arc<Lane>,
+        operation: &'static str,
+        work: impl Work<R>,
+    ) -> Result<R, Error> {
+        // The semaphore is never closed, so there is always a permit in the end.
+        let permit = Arc::clone(&self.inner.permits).acquire_owned().await.ok();
+        let (reply, answer) = Reply::future();
+        self.submit(lane, operation, permit, reply, work)?;
+        answer.await.unwrap_or_else(|_| Err(self.lost(operation)))
+    }
+
+    fn run_blocking<R: Send + 'static>(
+        &self,
+        lane: &Arc<Lane>,
+        operation: &'static str,
+        work: impl Work<R>,
+    ) -> Result<R, Error> {
+        // Needs no permit: a thread that waits cannot make a second call.
+        let (reply, answer) = Reply::thread();
+        self.submit(lane, operation, None, reply, work)?;
+        answer.recv().unwrap_or_else(|_| Err(self.lost(operation)))
+    }
+
+    fn submit<R: Send + 'static>(
+        &self,
+        lane: &Arc<Lane>,
+        operation: &'static str,
+        permit: Option<OwnedSemaphorePermit>,
+        reply: Reply<Result<R, Error>>,
+        work: impl Work<R>,
+    ) -> Result<(), Error> {
+        let span = tracing::debug_span!("lash_wasm_store", operation);
+        let job: Job = Box::new(move |worker, slot| -> Told {
+            if reply.is_abandoned() {
+                return Box::new(|| ());
+            }
+            let answer = span.in_scope(|| work(worker, slot));
+            drop(permit);
+            Box::new(move || reply.send(answer))
+        });
+        lane.push(Pool::global(), job)
+            .map_err(|error| Error::component(self.path(), operation, error))
+    }
+
+    fn lost(&self, operation: &'static str) -> Error {
+        Error::component(
+            self.path(),
+            operation,
+            "the thread that ran the call has stopped",
+        )
+    }
+}
+
+/// What a job does, with a worker and the connection of its lane.
+trait Work<R>: FnOnce(&mut Worker, &mut Option<Sqlite>) -> Result<R, Error> + Send + 'static {}
+
+impl<R, W> Work<R> for W where
+    W: FnOnce(&mut Worker, &mut Option<Sqlite>) -> Result<R, Error> + Send + 'static
+{
+}
+
+/// The connection of a lane, which is opened if there is none.
+fn connected<'a>(
+    slot: &'a mut Option<Sqlite>,
+    context: &Context,
+    role: Role,
+) -> Result<&'a mut Sqlite, Error> {
+    match slot {
+        Some(sqlite) => Ok(sqlite),
+        None => Ok(slot.insert(context.connect(role)?)),
+    }
+}
+
+/// A database that has no connection yet, and how it gets one.
+struct Opening<W> {
+    database: Database,
+    work: W,
+}
+
+impl Opening<()> {
+    fn file(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+        initialize: Initialize,
+    ) -> Result<Opening<impl Work<()> + use<>>, Error> {
+        let file = FileGuard::create(path).map_err(|error| Error::io(path, error))?;
+        let file = Arc::new(file);
+        let database = Self::database(path, Some(&file), options, Some(Role::Reader), Role::Writer);
+        let context = Arc::clone(&database.inner.context);
+        let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+            *slot = Some(open::file(worker, &context, &file, kind, initialize)?);
+            Ok(())
+        };
+        Ok(Opening { database, work })
+    }
+
+    fn memory(
+        options: &OpenOptions,
+        kind: Kind,
+        initialize: Initialize,
+    ) -> Opening<impl Work<()> + use<>> {
+        let database = Self::database(Path::new(MEMORY), None, options, None, Role::Writer);
+        let context = Arc::clone(&database.inner.context);
+        let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+            *slot = Some(open::memory(worker, &context, kind, initialize)?);
+            Ok(())
+        };
+        Opening { database, work }
+    }
+
+    fn read_only(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+    ) -> Result<Opening<impl Work<()> + use<>>, Error> {
+        let file = FileGuard::existing(path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                open::missing(path, kind)
+            } else {
+                Error::io(path, error)
+            }
+        })?;
+        let file = Arc::new(file);
+        let database = Self::database(path, Some(&file), options, None, Role::Reader);
+        let context = Arc::clone(&database.inner.context);
+        let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+            *slot = Some(open::read_only(worker, &context, &file, kind)?);
+            Ok(())
+        };
+        Ok(Opening { database, work })
+    }
+
+    fn database(
+        path: &Path,
+        file: Option<&Arc<FileGuard>>,
+        options: &OpenOptions,
+        read: Option<Role>,
+        write: Role,
+    ) -> Database {
+        let write = Lane::new(write);
+        let read = read.map_or_else(|| Arc::clone(&write), Lane::new);
+        let context = Arc::new(Context {
+            path: path.to_path_buf(),
+            file: file.cloned(),
+            options: options.clone(),
+            settings: options.settings(),
+        });
+        Database {
+            inner: Arc::new(Inner {
+                context,
+                write,
+                read,
+                permits: Arc::new(Semaphore::new(WAITING_CALLS)),
+            }),
+        }
+    }
+}
+
+impl<W: Work<()>> Opening<W> {
+    async fn wait(self) -> Result<Database, Error> {
+        let Self { database, work } = self;
+        database.run(&database.inner.write, "open", work).await?;
+        Ok(database)
+    }
+
+    fn wait_blocking(self) -> Result<Database, Error> {
+        let Self { database, work } = self;
+        database.run_blocking(&database.inner.write, "open", work)?;
+        Ok(database)
+    }
+}

@@ -1,0 +1,140 @@
+//! The jobs of one connection, in order.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::pool::Pool;
+use super::worker::Worker;
+use crate::sqlite::{Role, Sqlite};
+
+/// Does the work of a job, and answers how to tell the caller.
+pub(super) type Job = Box<dyn FnOnce(&mut Worker, &mut Option<Sqlite>) -> Told + Send>;
+
+/// Tells the caller.
+pub(super) type Told = Box<dyn FnOnce() + Send>;
+
+/// A connection, and what is to be done with it.
+///
+/// At most one thread works on a lane at a time. It answers a caller first and
+/// tidies up then, so that nobody waits for a checkpoint.
+pub(super) struct Lane {
+    role: Role,
+    queue: Mutex<Queue>,
+    connection: Mutex<Option<Sqlite>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Whether the lane is in the pool's queue, or a thread works on it.
+    scheduled: bool,
+    /// Whether a job runs.
+    working: bool,
+    /// Whether the connection is to be closed.
+    closed: bool,
+}
+
+impl Lane {
+    pub(super) fn new(role: Role) -> Arc<Self> {
+        Arc::new(Self {
+            role,
+            queue: Mutex::new(Queue::default()),
+            connection: Mutex::new(None),
+        })
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Adds a job. If there is no thread that could do it and none can be
+    /// started, all jobs of the lane are dropped, which tells their callers.
+    pub(super) fn push(self: &Arc<Self>, pool: &'static Pool, job: Job) -> io::Result<()> {
+        {
+            let mut queue = self.queue();
+            queue.jobs.push_back(job);
+            if queue.scheduled {
+                return Ok(());
+            }
+            queue.scheduled = true;
+        }
+        pool.schedule(Arc::clone(self)).inspect_err(|_| {
+            let jobs = {
+                let mut queue = self.queue();
+                queue.scheduled = false;
+                std::mem::take(&mut queue.jobs)
+            };
+            drop(jobs);
+        })
+    }
+
+    /// Runs the next job; answers whether there are more.
+    pub(super) fn run_one(&self, worker: &mut Worker) -> bool {
+        let job = {
+            let mut queue = self.queue();
+            let job = queue.jobs.pop_front();
+            queue.working = job.is_some();
+            job
+        };
+        if let Some(job) = job {
+            let told = job(worker, &mut self.connection());
+            self.queue().working = false;
+            // Without the connection, because what is dropped here may be the
+            // last handle of the database, which closes it.
+            told();
+            self.tidy();
+        }
+        self.end_turn()
+    }
+
+    /// Ends what a thread began with [`Lane::run_one`], which may have panicked;
+    /// answers whether there are more jobs.
+    pub(super) fn end_turn(&self) -> bool {
+        let mut queue = self.queue();
+        queue.working = false;
+        queue.scheduled = !queue.jobs.is_empty();
+        let close = queue.closed && !queue.scheduled;
+        let more = queue.scheduled;
+        drop(queue);
+        if close {
+            self.take();
+        }
+        more
+    }
+
+    /// Closes the connection, at once if nothing is being done with it, and
+    /// otherwise when that is done. At once means that a caller who has got all
+    /// his answers finds the file closed.
+    pub(super) fn close(&self) {
+        let busy = {
+            let mut queue = self.queue();
+            queue.closed = true;
+            queue.working || !queue.jobs.is_empty()
+        };
+        if !busy {
+            self.take();
+        }
+    }
+
+    fn tidy(&self) {
+        if let Some(sqlite) = self.connection().as_mut() {
+            sqlite.tidy();
+        }
+    }
+
+    fn take(&self) {
+        let sqlite = self.connection().take();
+        drop(sqlite);
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Option<Sqlite>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,143 @@
+//! Opening a database: what is looked at, in which order.
+//!
+//! 1. The component judges the first bytes of the file. What is not ours is
+//!    refused before SQLite sees it.
+//! 2. An empty file gets its schema in one transaction with a rollback journal,
+//!    so that `application_id` is in the file itself before there is a log.
+//! 3. The file is put into WAL mode.
+//!
+//! Any number of processes and threads may do this with one new file at a time.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::call::Call;
+use super::database::Context;
+use super::worker::Worker;
+use crate::bindings::interfaces::format::{Initialized, Kind, State};
+use crate::error::{Error, kind_name};
+use crate::sqlite::{FileGuard, Role, Sqlite, SqliteError};
+
+/// Calls the `initialize` of the kind of database that is opened.
+pub(crate) type Initialize = fn(&mut Call<'_>) -> Result<Initialized, Error>;
+
+/// What opening is called in errors.
+const OPERATION: &str = "open";
+
+/// How often a file is looked at again that changed while it was opened.
+const ATTEMPTS: usize = 10;
+
+/// Where `application_id` is in the header of a file, big-endian.
+const APPLICATION_ID: usize = 68;
+
+/// Opens a file for reading and writing, and makes it a database if it is empty.
+pub(super) fn file(
+    worker: &mut Worker,
+    context: &Context,
+    file: &Arc<FileGuard>,
+    kind: Kind,
+    initialize: Initialize,
+) -> Result<Sqlite, Error> {
+    let sql = |error| context.sqlite_error(error);
+    for _ in 0..ATTEMPTS {
+        let (header, state) = look(worker, context, file, kind)?;
+        let mut sqlite = Sqlite::open(file, Role::Writer, &context.settings).map_err(sql)?;
+        match state {
+            State::Empty => {
+                sqlite.prepare_empty().map_err(sql)?;
+                sqlite = schema(worker, context, sqlite, kind, initialize)?;
+            }
+            // The process that wrote these bytes may have died before its
+            // transaction was whole. SQLite has undone it just now.
+            State::Ready if !agrees(&sqlite, &header).map_err(sql)? => continue,
+            State::Ready => {}
+        }
+        sqlite.convert_to_wal().map_err(sql)?;
+        sqlite.accept().map_err(sql)?;
+        return Ok(sqlite);
+    }
+    Err(Error::io(
+        context.path(),
+        io::Error::other("the file kept changing while it was opened"),
+    ))
+}
+
+/// Makes a database in memory.
+pub(super) fn memory(
+    worker: &mut Worker,
+    context: &Context,
+    kind: Kind,
+    initialize: Initialize,
+) -> Result<Sqlite, Error> {
+    let sqlite = Sqlite::memory(&context.settings).map_err(|error| context.sqlite_error(error))?;
+    schema(worker, context, sqlite, kind, initialize)
+}
+
+/// Opens a file for reading. It must be a database already.
+pub(super) fn read_only(
+    worker: &mut Worker,
+    context: &Context,
+    file: &Arc<FileGuard>,
+    kind: Kind,
+) -> Result<Sqlite, Error> {
+    let (header, state) = look(worker, context, file, kind)?;
+    let missing = || missing(context.path(), kind);
+    if state == State::Empty {
+        return Err(missing());
+    }
+    let sqlite = Sqlite::open(file, Role::Reader, &context.settings)
+        .map_err(|error| context.sqlite_error(error))?;
+    if !agrees(&sqlite, &header).map_err(|error| context.sqlite_error(error))? {
+        return Err(missing());
+    }
+    Ok(sqlite)
+}
+
+/// The error of a read-only open that found nothing.
+pub(super) fn missing(path: &Path, kind: Kind) -> Error {
+    Error::Missing {
+        path: path.to_path_buf(),
+        kind: kind_name(kind),
+    }
+}
+
+fn look(
+    worker: &mut Worker,
+    context: &Context,
+    file: &FileGuard,
+    kind: Kind,
+) -> Result<(Vec<u8>, State), Error> {
+    let header = file
+        .header()
+        .map_err(|error| Error::io(context.path(), error))?;
+    let state = worker.call(context, OPERATION, &mut None, |call| {
+        call.classify(&header, kind)
+    })?;
+    Ok((header, state))
+}
+
+fn agrees(sqlite: &Sqlite, header: &[u8]) -> Result<bool, SqliteError> {
+    let found = header
+        .get(APPLICATION_ID..)
+        .and_then(|rest| rest.first_chunk::<4>())
+        .map(|bytes| u32::from_be_bytes(*bytes));
+    Ok(found == Some(sqlite.application_id()?))
+}
+
+fn schema(
+    worker: &mut Worker,
+    context: &Context,
+    sqlite: Sqlite,
+    kind: Kind,
+    initialize: Initialize,
+) -> Result<Sqlite, Error> {
+    let mut slot = Some(sqlite);
+    match worker.call(context, OPERATION, &mut slot, initialize)? {
+        Initialized::Ready => {}
+        Initialized::Refused(mismatch) => {
+            return Err(Error::from_mismatch(mismatch, context.path(), kind));
+        }
+    }
+    slot.ok_or_else(|| Error::component(context.path(), OPERATION, "the connection was lost"))
+}

@@ -1,0 +1,54 @@
+//! What the user of a database may choose.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::sqlite::Settings;
+
+/// Tells the time. Injectable, so that leases can be tested without waiting.
+pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// What a committed turn survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The loss of power: a commit of a turn or of an effect's result waits until
+    /// it is on the disk. Leases and claims do not wait.
+    #[default]
+    Full,
+    /// The crash of the process, but not the loss of power, which may undo the
+    /// last commits. The database stays consistent, and commits are faster.
+    Normal,
+}
+
+/// The longest wait for a lock: a day, which nobody waits for.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How to open a database.
+#[derive(Clone)]
+pub(crate) struct OpenOptions {
+    pub(crate) durability: Durability,
+    pub(crate) clock: Clock,
+    pub(crate) busy_timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            clock: Arc::new(SystemTime::now),
+            busy_timeout: Settings::default().busy_timeout,
+        }
+    }
+}
+
+impl OpenOptions {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            // SQLite counts milliseconds in 31 bits.
+            busy_timeout: self.busy_timeout.min(LONGEST_TIMEOUT),
+            durable: self.durability == Durability::Full,
+            ..Settings::default()
+        }
+    }
+}

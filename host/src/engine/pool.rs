@@ -1,0 +1,165 @@
+//! The threads of the process that run the component.
+//!
+//! There are a few, however many databases are open, and they take turns: a
+//! thread takes the lane that has waited longest, runs one of its jobs, and puts
+//! it back at the end. A thread that waits for the lock of another process is
+//! not counted while it waits: another one is started in its place, up to a
+//! bound, and ends when it is not needed any more.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+
+use super::lane::Lane;
+use super::worker::Worker;
+use crate::sqlite::wait::{self, Observer};
+
+/// How many threads there may be altogether. So many stores can wait for locks
+/// of other processes before they hold up one that does not.
+const MOST_THREADS: usize = 64;
+
+/// The threads, and the lanes that wait for one.
+pub(super) struct Pool {
+    threads: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    ready: VecDeque<Arc<Lane>>,
+    /// How many threads there are.
+    threads: usize,
+    /// How many of them have nothing to do.
+    idle: usize,
+    /// How many of them wait for the lock of another connection.
+    blocked: usize,
+}
+
+impl Pool {
+    /// The pool of the process. It has no thread until there is work.
+    pub(super) fn global() -> &'static Self {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        POOL.get_or_init(|| {
+            let cores = thread::available_parallelism().map_or(2, usize::from);
+            Pool::new(cores.clamp(2, 4))
+        })
+    }
+
+    fn new(threads: usize) -> Self {
+        Self {
+            threads,
+            state: Mutex::new(State::default()),
+            work: Condvar::new(),
+        }
+    }
+
+    /// Queues a lane that has jobs. Fails if there is no thread and none can be
+    /// started; the lane is not queued then.
+    pub(super) fn schedule(&'static self, lane: Arc<Lane>) -> io::Result<()> {
+        let mut state = self.state();
+        state.ready.push_back(lane);
+        self.staff(&mut state).inspect_err(|_| {
+            state.ready.pop_back();
+        })
+    }
+
+    /// Sees to it that somebody takes what is ready.
+    fn staff(&'static self, state: &mut State) -> io::Result<()> {
+        if state.ready.len() > state.idle && self.lacks_threads(state) {
+            match self.start() {
+                Ok(()) => state.threads += 1,
+                // The others will come to it.
+                Err(error) if state.threads > 0 => {
+                    tracing::warn!(%error, "could not start a thread");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.work.notify_one();
+        Ok(())
+    }
+
+    fn start(&'static self) -> io::Result<()> {
+        thread::Builder::new()
+            .name("lash-wasm-store".to_owned())
+            .spawn(move || self.run())
+            .map(drop)
+    }
+
+    fn run(&'static self) {
+        wait::observe(self);
+        let mut worker = Worker::default();
+        while let Some(lane) = self.next() {
+            let turn = catch_unwind(AssertUnwindSafe(|| lane.run_one(&mut worker)));
+            let more = turn.unwrap_or_else(|_| {
+                tracing::error!("a job panicked outside of the component");
+                worker = Worker::default();
+                lane.end_turn()
+            });
+            if more {
+                let mut state = self.state();
+                state.ready.push_back(lane);
+                // This thread is there to take it.
+            }
+        }
+    }
+
+    /// The lane to work on next; none if the thread is not needed any more.
+    fn next(&self) -> Option<Arc<Lane>> {
+        let mut state = self.state();
+        loop {
+            if self.has_spare_threads(&state) {
+                state.threads -= 1;
+                // Whatever woke this thread is for another one.
+                self.work.notify_one();
+                return None;
+            }
+            if let Some(lane) = state.ready.pop_front() {
+                return Some(lane);
+            }
+            state.idle += 1;
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+
+    fn lacks_threads(&self, state: &State) -> bool {
+        state.threads.saturating_sub(state.blocked) < self.threads && state.threads < MOST_THREADS
+    }
+
+    fn has_spare_threads(&self, state: &State) -> bool {
+        state.threads.saturating_sub(state.blocked) > self.threads
+    }
+
+    /// How many threads there are.
+    #[cfg(test)]
+    pub(super) fn threads(&self) -> usize {
+        self.state().threads
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Pool {
+    fn blocked(&'static self) {
+        let mut state = self.state();
+        state.blocked += 1;
+        // This thread exists, so it cannot fail.
+        let _ = self.staff(&mut state);
+    }
+
+    fn unblocked(&'static self) {
+        let mut state = self.state();
+        state.blocked = state.blocked.saturating_sub(1);
+        // An idle thread may be one too many now.
+        self.work.notify_one();
+    }
+}

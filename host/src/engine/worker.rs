@@ -1,0 +1,110 @@
+//! One thread's instance of the component.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use wasmtime::Store;
+
+use super::call::Call;
+use super::component::shared;
+use super::database::Context;
+use super::state::State;
+use crate::bindings;
+use crate::error::Error;
+use crate::sqlite::Sqlite;
+
+/// What an instance may keep between calls. Its memory never shrinks, so one
+/// that has carried something very large is thrown away instead.
+const KEPT_MEMORY: usize = 64 << 20;
+
+/// How much one call of the component may hand to the host. Many times the
+/// largest request; a bound on what a component that runs wild can allocate.
+const LARGEST_IMPORT: usize = 2 << 30;
+
+/// How many handles the component may have. It needs two.
+const HANDLES: usize = 1000;
+
+/// An instance and what it was made of.
+pub(super) struct Instance {
+    pub(super) store: Store<State>,
+    pub(super) exports: bindings::Store,
+    /// Whether it must not be used again.
+    pub(super) broken: bool,
+}
+
+impl Instance {
+    fn new() -> Result<Self, String> {
+        let shared = shared().map_err(|error| format!("{error:#}"))?;
+        let mut store = Store::new(&shared.engine, State::new());
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(LARGEST_IMPORT);
+        store.set_max_component_handles(HANDLES);
+        let exports = shared
+            .component
+            .instantiate(&mut store)
+            .map_err(|error| format!("{error:#}"))?;
+        Ok(Self {
+            store,
+            exports,
+            broken: false,
+        })
+    }
+}
+
+/// What a thread of the pool has to itself.
+#[derive(Default)]
+pub(super) struct Worker {
+    instance: Option<Instance>,
+}
+
+impl Worker {
+    /// Runs `job` with the connection in `slot`, which is back in there without
+    /// a transaction afterwards. If that is not possible, the slot is empty.
+    ///
+    /// A trap or a panic ends the job with [`Error::Component`], and the instance.
+    pub(super) fn call<R>(
+        &mut self,
+        context: &Context,
+        operation: &'static str,
+        slot: &mut Option<Sqlite>,
+        job: impl FnOnce(&mut Call<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => Instance::new()
+                .map_err(|reason| Error::component(context.path(), operation, reason))?,
+        };
+        let state = instance.store.data_mut();
+        state.clock = Some(context.options.clock.clone());
+        if let Some(sqlite) = slot.take() {
+            state.sqlite.lend(sqlite);
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            job(&mut Call::new(&mut instance, context, operation))
+        }));
+        let state = instance.store.data_mut();
+        state.clock = None;
+        *slot = state.sqlite.take_back();
+        let result = result.unwrap_or_else(|panic| {
+            instance.broken = true;
+            Err(Error::Component {
+                path: context.path().to_path_buf(),
+                operation,
+                committed: instance.store.data().sqlite.has_committed(),
+                source: panic_message(panic.as_ref()).into(),
+            })
+        });
+        if !instance.broken && instance.store.data().limits.memory <= KEPT_MEMORY {
+            self.instance = Some(instance);
+        }
+        result
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", message.unwrap_or("no message"))
+}

@@ -1,0 +1,133 @@
+//! What a store may be told when it is opened.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::engine::{Durability, OpenOptions};
+use crate::error::Error;
+use crate::store::Store;
+
+/// How much time a store spends on making blobs smaller. It never affects how
+/// blobs are read, so it may change from one open to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BuiltinBlobProfile {
+    /// No compression.
+    LowLatency,
+    /// zlib at level 1, from 4 KiB on.
+    #[default]
+    Balanced,
+    /// zlib at level 6, from 1 KiB on.
+    Compact,
+}
+
+/// When a store collects garbage by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreGcPolicy {
+    /// Collect after every so many commits of a session, counted by its head
+    /// revision. Never if `None` or zero. The commit does not wait for it.
+    pub auto_run_every_commits: Option<u64>,
+}
+
+/// The options of the native crate, as a literal. What is new is in
+/// [`StoreBuilder`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// How blobs are compressed.
+    pub blob_profile: BuiltinBlobProfile,
+    /// When garbage is collected.
+    pub gc_policy: StoreGcPolicy,
+}
+
+/// Everything that can be chosen about a store.
+///
+/// ```
+/// # async fn example() -> Result<(), lash_wasm_store::Error> {
+/// use lash_wasm_store::{Durability, StoreBuilder};
+///
+/// let store = StoreBuilder::new()
+///     .durability(Durability::Normal)
+///     .busy_timeout(std::time::Duration::from_secs(5))
+///     .open("session.db".as_ref())
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct StoreBuilder {
+    pub(crate) options: StoreOptions,
+    pub(crate) open: OpenOptions,
+}
+
+impl StoreBuilder {
+    /// Starts with what [`Store::open`] uses.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the options that the native crate has too.
+    pub fn options(mut self, options: StoreOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets what a committed turn survives; [`Durability::Full`] by default.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.open.durability = durability;
+        self
+    }
+
+    /// Sets how long a call waits for another process's lock; 15 s by default.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.open.busy_timeout = timeout;
+        self
+    }
+
+    /// Sets the clock that leases, availability and times of commits go by; the
+    /// system's by default.
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.open.clock = Arc::new(clock);
+        self
+    }
+
+    /// Opens a session database, and creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotADatabase`], [`Error::Foreign`], [`Error::OtherKind`] and
+    /// [`Error::OtherVersion`] if the file is something else, which is then not
+    /// touched.
+    pub async fn open(self, path: &Path) -> Result<Store, Error> {
+        Store::open_built(path, self).await
+    }
+
+    /// Opens a session database that must exist, for reading.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] if there is no such database; else as
+    /// [`open`](Self::open).
+    pub async fn open_readonly(self, path: &Path) -> Result<Store, Error> {
+        Store::open_built_readonly(path, self).await
+    }
+
+    /// Makes a private session database in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Component`] if the component cannot be loaded.
+    pub async fn memory(self) -> Result<Store, Error> {
+        Store::memory_built(self).await
+    }
+}
+
+impl fmt::Debug for StoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreBuilder")
+            .field("options", &self.options)
+            .field("durability", &self.open.durability)
+            .field("busy_timeout", &self.open.busy_timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! Compiled modules and other named artifacts.
+
+use std::sync::Arc;
+
+use lashlang::{
+    ArtifactStoreError, DurabilityTier, LashlangArtifactStore, ModuleArtifact, ModuleRef,
+};
+
+use super::{Chain, Store};
+use crate::artifact::{BlobArtifactDescriptor, PersistedArtifactKind};
+use crate::bindings::interfaces::artifacts::NameSpace;
+use crate::error::Error;
+
+/// The descriptor of the one kind of artifact, besides modules, that the trait's
+/// callers name.
+const PROCESS_ENVIRONMENT: &str = "process_execution_env";
+
+fn backend(error: Error) -> ArtifactStoreError {
+    ArtifactStoreError::Backend(Chain(&error).to_string())
+}
+
+impl Store {
+    async fn put_artifact(
+        &self,
+        space: NameSpace,
+        name: &str,
+        descriptor: BlobArtifactDescriptor,
+        content: Vec<u8>,
+    ) -> Result<(), Error> {
+        let name = name.to_owned();
+        let profile = self.profile();
+        self.db
+            .write("put artifact", move |call| {
+                let kind = descriptor.blob_kind();
+                let compressible = descriptor.is_compressible();
+                call.artifacts(|artifacts, guest, db| {
+                    artifacts.call_put(
+                        guest,
+                        db,
+                        space,
+                        &name,
+                        &content,
+                        kind,
+                        compressible,
+                        profile,
+                    )
+                })
+            })
+            .await
+    }
+
+    async fn get_artifact(&self, space: NameSpace, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let name = name.to_owned();
+        self.db
+            .read("get artifact", move |call| {
+                call.artifacts(|artifacts, guest, db| artifacts.call_get(guest, db, space, &name))
+            })
+            .await
+    }
+}
+
+#[async_trait::async_trait]
+impl LashlangArtifactStore for Store {
+    fn durability_tier(&self) -> DurabilityTier {
+        DurabilityTier::Durable
+    }
+
+    async fn put_module_artifact(
+        &self,
+        artifact: &ModuleArtifact,
+    ) -> Result<(), ArtifactStoreError> {
+        let content = artifact
+            .to_store_bytes()
+            .map_err(|error| ArtifactStoreError::Encode(error.to_string()))?;
+        self.put_artifact(
+            NameSpace::Modules,
+            artifact.module_ref.as_str(),
+            BlobArtifactDescriptor::lashlang_module(),
+            content,
+        )
+        .await
+        .map_err(backend)?;
+        self.modules()
+            .put(artifact.module_ref.clone(), Arc::new(artifact.clone()));
+        Ok(())
+    }
+
+    async fn get_module_artifact(
+        &self,
+        module_ref: &ModuleRef,
+    ) -> Result<Option<Arc<ModuleArtifact>>, ArtifactStoreError> {
+        if let Some(artifact) = self.modules().get(module_ref) {
+            return Ok(Some(Arc::clone(artifact)));
+        }
+        let stored = self
+            .get_artifact(NameSpace::Modules, module_ref.as_str())
+            .await
+            .map_err(backend)?;
+        let Some(content) = stored else {
+            return Ok(None);
+        };
+        let artifact = Arc::new(ModuleArtifact::from_store_bytes(&content)?);
+        self.modules()
+            .put(module_ref.clone(), Arc::clone(&artifact));
+        Ok(Some(artifact))
+    }
+
+    async fn put_artifact_bytes(
+        &self,
+        artifact_ref: &str,
+        descriptor: &str,
+        bytes: &[u8],
+    ) -> Result<(), ArtifactStoreError> {
+        let descriptor = match descriptor {
+            PROCESS_ENVIRONMENT => BlobArtifactDescriptor::process_execution_env(),
+            _ => BlobArtifactDescriptor::new(PersistedArtifactKind::GenericBlob, []),
+        };
+        self.put_artifact(NameSpace::Bytes, artifact_ref, descriptor, bytes.to_vec())
+            .await
+            .map_err(backend)
+    }
+
+    async fn get_artifact_bytes(
+        &self,
+        artifact_ref: &str,
+    ) -> Result<Option<Vec<u8>>, ArtifactStoreError> {
+        self.get_artifact(NameSpace::Bytes, artifact_ref)
+            .await
+            .map_err(backend)
+    }
+}

@@ -1,0 +1,85 @@
+//! The write-ahead manifest of attachments.
+//!
+//! The trait is synchronous and its methods are called on threads of the
+//! caller's runtime. They wait for a thread of this crate, never for the runtime.
+
+use lash_core::{
+    AttachmentId, AttachmentIntent, AttachmentManifest, AttachmentManifestEntry, StoreError,
+};
+
+use super::Store;
+use super::persistence::backend;
+use crate::bindings::interfaces::attachments::Intent;
+
+impl AttachmentManifest for Store {
+    fn record_intent(&self, intent: AttachmentIntent) -> Result<(), StoreError> {
+        let intent = Intent {
+            attachment_id: intent.attachment_id.as_str().to_owned(),
+            session_id: intent.session_id,
+            canonical_uri: intent.canonical_uri,
+            intent_at_ms: intent.intent_at_epoch_ms,
+        };
+        self.db
+            .write_blocking("record attachment intent", move |call| {
+                call.attachments(|attachments, guest, db| {
+                    attachments.call_record_intent(guest, db, &intent)
+                })
+            })
+            .map_err(backend)
+    }
+
+    fn commit_refs(
+        &self,
+        session_id: &str,
+        attachment_ids: &[AttachmentId],
+    ) -> Result<(), StoreError> {
+        if attachment_ids.is_empty() {
+            return Ok(());
+        }
+        let session_id = session_id.to_owned();
+        let ids: Vec<String> = attachment_ids
+            .iter()
+            .map(|id| id.as_str().to_owned())
+            .collect();
+        self.db
+            .write_blocking("commit attachments", move |call| {
+                call.attachments(|attachments, guest, db| {
+                    attachments.call_commit(guest, db, &session_id, &ids)
+                })
+            })
+            .map_err(backend)
+    }
+
+    fn list_uncommitted(
+        &self,
+        older_than_epoch_ms: u64,
+    ) -> Result<Vec<AttachmentManifestEntry>, StoreError> {
+        let intents = self
+            .db
+            .read_blocking("list attachment intents", move |call| {
+                call.attachments(|attachments, guest, db| {
+                    attachments.call_list_uncommitted(guest, db, older_than_epoch_ms)
+                })
+            })
+            .map_err(backend)?;
+        Ok(intents
+            .into_iter()
+            .map(|intent| AttachmentManifestEntry {
+                attachment_id: AttachmentId::new(intent.attachment_id),
+                session_id: intent.session_id,
+                canonical_uri: intent.canonical_uri,
+                intent_at_epoch_ms: intent.intent_at_ms,
+                committed_at_epoch_ms: None,
+            })
+            .collect())
+    }
+
+    fn forget(&self, attachment_id: &AttachmentId) -> Result<(), StoreError> {
+        let id = attachment_id.as_str().to_owned();
+        self.db
+            .write_blocking("forget attachment", move |call| {
+                call.attachments(|attachments, guest, db| attachments.call_forget(guest, db, &id))
+            })
+            .map_err(backend)
+    }
+}

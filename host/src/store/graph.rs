@@ -1,0 +1,143 @@
+//! The graph outside the commit protocol, and garbage collection.
+
+use lash_core::{GcReport, SessionGraph, SessionNodeRecord, VacuumReport};
+
+use super::{Store, logged};
+use crate::convert;
+use crate::engine::Database;
+use crate::error::Error;
+
+impl Store {
+    /// Makes a graph the whole graph; the head stays as it is.
+    pub async fn replace_session_graph(&self, graph: &SessionGraph) {
+        logged(
+            "replace graph",
+            self.try_replace_session_graph(graph).await,
+            || (),
+        );
+    }
+
+    /// As [`replace_session_graph`](Self::replace_session_graph), and answers the
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the nodes are no forest.
+    pub async fn try_replace_session_graph(&self, graph: &SessionGraph) -> Result<(), Error> {
+        let nodes = graph.nodes.clone();
+        self.db
+            .write("replace graph", move |call| {
+                let nodes = convert::graph::to_nodes(call.path(), &nodes)?;
+                call.graph(|graph, guest, db| graph.call_replace(guest, db, &nodes))
+            })
+            .await
+    }
+
+    /// Adds nodes; the head stays as it is.
+    pub async fn append_session_graph_nodes(&self, nodes: &[SessionNodeRecord]) {
+        logged(
+            "append nodes",
+            self.try_append_session_graph_nodes(nodes).await,
+            || (),
+        );
+    }
+
+    /// As [`append_session_graph_nodes`](Self::append_session_graph_nodes), and
+    /// answers the error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if a node is stored already, if its parent is not, or if
+    /// it is its own ancestor.
+    pub async fn try_append_session_graph_nodes(
+        &self,
+        nodes: &[SessionNodeRecord],
+    ) -> Result<(), Error> {
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        let nodes = nodes.to_vec();
+        self.db
+            .write("append nodes", move |call| {
+                let nodes = convert::graph::to_nodes(call.path(), &nodes)?;
+                call.graph(|graph, guest, db| graph.call_append(guest, db, &nodes))
+            })
+            .await
+    }
+
+    /// Reads all nodes, in order, without a leaf. Empty on an error.
+    pub async fn load_session_graph(&self) -> SessionGraph {
+        logged(
+            "load graph",
+            self.try_load_session_graph().await,
+            SessionGraph::default,
+        )
+    }
+
+    /// As [`load_session_graph`](Self::load_session_graph), and answers the error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if a node is missing or damaged.
+    pub async fn try_load_session_graph(&self) -> Result<SessionGraph, Error> {
+        self.db
+            .read("load graph", |call| {
+                let bodies = call.graph(|graph, guest, db| graph.call_load(guest, db))?;
+                let nodes = convert::graph::from_bodies(call.path(), &bodies)?;
+                Ok(SessionGraph::from_nodes(nodes, None))
+            })
+            .await
+    }
+
+    /// Removes blobs that nothing refers to. On an error nothing is removed, and
+    /// the report is empty.
+    pub async fn gc_unreachable(&self) -> GcReport {
+        logged(
+            "collect garbage",
+            self.try_gc_unreachable().await,
+            GcReport::default,
+        )
+    }
+
+    /// As [`gc_unreachable`](Self::gc_unreachable), and answers the error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if anything that is referred to is missing or damaged:
+    /// then nothing is removed.
+    pub async fn try_gc_unreachable(&self) -> Result<GcReport, Error> {
+        let report = collect_garbage(self.db.clone()).await?;
+        self.db.incremental_vacuum().await?;
+        Ok(report)
+    }
+
+    pub(super) async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
+        let removed = self
+            .db
+            .write("vacuum", |call| {
+                call.maintenance(|maintenance, guest, db| maintenance.call_vacuum(guest, db))
+            })
+            .await?;
+        self.db.incremental_vacuum().await?;
+        Ok(VacuumReport {
+            removed_node_count: count(removed),
+        })
+    }
+}
+
+fn count(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+async fn collect_garbage(db: Database) -> Result<GcReport, Error> {
+    let report = db
+        .write("collect garbage", |call| {
+            call.maintenance(|maintenance, guest, db| maintenance.call_gc(guest, db))
+        })
+        .await?;
+    Ok(GcReport {
+        root_count: count(report.roots),
+        retained_blob_count: count(report.retained),
+        deleted_blob_count: count(report.deleted),
+    })
+}

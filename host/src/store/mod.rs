@@ -1,0 +1,184 @@
+//! The store of one session.
+
+mod artifacts;
+mod attachments;
+mod blobs;
+mod graph;
+mod head;
+mod persistence;
+
+pub use blobs::StoredSessionCheckpoint;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lashlang::{ModuleArtifact, ModuleRef};
+use lru::LruCache;
+
+use crate::bindings::interfaces::format::Kind;
+use crate::bindings::types::BlobProfile;
+use crate::engine::{Database, Initialize};
+use crate::error::Error;
+use crate::options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
+
+/// How many decoded modules a store keeps.
+const CACHED_MODULES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
+/// The calls that make a session database of an empty one.
+const INITIALIZE: Initialize =
+    |call| call.session(|session, guest, db| session.call_initialize(guest, db));
+
+/// The durable store of one session: its head, its graph, its blobs, its work
+/// queue, and what belongs to them, in one SQLite database.
+///
+/// It has the methods of the native crate's type. Those that answer `Option` or
+/// nothing have a twin with the prefix `try_` that answers the error instead;
+/// without the prefix, an error is logged and answered like absence.
+///
+/// Opening the same file several times, also from several processes, is safe:
+/// writers take turns, and readers do not wait for them.
+pub struct Store {
+    db: Database,
+    options: StoreOptions,
+    modules: Mutex<LruCache<ModuleRef, Arc<ModuleArtifact>>>,
+}
+
+impl Store {
+    /// Opens a session database with the default options, and creates it if it
+    /// does not exist. The path `:memory:` opens a private database in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::open`].
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        StoreBuilder::new().open(path).await
+    }
+
+    /// Opens a session database, and creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::open`].
+    pub async fn open_with_options(path: &Path, options: StoreOptions) -> Result<Self, Error> {
+        StoreBuilder::new().options(options).open(path).await
+    }
+
+    /// Opens a session database for reading. It must exist. Unlike the native
+    /// crate, this checks what the file is.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::open_readonly`].
+    pub async fn open_readonly(path: &Path) -> Result<Self, Error> {
+        StoreBuilder::new().open_readonly(path).await
+    }
+
+    /// Makes a private session database in memory, without compression.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::memory`].
+    pub async fn memory() -> Result<Self, Error> {
+        Self::memory_with_options(StoreOptions {
+            blob_profile: BuiltinBlobProfile::LowLatency,
+            gc_policy: StoreGcPolicy::default(),
+        })
+        .await
+    }
+
+    /// Makes a private session database in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::memory`].
+    pub async fn memory_with_options(options: StoreOptions) -> Result<Self, Error> {
+        StoreBuilder::new().options(options).memory().await
+    }
+
+    pub(crate) async fn open_built(path: &Path, builder: StoreBuilder) -> Result<Self, Error> {
+        let db = Database::open(path, &builder.open, Kind::Session, INITIALIZE).await?;
+        Ok(Self::new(db, builder.options))
+    }
+
+    pub(crate) async fn open_built_readonly(
+        path: &Path,
+        builder: StoreBuilder,
+    ) -> Result<Self, Error> {
+        let db = Database::open_readonly(path, &builder.open, Kind::Session).await?;
+        Ok(Self::new(db, builder.options))
+    }
+
+    pub(crate) async fn memory_built(builder: StoreBuilder) -> Result<Self, Error> {
+        let db = Database::memory(&builder.open, Kind::Session, INITIALIZE).await?;
+        Ok(Self::new(db, builder.options))
+    }
+
+    fn new(db: Database, options: StoreOptions) -> Self {
+        Self {
+            db,
+            options,
+            modules: Mutex::new(LruCache::new(CACHED_MODULES)),
+        }
+    }
+
+    /// The file, `:memory:` if there is none.
+    pub fn path(&self) -> &Path {
+        self.db.path()
+    }
+
+    /// Marks the session deleted, for every handle that has it open.
+    pub(crate) async fn retire(&self) -> Result<(), Error> {
+        self.db
+            .write("delete session", |call| {
+                call.session(|session, guest, db| session.call_retire(guest, db))
+            })
+            .await
+    }
+
+    fn profile(&self) -> BlobProfile {
+        match self.options.blob_profile {
+            BuiltinBlobProfile::LowLatency => BlobProfile::LowLatency,
+            BuiltinBlobProfile::Balanced => BlobProfile::Balanced,
+            BuiltinBlobProfile::Compact => BlobProfile::Compact,
+        }
+    }
+
+    fn modules(&self) -> std::sync::MutexGuard<'_, LruCache<ModuleRef, Arc<ModuleArtifact>>> {
+        // A cache has no invariant that a panic could have broken.
+        self.modules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.path())
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Answers what the native crate answers on a failure, and logs the failure,
+/// which it swallows or turns into a panic.
+fn logged<T>(operation: &'static str, result: Result<T, Error>, fallback: impl FnOnce() -> T) -> T {
+    result.unwrap_or_else(|error| {
+        tracing::warn!(operation, error = %Chain(&error), "the store call failed");
+        fallback()
+    })
+}
+
+/// An error with its causes on one line.
+pub(crate) struct Chain<'e>(pub(crate) &'e dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! The trait by which the runtime persists a session.
+
+use lash_core::runtime::{
+    QueuedWorkBatch, QueuedWorkBatchDraft, QueuedWorkClaim, QueuedWorkClaimBoundary,
+};
+use lash_core::store::{
+    PersistedSessionRead, RuntimeCommit, RuntimeCommitResult, SessionReadScope,
+};
+use lash_core::{
+    DurabilityTier, GcReport, RuntimePersistence, SessionMeta, SessionNodeRecord, StoreError,
+    VacuumReport,
+};
+
+use super::{Chain, Store};
+use crate::bindings::interfaces::queue::ClaimRequest;
+use crate::bindings::interfaces::session::CommitOutcome;
+use crate::convert;
+use crate::error::Error;
+
+/// The trait's error for everything that is not one of its named outcomes.
+pub(super) fn backend(error: Error) -> StoreError {
+    StoreError::Backend(Chain(&error).to_string())
+}
+
+impl Store {
+    /// Collects garbage behind a commit, if the policy says so. Nobody waits for
+    /// it: the next write does, and no answer depends on it.
+    fn collect_after_commit(&self, revision: u64) {
+        let every = self.options.gc_policy.auto_run_every_commits.unwrap_or(0);
+        if every > 0 && revision.is_multiple_of(every) {
+            self.db.write_detached("collect garbage", |call| {
+                call.maintenance(|maintenance, guest, db| maintenance.call_gc(guest, db))
+                    .map(|_| ())
+            });
+        }
+    }
+
+    async fn claim(
+        &self,
+        session_id: &str,
+        owner_id: &str,
+        boundary: QueuedWorkClaimBoundary,
+        lease_ttl_ms: u64,
+        max_batches: usize,
+        exactly: Option<Vec<String>>,
+    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+        if max_batches == 0 {
+            return Ok(None);
+        }
+        let request = ClaimRequest {
+            session_id: session_id.to_owned(),
+            owner_id: owner_id.to_owned(),
+            boundary: convert::queue::to_boundary(boundary),
+            lease_ttl_ms,
+            max_batches: max_batches as u64,
+            exactly,
+        };
+        self.db
+            .write("claim queued work", move |call| {
+                call.queue(|queue, guest, db| queue.call_claim(guest, db, &request))?
+                    .map(|claim| convert::queue::from_claim(call.path(), claim))
+                    .transpose()
+            })
+            .await
+            .map_err(backend)
+    }
+
+    async fn list(
+        &self,
+        session_id: &str,
+        pending_only: bool,
+    ) -> Result<Vec<QueuedWorkBatch>, StoreError> {
+        let session_id = session_id.to_owned();
+        self.db
+            .read("list queued work", move |call| {
+                let batches = call.queue(|queue, guest, db| {
+                    queue.call_list(guest, db, &session_id, pending_only)
+                })?;
+                convert::queue::from_batches(call.path(), batches)
+            })
+            .await
+            .map_err(backend)
+    }
+}
+
+#[async_trait::async_trait]
+impl RuntimePersistence for Store {
+    fn durability_tier(&self) -> DurabilityTier {
+        DurabilityTier::Durable
+    }
+
+    async fn load_session(
+        &self,
+        scope: SessionReadScope,
+    ) -> Result<Option<PersistedSessionRead>, StoreError> {
+        self.try_load(convert::session::to_scope(scope))
+            .await
+            .map_err(backend)
+    }
+
+    async fn load_node(&self, node_id: &str) -> Result<Option<SessionNodeRecord>, StoreError> {
+        let node_id = node_id.to_owned();
+        self.db
+            .read("load node", move |call| {
+                call.graph(|graph, guest, db| graph.call_load_node(guest, db, &node_id))?
+                    .map(|body| convert::graph::from_body(call.path(), &body))
+                    .transpose()
+            })
+            .await
+            .map_err(backend)
+    }
+
+    /// Once the transaction has begun, the commit is done to its end even if the
+    /// future is dropped; the same commit with the same stamp then answers what
+    /// was stored. A future that is dropped earlier leaves no trace.
+    async fn commit_runtime_state(
+        &self,
+        commit: RuntimeCommit,
+    ) -> Result<RuntimeCommitResult, StoreError> {
+        let profile = self.profile();
+        let (committed, result) = self
+            .db
+            .write("commit", move |call| {
+                let session_id = commit.session_id.clone();
+                let turn_state = commit.checkpoint.turn_state.clone();
+                let request = convert::commit::to_request(call.path(), commit, profile)?;
+                let outcome =
+                    call.session(|session, guest, db| session.call_commit(guest, db, &request))?;
+                let committed = matches!(outcome, CommitOutcome::Committed(_));
+                let result =
+                    convert::commit::from_outcome(call.path(), &session_id, turn_state, outcome)?;
+                Ok((committed, result))
+            })
+            .await
+            .map_err(backend)?;
+        let result = result?;
+        if committed {
+            self.collect_after_commit(result.head_revision);
+        }
+        Ok(result)
+    }
+
+    async fn enqueue_queued_work(
+        &self,
+        batch: QueuedWorkBatchDraft,
+    ) -> Result<QueuedWorkBatch, StoreError> {
+        self.db
+            .write("enqueue work", move |call| {
+                let draft = convert::queue::to_draft(call.path(), batch)?;
+                let batch = call.queue(|queue, guest, db| queue.call_enqueue(guest, db, &draft))?;
+                convert::queue::from_batch(call.path(), batch)
+            })
+            .await
+            .map_err(backend)
+    }
+
+    async fn claim_ready_queued_work(
+        &self,
+        session_id: &str,
+        owner_id: &str,
+        boundary: QueuedWorkClaimBoundary,
+        lease_ttl_ms: u64,
+        max_batches: usize,
+    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+        self.claim(
+            session_id,
+            owner_id,
+            boundary,
+            lease_ttl_ms,
+            max_batches,
+            None,
+        )
+        .await
+    }
+
+    async fn claim_ready_queued_work_by_batch_ids(
+        &self,
+        session_id: &str,
+        owner_id: &str,
+        boundary: QueuedWorkClaimBoundary,
+        lease_ttl_ms: u64,
+        batch_ids: &[String],
+    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+        let exactly = Some(batch_ids.to_vec());
+        self.claim(
+            session_id,
+            owner_id,
+            boundary,
+            lease_ttl_ms,
+            batch_ids.len(),
+            exactly,
+        )
+        .await
+    }
+
+    async fn renew_queued_work_claim(
+        &self,
+        claim: &QueuedWorkClaim,
+        lease_ttl_ms: u64,
+    ) -> Result<QueuedWorkClaim, StoreError> {
+        let held = convert::queue::to_completion(claim.completion());
+        let expires = self
+            .db
+            .write("renew claim", move |call| {
+                call.queue(|queue, guest, db| queue.call_renew(guest, db, &held, lease_ttl_ms))
+            })
+            .await
+            .map_err(backend)?;
+        match expires {
+            Some(expires_at_epoch_ms) => Ok(QueuedWorkClaim {
+                expires_at_epoch_ms,
+                ..claim.clone()
+            }),
+            None => Err(StoreError::QueuedWorkClaimExpired {
+                session_id: claim.session_id.clone(),
+                claim_id: claim.claim_id.clone(),
+            }),
+        }
+    }
+
+    async fn abandon_queued_work_claim(&self, claim: &QueuedWorkClaim) -> Result<(), StoreError> {
+        let held = convert::queue::to_completion(claim.completion());
+        self.db
+            .write("abandon claim", move |call| {
+                call.queue(|queue, guest, db| queue.call_abandon(guest, db, &held))
+            })
+            .await
+            .map_err(backend)
+    }
+
+    async fn cancel_queued_work_batch(
+        &self,
+        session_id: &str,
+        batch_id: &str,
+    ) -> Result<Option<QueuedWorkBatch>, StoreError> {
+        let session_id = session_id.to_owned();
+        let batch_id = batch_id.to_owned();
+        self.db
+            .write("cancel queued work", move |call| {
+                call.queue(|queue, guest, db| queue.call_cancel(guest, db, &session_id, &batch_id))?
+                    .map(|batch| convert::queue::from_batch(call.path(), batch))
+                    .transpose()
+            })
+            .await
+            .map_err(backend)
+    }
+
+    async fn list_queued_work(&self, session_id: &str) -> Result<Vec<QueuedWorkBatch>, StoreError> {
+        self.list(session_id, false).await
+    }
+
+    async fn list_pending_queued_work(
+        &self,
+        session_id: &str,
+    ) -> Result<Vec<QueuedWorkBatch>, StoreError> {
+        self.list(session_id, true).await
+    }
+
+    async fn save_session_meta(&self, meta: SessionMeta) -> Result<(), StoreError> {
+        self.try_save_session_meta(meta).await.map_err(backend)
+    }
+
+    async fn load_session_meta(&self) -> Result<Option<SessionMeta>, StoreError> {
+        self.try_load_session_meta().await.map_err(backend)
+    }
+
+    async fn tombstone_nodes(&self, ids: &[String]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = ids.to_vec();
+        self.db
+            .write("tombstone nodes", move |call| {
+                call.graph(|graph, guest, db| graph.call_tombstone(guest, db, &ids))
+            })
+            .await
+            .map_err(backend)
+    }
+
+    async fn vacuum(&self) -> Result<VacuumReport, StoreError> {
+        self.try_vacuum().await.map_err(backend)
+    }
+
+    async fn gc_unreachable(&self) -> Result<GcReport, StoreError> {
+        self.try_gc_unreachable().await.map_err(backend)
+    }
+}
