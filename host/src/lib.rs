@@ -1,4 +1,28 @@
 //! The durable store of the lash agent runtime, run as a WebAssembly component.
+//!
+//! [`Store`] keeps one session in one SQLite database and implements lash-core's
+//! persistence traits; [`SqliteSessionStoreFactory`] makes one for each session.
+//! Both have the API of `lash-sqlite-store` 0.1.0-alpha.46. [`StoreBuilder`] sets
+//! what that crate does not have: durability, clock, busy timeout.
+//!
+//! No persistence decision is made in this crate. It encodes what only the
+//! application understands into bytes, and calls the component, whose interface is
+//! `wit/` in the repository. The component runs in wasmtime, sees the one database
+//! that the call is for, and nothing else. This crate owns the SQLite
+//! connections, the transactions and the threads.
+//!
+//! # Threads
+//!
+//! A small pool of threads, shared by all stores of the process, runs the calls.
+//! Nothing depends on the asynchronous runtime that a store was opened in. The
+//! synchronous methods of `AttachmentManifest` block their thread until a thread
+//! of the pool answers.
+//!
+//! # Errors
+//!
+//! The traits of lash-core answer `StoreError`: its typed variants for lost races,
+//! and `Backend` with the whole message for everything else. The methods with the
+//! prefix `try_` answer [`Error`], which can be matched.
 #![forbid(unsafe_code)]
 
 mod artifact;

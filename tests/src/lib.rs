@@ -1,1 +1,9 @@
 //! Suites and benchmarks of lash-wasm-store.
+
+pub mod fixtures;
+pub mod native;
+
+/// The README's example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

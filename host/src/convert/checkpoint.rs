@@ -4,10 +4,9 @@ use std::path::Path;
 
 use lash_core::store::{HydratedSessionCheckpoint, SessionCheckpoint};
 use lash_core::{BlobRef, PersistedTurnState};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{from_msgpack, to_msgpack};
+use super::{from_msgpack, to_msgpack, to_packed_msgpack};
 use crate::bindings::interfaces::checkpoints::{Checkpoint, CheckpointDraft, Manifest};
 use crate::bindings::types::BlobSource;
 use crate::error::Error;
@@ -18,35 +17,21 @@ pub(crate) fn to_draft(
     path: &Path,
     checkpoint: HydratedSessionCheckpoint,
 ) -> Result<CheckpointDraft, Error> {
+    let tool_state = checkpoint
+        .tool_state
+        .map(|state| to_msgpack(path, "the tool state", &state))
+        .transpose()?;
+    let plugin_snapshot = checkpoint
+        .plugin_snapshot
+        .map(|snapshot| to_packed_msgpack(path, "the plugin snapshot", &snapshot))
+        .transpose()?;
     Ok(CheckpointDraft {
         turn_state: to_msgpack(path, "the turn state", &checkpoint.turn_state)?,
-        tool_state: encoded_source(
-            path,
-            "the tool state",
-            checkpoint.tool_state.as_ref(),
-            checkpoint.tool_state_ref,
-        )?,
-        plugin_snapshot: encoded_source(
-            path,
-            "the plugin snapshot",
-            checkpoint.plugin_snapshot.as_ref(),
-            checkpoint.plugin_snapshot_ref,
-        )?,
+        tool_state: source(tool_state, checkpoint.tool_state_ref),
+        plugin_snapshot: source(plugin_snapshot, checkpoint.plugin_snapshot_ref),
         plugin_snapshot_revision: checkpoint.plugin_snapshot_revision,
         execution_state: source(checkpoint.execution_state, checkpoint.execution_state_ref),
     })
-}
-
-fn encoded_source<T: Serialize>(
-    path: &Path,
-    what: &'static str,
-    value: Option<&T>,
-    reference: Option<BlobRef>,
-) -> Result<Option<BlobSource>, Error> {
-    let content = value
-        .map(|value| to_msgpack(path, what, value))
-        .transpose()?;
-    Ok(source(content, reference))
 }
 
 fn source(content: Option<Vec<u8>>, reference: Option<BlobRef>) -> Option<BlobSource> {

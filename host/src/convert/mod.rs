@@ -26,7 +26,26 @@ pub(crate) fn to_msgpack<T: Serialize>(
     rmp_serde::to_vec_named(value).map_err(|source| Error::encode(path, what, source))
 }
 
-/// Decodes what [`to_msgpack`] encoded.
+/// As [`to_msgpack`], with lists of bytes as bytes instead of arrays of numbers.
+///
+/// Only for types in which no such list is below a flattened or untagged field:
+/// serde could not read it back there.
+pub(crate) fn to_packed_msgpack<T: Serialize>(
+    path: &Path,
+    what: &'static str,
+    value: &T,
+) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let mut serializer = rmp_serde::Serializer::new(&mut bytes)
+        .with_struct_map()
+        .with_bytes(rmp_serde::config::BytesMode::ForceIterables);
+    match value.serialize(&mut serializer) {
+        Ok(()) => Ok(bytes),
+        Err(source) => Err(Error::encode(path, what, source)),
+    }
+}
+
+/// Decodes what [`to_msgpack`] or [`to_packed_msgpack`] encoded.
 pub(crate) fn from_msgpack<T: DeserializeOwned>(
     path: &Path,
     what: &'static str,

@@ -1,9 +1,8 @@
 //! A database as the rest of the crate sees it.
 
 use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -36,7 +35,8 @@ pub(crate) struct Database {
 /// What every job of a database needs to know.
 pub(super) struct Context {
     path: PathBuf,
-    file: Option<Arc<FileGuard>>,
+    /// Set when the file was found, never if there is none.
+    file: OnceLock<Arc<FileGuard>>,
     pub(super) options: OpenOptions,
     pub(super) settings: Settings,
 }
@@ -47,6 +47,11 @@ impl Context {
         &self.path
     }
 
+    /// Keeps hold of the file for the connections to come.
+    pub(super) fn hold(&self, file: FileGuard) -> &Arc<FileGuard> {
+        self.file.get_or_init(|| Arc::new(file))
+    }
+
     pub(super) fn sqlite_error(&self, error: SqliteError) -> Error {
         Error::from_sqlite(error, &self.path, self.options.busy_timeout)
     }
@@ -54,7 +59,7 @@ impl Context {
     /// Opens the connection of a lane that has none: the reader's, which is
     /// opened when it is first needed, or one that had to be closed.
     fn connect(&self, role: Role) -> Result<Sqlite, Error> {
-        let sqlite = match &self.file {
+        let sqlite = match self.file.get() {
             Some(file) => Sqlite::open(file, role, &self.settings),
             None => {
                 return Err(Error::component(
@@ -98,20 +103,7 @@ impl Database {
         if path == Path::new(MEMORY) {
             return Self::memory(options, kind, initialize).await;
         }
-        Opening::file(path, options, kind, initialize)?.wait().await
-    }
-
-    /// As [`Database::open`], for threads that may wait.
-    pub(crate) fn open_blocking(
-        path: &Path,
-        options: &OpenOptions,
-        kind: Kind,
-        initialize: Initialize,
-    ) -> Result<Self, Error> {
-        if path == Path::new(MEMORY) {
-            return Self::memory_blocking(options, kind, initialize);
-        }
-        Opening::file(path, options, kind, initialize)?.wait_blocking()
+        Opening::file(path, options, kind, initialize).wait().await
     }
 
     /// Makes a private database in memory.
@@ -123,22 +115,13 @@ impl Database {
         Opening::memory(options, kind, initialize).wait().await
     }
 
-    /// As [`Database::memory`], for threads that may wait.
-    pub(crate) fn memory_blocking(
-        options: &OpenOptions,
-        kind: Kind,
-        initialize: Initialize,
-    ) -> Result<Self, Error> {
-        Opening::memory(options, kind, initialize).wait_blocking()
-    }
-
     /// Opens a file for reading. It must exist and be a database already.
     pub(crate) async fn open_readonly(
         path: &Path,
         options: &OpenOptions,
         kind: Kind,
     ) -> Result<Self, Error> {
-        Opening::read_only(path, options, kind)?.wait().await
+        Opening::read_only(path, options, kind).wait().await
     }
 
     /// The file, `:memory:` if there is none.
@@ -332,16 +315,14 @@ impl Opening<()> {
         options: &OpenOptions,
         kind: Kind,
         initialize: Initialize,
-    ) -> Result<Opening<impl Work<()> + use<>>, Error> {
-        let file = FileGuard::create(path).map_err(|error| Error::io(path, error))?;
-        let file = Arc::new(file);
-        let database = Self::database(path, Some(&file), options, Some(Role::Reader), Role::Writer);
+    ) -> Opening<impl Work<()> + use<>> {
+        let database = Self::database(path, options, Role::Writer, Some(Role::Reader));
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
-            *slot = Some(open::file(worker, &context, &file, kind, initialize)?);
+            *slot = Some(open::file(worker, &context, kind, initialize)?);
             Ok(())
         };
-        Ok(Opening { database, work })
+        Opening { database, work }
     }
 
     fn memory(
@@ -349,7 +330,7 @@ impl Opening<()> {
         kind: Kind,
         initialize: Initialize,
     ) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(Path::new(MEMORY), None, options, None, Role::Writer);
+        let database = Self::database(Path::new(MEMORY), options, Role::Writer, None);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
             *slot = Some(open::memory(worker, &context, kind, initialize)?);
@@ -358,40 +339,23 @@ impl Opening<()> {
         Opening { database, work }
     }
 
-    fn read_only(
-        path: &Path,
-        options: &OpenOptions,
-        kind: Kind,
-    ) -> Result<Opening<impl Work<()> + use<>>, Error> {
-        let file = FileGuard::existing(path).map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound {
-                open::missing(path, kind)
-            } else {
-                Error::io(path, error)
-            }
-        })?;
-        let file = Arc::new(file);
-        let database = Self::database(path, Some(&file), options, None, Role::Reader);
+    fn read_only(path: &Path, options: &OpenOptions, kind: Kind) -> Opening<impl Work<()> + use<>> {
+        let database = Self::database(path, options, Role::Reader, None);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
-            *slot = Some(open::read_only(worker, &context, &file, kind)?);
+            *slot = Some(open::read_only(worker, &context, kind)?);
             Ok(())
         };
-        Ok(Opening { database, work })
+        Opening { database, work }
     }
 
-    fn database(
-        path: &Path,
-        file: Option<&Arc<FileGuard>>,
-        options: &OpenOptions,
-        read: Option<Role>,
-        write: Role,
-    ) -> Database {
+    /// A database with a lane for everything, or with one for reads beside it.
+    fn database(path: &Path, options: &OpenOptions, write: Role, read: Option<Role>) -> Database {
         let write = Lane::new(write);
         let read = read.map_or_else(|| Arc::clone(&write), Lane::new);
         let context = Arc::new(Context {
             path: path.to_path_buf(),
-            file: file.cloned(),
+            file: OnceLock::new(),
             options: options.clone(),
             settings: options.settings(),
         });
@@ -410,12 +374,6 @@ impl<W: Work<()>> Opening<W> {
     async fn wait(self) -> Result<Database, Error> {
         let Self { database, work } = self;
         database.run(&database.inner.write, "open", work).await?;
-        Ok(database)
-    }
-
-    fn wait_blocking(self) -> Result<Database, Error> {
-        let Self { database, work } = self;
-        database.run_blocking(&database.inner.write, "open", work)?;
         Ok(database)
     }
 }

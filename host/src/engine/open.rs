@@ -9,8 +9,6 @@
 //! Any number of processes and threads may do this with one new file at a time.
 
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
 
 use super::call::Call;
 use super::database::Context;
@@ -35,10 +33,12 @@ const APPLICATION_ID: usize = 68;
 pub(super) fn file(
     worker: &mut Worker,
     context: &Context,
-    file: &Arc<FileGuard>,
     kind: Kind,
     initialize: Initialize,
 ) -> Result<Sqlite, Error> {
+    let file =
+        FileGuard::create(context.path()).map_err(|error| Error::io(context.path(), error))?;
+    let file = context.hold(file);
     let sql = |error| context.sqlite_error(error);
     for _ in 0..ATTEMPTS {
         let (header, state) = look(worker, context, file, kind)?;
@@ -78,11 +78,21 @@ pub(super) fn memory(
 pub(super) fn read_only(
     worker: &mut Worker,
     context: &Context,
-    file: &Arc<FileGuard>,
     kind: Kind,
 ) -> Result<Sqlite, Error> {
+    let missing = || Error::Missing {
+        path: context.path().to_path_buf(),
+        kind: kind_name(kind),
+    };
+    let file = FileGuard::existing(context.path()).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            missing()
+        } else {
+            Error::io(context.path(), error)
+        }
+    })?;
+    let file = context.hold(file);
     let (header, state) = look(worker, context, file, kind)?;
-    let missing = || missing(context.path(), kind);
     if state == State::Empty {
         return Err(missing());
     }
@@ -92,14 +102,6 @@ pub(super) fn read_only(
         return Err(missing());
     }
     Ok(sqlite)
-}
-
-/// The error of a read-only open that found nothing.
-pub(super) fn missing(path: &Path, kind: Kind) -> Error {
-    Error::Missing {
-        path: path.to_path_buf(),
-        kind: kind_name(kind),
-    }
 }
 
 fn look(

@@ -76,9 +76,7 @@ impl Worker {
         };
         let state = instance.store.data_mut();
         state.clock = Some(context.options.clock.clone());
-        if let Some(sqlite) = slot.take() {
-            state.sqlite.lend(sqlite);
-        }
+        state.sqlite.lend(slot.take());
         let result = catch_unwind(AssertUnwindSafe(|| {
             job(&mut Call::new(&mut instance, context, operation))
         }));

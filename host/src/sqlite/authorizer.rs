@@ -138,7 +138,7 @@ mod tests {
     fn connection() -> (Connection, Permission) {
         let mut connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
+            .execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE)")
             .unwrap();
         let permission = Permission::install(&mut connection).unwrap();
         (connection, permission)

@@ -23,10 +23,6 @@ const STATEMENTS: usize = 64;
 /// The page cache of a connection, in KiB.
 const CACHE_KIB: i32 = 2000;
 
-/// How long a log file may stay after it was copied into the database. A single
-/// long transaction would otherwise occupy its space for ever.
-const LOG_BYTES: i32 = 64 << 20;
-
 /// What one query may answer.
 const RESULT_BYTES: usize = 1 << 30;
 
@@ -127,15 +123,7 @@ impl Sqlite {
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "synchronous", Synchronous::Normal.name())?;
-        if role == Role::Writer {
-            // Answers the new limit, so that it is no update to rusqlite.
-            connection.query_row(
-                &format!("PRAGMA journal_size_limit = {LOG_BYTES}"),
-                [],
-                |_| Ok(()),
-            )?;
-        }
-        Log::watch(&mut connection)?;
+        let log = Log::take_over(&connection, file.as_deref())?;
 
         let deadline = Deadline::install(&mut connection)?;
         let permission = Permission::install(&mut connection)?;
@@ -149,7 +137,7 @@ impl Sqlite {
             settings: settings.clone(),
             role,
             synchronous: Synchronous::Normal,
-            log: Log::default(),
+            log,
             _file: file,
         })
     }
@@ -316,7 +304,7 @@ mod tests {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     visit(&path, found);
-                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                } else if !path.ends_with("tests.rs") && !path.ends_with("testing.rs") {
                     let source = std::fs::read_to_string(&path).unwrap();
                     let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
                     if code.contains("Connection::open") {
@@ -368,6 +356,25 @@ mod tests {
             immutable_uri(Path::new("/a b/c?d#e%.db")),
             "file:/a%20b/c%3fd%23e%25.db?immutable=1"
         );
+    }
+
+    /// Stands for a directory that is read-only, which stops no privileged user.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_shared_memory_is_read_as_it_is_if_its_log_is_empty() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        {
+            let writer = open(&path, Role::Writer);
+            writer.convert_to_wal().unwrap();
+            writer.accept().unwrap();
+        }
+        std::os::unix::fs::symlink("nowhere/shm", directory.path("a.db-shm")).unwrap();
+        assert_eq!(open(&path, Role::Reader).application_id().unwrap(), 0);
+
+        std::fs::write(directory.path("a.db-wal"), [0; 32]).unwrap();
+        let file = Arc::new(FileGuard::existing(&path).unwrap());
+        assert!(Sqlite::open(&file, Role::Reader, &Settings::default()).is_err());
     }
 
     #[test]

@@ -29,32 +29,35 @@ impl FileGuard {
     /// Takes hold of the file, and creates it empty if it is not there; the
     /// directory must exist.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        loop {
-            match Self::existing(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                result => return result,
+        Self::hold(path, |path| match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Nobody else in the process has it open: the registry is locked.
+                new_file(path)?;
+                fs::metadata(path)
             }
-            match new_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-        }
+            result => result,
+        })
     }
 
     /// Takes hold of a file that exists.
     pub(crate) fn existing(path: &Path) -> io::Result<Self> {
+        Self::hold(path, |path| fs::metadata(path))
+    }
+
+    fn hold(path: &Path, find: impl FnOnce(&Path) -> io::Result<fs::Metadata>) -> io::Result<Self> {
         // Absolute, because a connection may be opened long after the
         // application has changed its working directory.
         let path = std::path::absolute(path)?;
-        let metadata = fs::metadata(&path)?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is not a regular file",
-            ));
-        }
-        let id = Id::of(&metadata);
-        registry::acquire(id);
+        let id = registry::acquire(|| {
+            let metadata = find(&path)?;
+            if !metadata.is_file() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "it is not a regular file",
+                ));
+            }
+            Ok(Id::of(&metadata))
+        })?;
         Ok(Self { path, id })
     }
 
@@ -91,9 +94,16 @@ impl FileGuard {
 
     /// Whether the file's write-ahead log holds anything.
     pub(crate) fn has_log(&self) -> bool {
-        let mut path = self.path.clone().into_os_string();
+        fs::metadata(self.log()).is_ok_and(|metadata| metadata.len() > 0)
+    }
+
+    /// Where the file's write-ahead log is.
+    pub(crate) fn log(&self) -> PathBuf {
+        // SQLite puts it beside the file itself, not beside a link to it.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let mut path = path.into_os_string();
         path.push("-wal");
-        fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
+        path.into()
     }
 
     fn check(&self, metadata: &fs::Metadata) -> io::Result<()> {
@@ -114,7 +124,8 @@ impl Drop for FileGuard {
 
 fn new_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    // Not `create_new`, which refuses a link to a file that is yet to come.
+    options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -164,8 +175,12 @@ mod registry {
         FILES.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn acquire(id: Id) {
-        files().entry(id).or_default().users += 1;
+    /// Counts a user of the file that `find` finds, while nobody else can.
+    pub(super) fn acquire(find: impl FnOnce() -> io::Result<Id>) -> io::Result<Id> {
+        let mut files = files();
+        let id = find()?;
+        files.entry(id).or_default().users += 1;
+        Ok(id)
     }
 
     pub(super) fn connecting(id: Id) {
@@ -220,7 +235,10 @@ mod registry {
         }
     }
 
-    pub(super) fn acquire(_: Id) {}
+    pub(super) fn acquire(find: impl FnOnce() -> io::Result<Id>) -> io::Result<Id> {
+        find()
+    }
+
     pub(super) fn connecting(_: Id) {}
     pub(super) fn release(_: Id) {}
 
@@ -265,6 +283,18 @@ mod tests {
         guard.connecting().unwrap();
         assert_eq!(guard.header().unwrap(), vec![7; 100]);
         assert_eq!(guard.header().unwrap(), vec![7; 100]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_missing_file_creates_that_file() {
+        let directory = Directory::new();
+        let link = directory.path("link.db");
+        std::os::unix::fs::symlink(directory.path("file.db"), &link).unwrap();
+        let guard = FileGuard::create(&link).unwrap();
+        assert!(directory.path("file.db").exists());
+        fs::write(directory.path("file.db-wal"), b"x").unwrap();
+        assert!(guard.has_log());
     }
 
     #[cfg(unix)]

@@ -32,9 +32,9 @@ pub(crate) struct SqliteContext {
 }
 
 impl SqliteContext {
-    /// Lends the connection to the calls that follow.
-    pub(crate) fn lend(&mut self, sqlite: Sqlite) {
-        self.sqlite = Some(sqlite);
+    /// Lends a connection, or none, to the calls that follow.
+    pub(crate) fn lend(&mut self, sqlite: Option<Sqlite>) {
+        self.sqlite = sqlite;
         self.committed = false;
     }
 
@@ -177,7 +177,7 @@ mod tests {
 
     fn context() -> SqliteContext {
         let mut context = SqliteContext::default();
-        context.lend(Sqlite::memory(&Settings::default()).unwrap());
+        context.lend(Some(Sqlite::memory(&Settings::default()).unwrap()));
         context
     }
 

@@ -148,7 +148,6 @@ impl Sqlite {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut changed = 0_u64;
         for params in rows {
-            // Also here: a row that fails may end the transaction.
             changed = changed.saturating_add(self.run(&mut statement, params)?);
         }
         Ok(changed)
@@ -197,13 +196,22 @@ impl Sqlite {
     /// the host can do that: it is a pragma.
     pub(crate) fn incremental_vacuum(&mut self) -> Result<(), Error> {
         self.begin(TransactionMode::Write)?;
-        match self.command("PRAGMA incremental_vacuum") {
+        match self.free_pages() {
             Ok(()) => self.commit(),
             Err(error) => {
                 self.rollback()?;
                 Err(error.into())
             }
         }
+    }
+
+    fn free_pages(&self) -> rusqlite::Result<()> {
+        let _granted = self.permission.grant();
+        let mut statement = self.connection.prepare("PRAGMA incremental_vacuum")?;
+        let mut rows = statement.raw_query();
+        // Every step frees one page.
+        while rows.next()?.is_some() {}
+        Ok(())
     }
 
     fn run(&self, statement: &mut Statement<'_>, params: &[Value]) -> Result<u64, Error> {
@@ -411,34 +419,43 @@ mod tests {
         assert_eq!(error.code, ErrorCode::Interrupted);
     }
 
-    /// SQLite rolls back by itself when the database is full. What the component
-    /// then still does must not be committed statement by statement.
+    /// SQLite may roll back by itself, for example when the disk is full. What
+    /// the component then still does must not be committed one by one.
     #[test]
     fn after_a_rollback_by_sqlite_no_statement_runs() {
         let mut sqlite = memory();
-        sqlite.command("PRAGMA max_page_count = 4").unwrap_or(());
-        {
-            let _granted = sqlite.permission.grant();
-            let limit: i64 = sqlite
-                .connection
-                .query_row("PRAGMA max_page_count = 4", [], |row| row.get(0))
-                .unwrap();
-            assert_eq!(limit, 4);
-        }
         sqlite.begin(TransactionMode::Write).unwrap();
-        let error = loop {
-            let blob = [Value::Blob(vec![0; 4000])];
-            if let Err(error) = sqlite.execute("INSERT INTO t (b) VALUES (?1)", &blob) {
-                break error;
-            }
-        };
+        let insert = "INSERT OR ROLLBACK INTO t (a) VALUES (1)";
+        sqlite.execute(insert, &[]).unwrap();
+        let error = sqlite.execute(insert, &[]).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Constraint);
+        assert!(!sqlite.in_transaction());
+        let error = sqlite.execute(insert, &[]).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Misuse);
+        assert_eq!(sqlite.commit().unwrap_err().code, ErrorCode::Misuse);
+        assert_eq!(count(&mut sqlite), 0);
+    }
+
+    /// The same within one call of `execute-many`, which runs many statements.
+    #[test]
+    fn after_a_rollback_by_sqlite_the_rows_that_follow_are_not_stored() {
+        let mut sqlite = memory();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        let rows = [1, 1, 2].map(|a| vec![Value::Integer(a)]);
+        let insert = "INSERT OR ROLLBACK INTO t (a) VALUES (?1)";
+        assert!(sqlite.execute_many(insert, &rows).is_err());
+        assert_eq!(count(&mut sqlite), 0);
+    }
+
+    #[test]
+    fn a_full_database_is_told_and_nothing_is_stored() {
+        let mut sqlite = memory();
+        sqlite.command("PRAGMA max_page_count = 4").unwrap();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        let rows = vec![vec![Value::Blob(vec![0; 4000])]; 10];
+        let insert = "INSERT INTO t (b) VALUES (?1)";
+        let error = sqlite.execute_many(insert, &rows).unwrap_err();
         assert_eq!(error.code, ErrorCode::Full);
-        if !sqlite.in_transaction() {
-            let error = sqlite
-                .execute("INSERT INTO t (a) VALUES (1)", &[])
-                .unwrap_err();
-            assert_eq!(error.code, ErrorCode::Misuse);
-        }
         sqlite.rollback().unwrap();
         assert_eq!(count(&mut sqlite), 0);
     }
@@ -487,36 +504,43 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_copied_only_when_it_is_asked_for() {
+    fn a_long_log_is_copied_when_it_is_asked_for_and_then_begins_anew() {
         let directory = Directory::new();
         let path = directory.path("a.db");
+        let length = |name: &str| std::fs::metadata(directory.path(name)).unwrap().len();
         let mut sqlite = file(&path, Duration::from_secs(1));
         sqlite.begin(TransactionMode::Write).unwrap();
         sqlite
             .execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)", &[])
             .unwrap();
         sqlite.commit().unwrap();
-        let before = std::fs::metadata(&path).unwrap().len();
-        for _ in 0..3 {
+        let before = length("a.db");
+        let fill = |sqlite: &mut Sqlite, pages| {
             sqlite.begin(TransactionMode::Write).unwrap();
-            let rows = vec![vec![Value::Blob(vec![1; 4000])]; 500];
+            let rows = vec![vec![Value::Blob(vec![1; 4000])]; pages];
             sqlite
                 .execute_many("INSERT INTO t (b) VALUES (?1)", &rows)
                 .unwrap();
             sqlite.commit().unwrap();
-        }
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), before);
+        };
+        // Not by the commit, and not while it is short.
+        fill(&mut sqlite, 700);
         sqlite.tidy();
-        let after = std::fs::metadata(&path).unwrap().len();
-        assert!(after > 1500 * 4000, "{after}");
-        // The next commit starts the log anew, and is too short to be copied.
-        sqlite.begin(TransactionMode::Write).unwrap();
-        sqlite.execute("DELETE FROM t WHERE a = 1", &[]).unwrap();
-        sqlite.commit().unwrap();
+        fill(&mut sqlite, 700);
+        assert_eq!(length("a.db"), before);
         sqlite.tidy();
-        sqlite.begin(TransactionMode::Write).unwrap();
-        sqlite.execute("DELETE FROM t", &[]).unwrap();
-        sqlite.commit().unwrap();
+        let copied = length("a.db");
+        assert!(copied > 1400 * 4000, "{copied}");
+
+        // The file of the log is cut, so that its length tells again.
+        let long = length("a.db-wal");
+        fill(&mut sqlite, 1);
+        assert!(length("a.db-wal") < long);
+        sqlite.tidy();
+        assert_eq!(length("a.db"), copied);
+        fill(&mut sqlite, 1400);
+        sqlite.tidy();
+        assert!(length("a.db") > copied + 1400 * 4000);
         drop(sqlite);
         assert!(!directory.path("a.db-wal").exists());
     }

@@ -4,79 +4,90 @@
 //! made it long, and that commit then takes ten times as long as the others.
 //! The connections of this crate never do that; whoever owns one asks
 //! [`Sqlite::tidy`] after it has answered its caller.
+//!
+//! How long the log is, is seen from its file. SQLite writes a log that was
+//! copied anew from the start, and cuts its file down to `journal_size_limit`
+//! then. With that limit at the length that makes a copy worth its cost, the
+//! file is longer exactly when the log is, or when a reader still needs it.
 
-use std::cell::Cell;
-use std::ffi::c_int;
+use std::fs;
+use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::authorizer::Installed;
 use super::connection::Sqlite;
+use super::file::FileGuard;
 
-/// The length of the log, in pages, that makes a checkpoint worth its cost.
-/// SQLite's own figure.
-const GROWTH: c_int = 1000;
+/// The length of the log that makes a copy worth its cost: 1000 pages of the
+/// usual size, which is SQLite's own figure.
+const LIMIT: u64 = 1000 * (4096 + 24);
 
-thread_local! {
-    /// How long the log was after the last commit on this thread. The hook can
-    /// hold no state of its own in every supported release of rusqlite, and it
-    /// runs on the thread that commits.
-    static PAGES: Cell<c_int> = const { Cell::new(0) };
-}
-
-/// The length of a connection's log.
-#[derive(Default)]
+/// The log of a connection that writes.
 pub(super) struct Log {
-    pages: c_int,
-    checkpointed: c_int,
+    /// None for a database in memory, which has no log.
+    path: Option<PathBuf>,
+    /// Whether something was committed since the file was last looked at.
+    committed: bool,
+    /// How long the file was when the log was last copied.
+    copied: u64,
 }
 
 impl Log {
-    /// Makes the connection report how long the log gets. Switching SQLite's own
-    /// checkpoints off must come first, because it uses the same hook.
-    pub(super) fn watch(connection: &mut Connection) -> rusqlite::Result<()> {
+    /// Takes the care for the log from SQLite.
+    pub(super) fn take_over(
+        connection: &Connection,
+        file: Option<&FileGuard>,
+    ) -> rusqlite::Result<Self> {
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        connection
-            .wal_hook(Some(|_, pages| {
-                PAGES.set(pages);
-                Ok(())
-            }))
-            .installed()
+        // Answers the new limit, so that it is no update to rusqlite.
+        let limit = format!("PRAGMA journal_size_limit = {LIMIT}");
+        connection.query_row(&limit, [], |_| Ok(()))?;
+        Ok(Self {
+            path: file.map(FileGuard::log),
+            committed: false,
+            copied: 0,
+        })
     }
 
-    /// Takes over what the commit that has just ended reported.
     pub(super) fn committed(&mut self) {
-        let pages = PAGES.replace(0);
-        if pages > 0 {
-            if pages < self.checkpointed {
-                // The log began anew.
-                self.checkpointed = 0;
-            }
-            self.pages = pages;
-        }
+        self.committed = true;
     }
 
-    fn has_grown(&self) -> bool {
-        self.pages.saturating_sub(self.checkpointed) >= GROWTH
+    /// Whether the log is to be copied now. If it is, it counts as copied: what
+    /// readers still need is copied when it has grown as much again.
+    fn is_due(&mut self) -> bool {
+        if !std::mem::take(&mut self.committed) {
+            return false;
+        }
+        let Some(Ok(file)) = self.path.as_ref().map(fs::metadata) else {
+            return false;
+        };
+        let length = file.len();
+        if length < self.copied {
+            self.copied = 0;
+        }
+        let due = length > self.copied.saturating_add(LIMIT);
+        if due {
+            self.copied = length;
+        }
+        due
     }
 }
 
 impl Sqlite {
     /// Copies the log into the database if it has grown long, without waiting
-    /// for anybody. Readers that still need a part of it make it do less, and
-    /// the next call continues.
+    /// for anybody.
     pub(crate) fn tidy(&mut self) {
-        if !self.log.has_grown() || self.in_transaction() {
+        if self.in_transaction() || !self.log.is_due() {
             return;
         }
-        if let Err(error) = self.checkpoint() {
+        if let Err(error) = self.copy_log() {
             // Nothing is lost: the log is as good as the database.
             tracing::warn!(%error, "could not copy the write-ahead log into the database");
         }
-        self.log.checkpointed = self.log.pages;
     }
 
-    fn checkpoint(&self) -> rusqlite::Result<()> {
+    fn copy_log(&self) -> rusqlite::Result<()> {
         let _granted = self.permission.grant();
         self.connection
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
