@@ -14,15 +14,17 @@ use crate::transaction::{self, SessionTransaction};
 
 const TABLE: &str = "artifacts";
 
-struct Row {
+struct Row<'r> {
+    space: i64,
+    name: &'r str,
     kind: i64,
     key: BlobKey,
     checksum: i64,
 }
 
-impl Row {
+impl<'r> Row<'r> {
     /// Reads and checks `space, name, kind, blob_key, checksum`.
-    fn read(reader: &mut RowReader<'_>) -> Result<Self> {
+    fn read(reader: &mut RowReader<'r>) -> Result<Self> {
         let space = reader.integer()?;
         let name = reader.text()?;
         let kind = reader.integer()?;
@@ -30,6 +32,8 @@ impl Row {
         let stored = reader.integer()?;
         verify(TABLE, name, stored, checksum(space, name, kind, key))?;
         Ok(Self {
+            space,
+            name,
             kind,
             key: BlobKey::from_bytes(key)
                 .ok_or_else(|| corrupt(TABLE, name, "the key of the blob is damaged"))?,
@@ -54,7 +58,8 @@ fn space_code(space: NameSpace) -> i64 {
     }
 }
 
-fn find(tx: &impl Transaction, space: i64, name: &str) -> Result<Option<Row>> {
+/// The kind, the blob and the checksum of an artifact.
+fn find(tx: &impl Transaction, space: i64, name: &str) -> Result<Option<(i64, BlobKey, i64)>> {
     let rows = tx.query(
         "SELECT space, name, kind, blob_key, checksum FROM artifacts
          WHERE space = ?1 AND name = ?2",
@@ -62,47 +67,58 @@ fn find(tx: &impl Transaction, space: i64, name: &str) -> Result<Option<Row>> {
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
-        Row::read(&mut reader).map(Some)
+        let row = Row::read(&mut reader)?;
+        Ok(Some((row.kind, row.key, row.checksum)))
     } else {
         Ok(None)
     }
 }
 
 /// The index says that there is no such artifact; the table must agree.
-fn confirm_absent(tx: &impl Transaction, space: i64, name: &str) -> Result<()> {
-    let rows = tx.query(
-        "SELECT 1 FROM artifacts NOT INDEXED WHERE space = ?1 AND name = ?2",
-        &[Value::Integer(space), Value::Text(name)],
-    )?;
-    if rows.count == 0 {
+fn confirm_absent<T: Transaction>(
+    session: &SessionTransaction<T>,
+    space: i64,
+    name: &str,
+) -> Result<()> {
+    visit(session, |row| {
+        if row.space == space && row.name == name {
+            return Err(corrupt(TABLE, name, "the index does not know the row"));
+        }
         Ok(())
-    } else {
-        Err(corrupt(TABLE, name, "the index does not know the row"))
-    }
+    })
 }
 
 /// The blobs of all artifacts.
 pub(crate) fn all_keys<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<BlobKey>> {
+    let mut keys = Vec::new();
+    visit(session, |row| {
+        keys.push(row.key);
+        Ok(())
+    })?;
+    Ok(keys)
+}
+
+/// Visits every row, and checks that all are there.
+fn visit<T: Transaction>(
+    session: &SessionTransaction<T>,
+    mut visitor: impl FnMut(Row<'_>) -> Result<()>,
+) -> Result<()> {
     let rows = session.tx.query(
-        "SELECT space, name, kind, blob_key, checksum FROM artifacts",
+        "SELECT space, name, kind, blob_key, checksum FROM artifacts NOT INDEXED",
         &[],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
-    let mut keys = Vec::with_capacity(rows.count as usize);
     while reader.advance() {
         let row = Row::read(&mut reader)?;
         found.insert(row.checksum);
-        keys.push(row.key);
+        visitor(row)?;
     }
-    if found == session.digests.artifacts {
-        Ok(keys)
+    let expected = session.digests.artifacts;
+    if found == expected {
+        Ok(())
     } else {
-        Err(incomplete(
-            TABLE,
-            found.count,
-            session.digests.artifacts.count,
-        ))
+        Err(incomplete(TABLE, found.count, expected.count))
     }
 }
 
@@ -121,15 +137,15 @@ pub fn put(
     let mut session = transaction::write_durably(env)?;
     let space = space_code(space);
     let kind = kind_code(kind);
-    if let Some(row) = find(&session.tx, space, name)? {
-        if row.kind != kind {
+    if let Some((stored_kind, _, stored)) = find(&session.tx, space, name)? {
+        if stored_kind != kind {
             return Err(invalid(
                 ["an artifact of another kind is stored as ", name].concat(),
             ));
         }
-        session.digests.artifacts.remove(row.checksum);
+        session.digests.artifacts.remove(stored);
     }
-    let key = blob::insert(&session.tx, new)?;
+    let key = blob::insert(&mut session, new)?;
     let checksum = checksum(space, name, kind, key.as_bytes());
     session.tx.execute(
         "INSERT INTO artifacts (space, name, kind, blob_key, checksum)
@@ -150,10 +166,10 @@ pub fn put(
 
 /// The WIT function `artifacts.get`.
 pub fn get(env: &impl Environment, space: NameSpace, name: &str) -> Result<Option<Vec<u8>>> {
-    let tx = transaction::read(env)?.tx;
+    let session = transaction::read(env)?;
     let space = space_code(space);
-    match find(&tx, space, name)? {
-        Some(row) => blob::load_referenced(&tx, &row.key).map(|blob| Some(blob.content)),
-        None => confirm_absent(&tx, space, name).map(|()| None),
+    match find(&session.tx, space, name)? {
+        Some((_, key, _)) => blob::load_referenced(&session, &key).map(|blob| Some(blob.content)),
+        None => confirm_absent(&session, space, name).map(|()| None),
     }
 }

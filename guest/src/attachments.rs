@@ -1,5 +1,6 @@
 //! The write-ahead manifest of attachments.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -88,6 +89,7 @@ pub(crate) fn commit_ids<T: Transaction>(
             session.digests.intents.remove(checksum);
             row.committed_at_ms = Some(now_ms);
             row.store(&session.tx)?;
+            session.digests.intents.insert(row.checksum());
         }
     }
     Ok(())
@@ -140,42 +142,41 @@ pub fn commit(env: &impl Environment, session_id: &str, attachment_ids: &[String
 /// The WIT function `attachments.list-uncommitted`.
 pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Vec<Intent>> {
     let session = transaction::read(env)?;
+    // All of them, because a row that is missing, or that an index leads past,
+    // would show bytes as garbage that another session refers to.
     let rows = session.tx.query(
-        "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum,
-                EXISTS (
-                    SELECT 1 FROM attachment_intents AS other
-                    WHERE other.attachment_id = attachment_intents.attachment_id
-                      AND other.committed_at_ms IS NOT NULL
-                )
-         FROM attachment_intents WHERE committed_at_ms IS NULL
-         ORDER BY intent_at_ms, session_id, attachment_id",
+        "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
+         FROM attachment_intents NOT INDEXED",
         &[],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
-    let mut intents = Vec::new();
+    let mut committed = BTreeSet::new();
+    let mut uncommitted = Vec::new();
     while reader.advance() {
         let (row, checksum) = Row::read(&mut reader)?;
-        let committed_by_another = reader.integer()? != 0;
         found.insert(checksum);
-        if row.intent_at_ms <= clamp(older_than_ms) && !committed_by_another {
-            intents.push(Intent {
-                attachment_id: row.attachment_id.to_string(),
-                session_id: row.session_id.to_string(),
-                canonical_uri: row.canonical_uri.to_string(),
-                intent_at_ms: unsigned(row.intent_at_ms),
-            });
+        if row.committed_at_ms.is_some() {
+            committed.insert(row.attachment_id);
+        } else if row.intent_at_ms <= clamp(older_than_ms) {
+            uncommitted.push(row);
         }
     }
-    if found == session.digests.intents {
-        Ok(intents)
-    } else {
-        Err(incomplete(
-            TABLE,
-            found.count,
-            session.digests.intents.count,
-        ))
+    let expected = session.digests.intents;
+    if found != expected {
+        return Err(incomplete(TABLE, found.count, expected.count));
     }
+    uncommitted.retain(|row| !committed.contains(row.attachment_id));
+    uncommitted.sort_by_key(|row| (row.intent_at_ms, row.session_id, row.attachment_id));
+    Ok(uncommitted
+        .into_iter()
+        .map(|row| Intent {
+            attachment_id: row.attachment_id.to_string(),
+            session_id: row.session_id.to_string(),
+            canonical_uri: row.canonical_uri.to_string(),
+            intent_at_ms: unsigned(row.intent_at_ms),
+        })
+        .collect())
 }
 
 /// The WIT function `attachments.forget`.
@@ -188,10 +189,8 @@ pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     while reader.advance() {
-        let (row, checksum) = Row::read(&mut reader)?;
-        if row.committed_at_ms.is_none() {
-            session.digests.intents.remove(checksum);
-        }
+        let (_, checksum) = Row::read(&mut reader)?;
+        session.digests.intents.remove(checksum);
     }
     if rows.count > 0 {
         session.tx.execute(

@@ -12,7 +12,7 @@ use crate::blob::key::{BlobKey, KEY_LENGTH};
 use crate::blob::{self, NewBlob, StoredBlob};
 use crate::corruption::{corrupt, invalid};
 use crate::seam::{Environment, Transaction};
-use crate::transaction;
+use crate::transaction::{self, SessionTransaction};
 
 /// How every encoded manifest begins.
 const MAGIC: &[u8] = b"lash-checkpoint-1\0";
@@ -126,10 +126,13 @@ impl Component {
     }
 
     /// Stores what is new, and refuses the name of what is not stored.
-    pub(crate) fn insert(self, tx: &impl Transaction) -> Result<BlobKey> {
+    pub(crate) fn insert<T: Transaction>(
+        self,
+        session: &mut SessionTransaction<T>,
+    ) -> Result<BlobKey> {
         match self {
-            Self::New(blob) => blob::insert(tx, blob),
-            Self::Named(reference) => blob::require(tx, &reference),
+            Self::New(blob) => blob::insert(session, blob),
+            Self::Named(reference) => blob::require(&session.tx, &reference),
         }
     }
 }
@@ -174,9 +177,14 @@ impl NewCheckpoint {
     }
 
     /// Stores the parts and the manifest.
-    pub(crate) fn insert(self, tx: &impl Transaction) -> Result<(BlobKey, Manifest)> {
-        let insert = |component: Option<Component>| {
-            component.map(|component| component.insert(tx)).transpose()
+    pub(crate) fn insert<T: Transaction>(
+        self,
+        session: &mut SessionTransaction<T>,
+    ) -> Result<(BlobKey, Manifest)> {
+        let mut insert = |component: Option<Component>| {
+            component
+                .map(|component| component.insert(session))
+                .transpose()
         };
         let keys = Keys {
             turn_state: self.turn_state,
@@ -194,7 +202,7 @@ impl NewCheckpoint {
             self.profile,
         )?
         .with_edges(&keys.edges());
-        let key = blob::insert(tx, blob)?;
+        let key = blob::insert(session, blob)?;
         Ok((key, keys.into_manifest()))
     }
 }
@@ -205,15 +213,18 @@ fn decode(key: &BlobKey, blob: StoredBlob) -> Result<Keys> {
 }
 
 /// Reads only the manifest, which must be stored.
-pub(crate) fn load_manifest(tx: &impl Transaction, key: &BlobKey) -> Result<Manifest> {
-    let blob = blob::load_referenced(tx, key)?;
+pub(crate) fn load_manifest<T: Transaction>(
+    session: &SessionTransaction<T>,
+    key: &BlobKey,
+) -> Result<Manifest> {
+    let blob = blob::load_referenced(session, key)?;
     Ok(decode(key, blob)?.into_manifest())
 }
 
-fn hydrate(tx: &impl Transaction, keys: Keys) -> Result<Checkpoint> {
+fn hydrate<T: Transaction>(session: &SessionTransaction<T>, keys: Keys) -> Result<Checkpoint> {
     let load = |key: &Option<BlobKey>| {
         key.as_ref()
-            .map(|key| blob::load_referenced(tx, key).map(|blob| blob.content))
+            .map(|key| blob::load_referenced(session, key).map(|blob| blob.content))
             .transpose()
     };
     Ok(Checkpoint {
@@ -225,16 +236,22 @@ fn hydrate(tx: &impl Transaction, keys: Keys) -> Result<Checkpoint> {
 }
 
 /// Reads a checkpoint that must be stored, because a head refers to it.
-pub(crate) fn load_referenced(tx: &impl Transaction, key: &BlobKey) -> Result<Checkpoint> {
-    let blob = blob::load_referenced(tx, key)?;
-    hydrate(tx, decode(key, blob)?)
+pub(crate) fn load_referenced<T: Transaction>(
+    session: &SessionTransaction<T>,
+    key: &BlobKey,
+) -> Result<Checkpoint> {
+    let blob = blob::load_referenced(session, key)?;
+    hydrate(session, decode(key, blob)?)
 }
 
 /// Checks that a checkpoint can be read whole and has its edges recorded, before
 /// a head comes to refer to it.
-pub(crate) fn adopt(tx: &impl Transaction, reference: &str) -> Result<BlobKey> {
-    let key = blob::require(tx, reference)?;
-    let blob = blob::load_referenced(tx, &key)?;
+pub(crate) fn adopt<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    reference: &str,
+) -> Result<BlobKey> {
+    let key = blob::require(&session.tx, reference)?;
+    let blob = blob::load_referenced(session, &key)?;
     let content = blob.content.clone();
     let Some(keys) = Keys::decode(&blob.content) else {
         return Err(invalid(
@@ -242,14 +259,14 @@ pub(crate) fn adopt(tx: &impl Transaction, reference: &str) -> Result<BlobKey> {
         ));
     };
     let edges = keys.edges();
-    hydrate(tx, keys)?;
+    hydrate(session, keys)?;
     let blob = NewBlob::new(
         content,
         BlobKind::CheckpointManifest,
         false,
         BlobProfile::LowLatency,
     )?;
-    blob::insert(tx, blob.with_edges(&edges))
+    blob::insert(session, blob.with_edges(&edges))
 }
 
 /// The WIT function `checkpoints.put`.
@@ -260,9 +277,9 @@ pub fn put(
 ) -> Result<StoredCheckpoint> {
     let mut checkpoint = NewCheckpoint::new(draft, profile)?;
     blob::compress_missing(env, checkpoint.new_blobs())?;
-    let tx = transaction::write_durably(env)?.tx;
-    let (key, manifest) = checkpoint.insert(&tx)?;
-    tx.commit()?;
+    let mut session = transaction::write_durably(env)?;
+    let (key, manifest) = checkpoint.insert(&mut session)?;
+    session.commit()?;
     Ok(StoredCheckpoint {
         key: key.text(),
         manifest,
@@ -274,9 +291,9 @@ pub fn get(env: &impl Environment, reference: &str) -> Result<Option<Checkpoint>
     let Some(key) = BlobKey::parse(reference) else {
         return Ok(None);
     };
-    let tx = transaction::read(env)?.tx;
-    match blob::load(&tx, &key)? {
-        Some(blob) => hydrate(&tx, decode(&key, blob)?).map(Some),
+    let session = transaction::read(env)?;
+    match blob::load(&session, &key)? {
+        Some(blob) => hydrate(&session, decode(&key, blob)?).map(Some),
         None => Ok(None),
     }
 }

@@ -56,6 +56,13 @@ pub(crate) struct SetDigest {
 }
 
 impl SetDigest {
+    /// The digest of one row.
+    pub(crate) fn single(checksum: i64) -> Self {
+        let mut digest = Self::default();
+        digest.insert(checksum);
+        digest
+    }
+
     pub(crate) fn insert(&mut self, checksum: i64) {
         self.count = self.count.wrapping_add(1);
         self.sum = self.sum.wrapping_add(checksum.cast_unsigned());

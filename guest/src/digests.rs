@@ -10,13 +10,15 @@ use crate::seam::{Transaction, Value};
 const TABLE: &str = "table_digests";
 
 /// How many numbers the row has, the checksum not counted.
-const FIELDS: usize = 20;
+const FIELDS: usize = 27;
 
 /// What the tables of a session hold, as of the last commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Digests {
     /// Nodes that are not tombstoned.
     pub(crate) nodes: SetDigest,
+    /// Nodes that are tombstoned.
+    pub(crate) tombstones: SetDigest,
     /// The sequence that the next node gets.
     pub(crate) next_node: u64,
     /// How many of the nodes are messages of the user.
@@ -28,13 +30,16 @@ pub(crate) struct Digests {
     pub(crate) batches: SetDigest,
     /// The sequence that the next batch gets.
     pub(crate) next_batch: u64,
-    /// Intents that are not committed.
+    /// Attachments, committed or not.
     pub(crate) intents: SetDigest,
     pub(crate) artifacts: SetDigest,
+    pub(crate) blobs: SetDigest,
+    /// Stamps of committed turns.
+    pub(crate) turns: SetDigest,
     /// One row or none.
     pub(crate) head: SetDigest,
-    /// One row or none; only the count is kept up.
-    pub(crate) meta: u64,
+    /// One row or none.
+    pub(crate) meta: SetDigest,
     /// 1 once the session is being deleted.
     pub(crate) retired: u64,
 }
@@ -53,6 +58,8 @@ impl Digests {
         [
             self.nodes.count,
             self.nodes.sum,
+            self.tombstones.count,
+            self.tombstones.sum,
             self.next_node,
             self.prompts,
             self.first_prompt,
@@ -67,9 +74,14 @@ impl Digests {
             self.intents.sum,
             self.artifacts.count,
             self.artifacts.sum,
+            self.blobs.count,
+            self.blobs.sum,
+            self.turns.count,
+            self.turns.sum,
             self.head.count,
             self.head.sum,
-            self.meta,
+            self.meta.count,
+            self.meta.sum,
             self.retired,
         ]
     }
@@ -78,6 +90,8 @@ impl Digests {
         let [
             nodes_count,
             nodes_sum,
+            tombstones_count,
+            tombstones_sum,
             next_node,
             prompts,
             first_prompt,
@@ -92,14 +106,20 @@ impl Digests {
             intents_sum,
             artifacts_count,
             artifacts_sum,
+            blobs_count,
+            blobs_sum,
+            turns_count,
+            turns_sum,
             head_count,
             head_sum,
-            meta,
+            meta_count,
+            meta_sum,
             retired,
         ] = fields;
         let set = |count, sum| SetDigest { count, sum };
         Self {
             nodes: set(nodes_count, nodes_sum),
+            tombstones: set(tombstones_count, tombstones_sum),
             next_node,
             prompts,
             first_prompt,
@@ -109,8 +129,10 @@ impl Digests {
             next_batch,
             intents: set(intents_count, intents_sum),
             artifacts: set(artifacts_count, artifacts_sum),
+            blobs: set(blobs_count, blobs_sum),
+            turns: set(turns_count, turns_sum),
             head: set(head_count, head_sum),
-            meta,
+            meta: set(meta_count, meta_sum),
             retired,
         }
     }

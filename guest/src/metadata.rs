@@ -4,10 +4,11 @@ use alloc::string::ToString;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::metadata::{Description, Meta};
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, incomplete, verify};
+use crate::checksum::{Checksum, SetDigest};
+use crate::corruption::{RowReader, corrupt, incomplete, verify};
 use crate::graph;
 use crate::seam::{Environment, Transaction, Value};
+use crate::session;
 use crate::transaction::{self, SessionTransaction};
 
 const TABLE: &str = "session_meta";
@@ -24,6 +25,7 @@ fn checksum(meta: &Meta) -> i64 {
 }
 
 fn store<T: Transaction>(session: &mut SessionTransaction<T>, meta: &Meta) -> Result<()> {
+    let checksum = checksum(meta);
     session.tx.execute(
         "INSERT INTO session_meta (id, session_id, session_name, created_at, model, cwd, relation,
              checksum)
@@ -43,10 +45,10 @@ fn store<T: Transaction>(session: &mut SessionTransaction<T>, meta: &Meta) -> Re
             Value::Text(&meta.model),
             meta.cwd.as_deref().map_or(Value::Null, Value::Text),
             Value::Blob(&meta.relation),
-            Value::Integer(checksum(meta)),
+            Value::Integer(checksum),
         ],
     )?;
-    session.digests.meta = 1;
+    session.digests.meta = SetDigest::single(checksum);
     Ok(())
 }
 
@@ -60,7 +62,7 @@ pub fn save(env: &impl Environment, meta: &Meta) -> Result<()> {
 /// The WIT function `metadata.create`.
 pub fn create(env: &impl Environment, meta: &Meta) -> Result<bool> {
     let mut session = transaction::write_durably(env)?;
-    if session.digests.meta > 0 {
+    if session.digests.meta.count > 0 {
         return Ok(false);
     }
     store(&mut session, meta)?;
@@ -74,12 +76,9 @@ fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>>
          FROM session_meta",
         &[],
     )?;
-    if u64::from(rows.count) != session.digests.meta {
-        return Err(incomplete(
-            TABLE,
-            u64::from(rows.count),
-            session.digests.meta,
-        ));
+    let expected = session.digests.meta;
+    if u64::from(rows.count) != expected.count {
+        return Err(incomplete(TABLE, u64::from(rows.count), expected.count));
     }
     let mut reader = RowReader::new(TABLE, &rows);
     if !reader.advance() {
@@ -95,6 +94,13 @@ fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>>
     };
     let stored = reader.integer()?;
     verify(TABLE, &meta.session_id, stored, checksum(&meta))?;
+    if SetDigest::single(stored) != expected {
+        return Err(corrupt(
+            TABLE,
+            &meta.session_id,
+            "the row is not the last that was written",
+        ));
+    }
     Ok(Some(meta))
 }
 
@@ -109,6 +115,9 @@ pub fn describe(env: &impl Environment) -> Result<Option<Description>> {
     let Some(meta) = read(&session)? else {
         return Ok(None);
     };
+    // The counts are answered as they are; the head shows whether they are those
+    // of the last commit.
+    session::check_head(&session)?;
     Ok(Some(Description {
         meta,
         nodes: session.digests.nodes.count,

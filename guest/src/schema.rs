@@ -151,8 +151,6 @@ pub(crate) const SESSION_SCHEMA: &[&str] = &[
         checksum        INTEGER NOT NULL,
         PRIMARY KEY (session_id, attachment_id)
     ) WITHOUT ROWID",
-    "CREATE INDEX attachment_intents_uncommitted
-        ON attachment_intents (intent_at_ms) WHERE committed_at_ms IS NULL",
     "CREATE INDEX attachment_intents_attachment ON attachment_intents (attachment_id)",
     "CREATE TABLE session_meta (
         id           INTEGER PRIMARY KEY CHECK (id = 1),

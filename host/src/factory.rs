@@ -67,7 +67,9 @@ impl SqliteSessionStoreFactory {
         match store.try_load_session_meta().await {
             Ok(Some(_)) => Ok(Arc::new(store)),
             Ok(None) => {
-                store.create_session_meta(default_meta(request)).await?;
+                store
+                    .create_session_meta(self.default_meta(request))
+                    .await?;
                 Ok(Arc::new(store))
             }
             // A deletion was interrupted after it had begun. It is finished now.
@@ -75,7 +77,9 @@ impl SqliteSessionStoreFactory {
                 drop(store);
                 remove_files(&path)?;
                 let store = self.builder.clone().open(&path).await?;
-                store.create_session_meta(default_meta(request)).await?;
+                store
+                    .create_session_meta(self.default_meta(request))
+                    .await?;
                 Ok(Arc::new(store))
             }
             Err(error) => Err(error),
@@ -97,6 +101,20 @@ impl SqliteSessionStoreFactory {
             tracing::debug!(path = %path.display(), error = %Chain(&error), "deleted without retiring");
         }
         remove_files(&path)
+    }
+
+    /// The metadata of a session that nobody has named yet.
+    fn default_meta(&self, request: &SessionStoreCreateRequest) -> SessionMeta {
+        SessionMeta {
+            session_id: request.session_id.clone(),
+            session_name: request.session_id.clone(),
+            created_at: timestamp((self.builder.open.clock)()),
+            model: request.policy.model.id.clone(),
+            cwd: std::env::current_dir()
+                .ok()
+                .and_then(|path| path.to_str().map(str::to_owned)),
+            relation: request.relation.clone(),
+        }
     }
 
     /// Tells other handles. A file that is no session of ours is left alone, and
@@ -142,25 +160,10 @@ impl SessionStoreFactory for SqliteSessionStoreFactory {
     }
 }
 
-fn default_meta(request: &SessionStoreCreateRequest) -> SessionMeta {
-    SessionMeta {
-        session_id: request.session_id.clone(),
-        session_name: request.session_id.clone(),
-        created_at: timestamp(),
-        model: request.policy.model.id.clone(),
-        cwd: std::env::current_dir()
-            .ok()
-            .and_then(|path| path.to_str().map(str::to_owned)),
-        relation: request.relation.clone(),
-    }
-}
-
 /// The form of the native crate: `unix:` and seconds.
-fn timestamp() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    format!("unix:{}", now.as_secs())
+fn timestamp(now: SystemTime) -> String {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("unix:{}", since.as_secs())
 }
 
 /// The readable part of an identifier and a digest of all of it.

@@ -153,7 +153,9 @@ pub struct WriteLock<'c>(&'c Connection);
 
 impl Drop for WriteLock<'_> {
     fn drop(&mut self) {
-        self.0.execute_batch("ROLLBACK").expect("the lock is given back");
+        self.0
+            .execute_batch("ROLLBACK")
+            .expect("the lock is given back");
     }
 }
 
@@ -354,7 +356,12 @@ pub fn checkpointed(expected: Option<u64>, turn: usize) -> RuntimeCommit {
 
 /// An entry of the ledger.
 pub fn usage(source: &str, model: &str, tokens: [i64; 4]) -> TokenLedgerEntry {
-    let [input_tokens, output_tokens, cached_input_tokens, reasoning_tokens] = tokens;
+    let [
+        input_tokens,
+        output_tokens,
+        cached_input_tokens,
+        reasoning_tokens,
+    ] = tokens;
     TokenLedgerEntry {
         source: source.to_owned(),
         model: model.to_owned(),

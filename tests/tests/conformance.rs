@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use lash_core::DurabilityTier;
 use lash_core::testing::conformance::{
     ReopenableLashlangArtifactStore, ReopenableRuntimePersistence,
     lashlang_artifact_store_reopenable, runtime_persistence_reopenable,
 };
-use lash_core::DurabilityTier;
 use lash_wasm_store::Store;
 use tempfile::TempDir;
 

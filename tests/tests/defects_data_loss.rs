@@ -299,9 +299,17 @@ async fn a_damaged_first_message_is_an_error_for_the_picker() {
 #[tokio::test]
 async fn a_damaged_or_missing_entry_of_the_ledger_is_an_error_and_not_less_usage() {
     for (damage, entries_fail, totals_fail) in [
-        ("UPDATE usage_entries SET input_tokens = 0 WHERE seq = 1", true, false),
+        (
+            "UPDATE usage_entries SET input_tokens = 0 WHERE seq = 1",
+            true,
+            false,
+        ),
         ("DELETE FROM usage_entries WHERE seq = 2", true, false),
-        ("UPDATE usage_totals SET input_tokens = 0 WHERE seq = 1", false, true),
+        (
+            "UPDATE usage_totals SET input_tokens = 0 WHERE seq = 1",
+            false,
+            true,
+        ),
         ("DELETE FROM usage_totals WHERE seq = 1", false, true),
     ] {
         let place = Place::new();
@@ -323,7 +331,12 @@ async fn a_damaged_or_missing_entry_of_the_ledger_is_an_error_and_not_less_usage
 
 #[tokio::test]
 async fn a_table_that_is_gone_is_an_error_and_not_an_empty_one() {
-    for table in ["graph_nodes", "usage_entries", "usage_totals", "session_head"] {
+    for table in [
+        "graph_nodes",
+        "usage_entries",
+        "usage_totals",
+        "session_head",
+    ] {
         let place = Place::new();
         let store = place.open().await;
         store
@@ -409,11 +422,13 @@ async fn a_commit_that_expects_no_head_is_refused_also_by_a_head_of_revision_0()
 // transaction around them. When a commit comes in between, head N is answered with
 // the graph and the ledger of N+1, or a checkpoint that has just been collected is
 // "not there". Here a load is one snapshot. Every commit of this test makes the
-// revision, the graph, the ledger and the checkpoint say the same number.
+// revision, the graph, the ledger and the checkpoint say the same number, and the
+// graph is so long that reading it takes longer than several commits.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_read_from_one_snapshot_while_another_handle_commits() {
-    const COMMITS: usize = 80;
+    const COMMITS: usize = 120;
+    const OLD: usize = 1_500;
     let place = Place::new();
     let writer = place.open().await;
     let reader = place.open().await;
@@ -421,15 +436,18 @@ async fn a_session_is_read_from_one_snapshot_while_another_handle_commits() {
 
     let writing = tokio::spawn(async move {
         for turn in 0..COMMITS {
-            let parent = turn.checked_sub(1).map(|parent| format!("m{parent}"));
-            let message = message_node(
+            let mut nodes = match turn {
+                0 => chain(0, OLD),
+                _ => Vec::new(),
+            };
+            nodes.push(message_node(
                 &format!("m{turn}"),
-                parent.as_deref(),
+                Some("n0"),
                 MessageRole::User,
                 "text",
-            );
+            ));
             let expected = (turn > 0).then_some(turn as u64);
-            let mut next = append(expected, vec![message]);
+            let mut next = append(expected, nodes);
             next.checkpoint = full_checkpoint(turn + 1);
             next.usage_deltas = vec![usage("turn", "model", [1, 0, 0, 0])];
             writer.commit_runtime_state(next).await.unwrap();
@@ -444,7 +462,7 @@ async fn a_session_is_read_from_one_snapshot_while_another_handle_commits() {
             continue;
         };
         seen = read.head_revision;
-        assert_eq!(read.graph.nodes.len() as u64, seen);
+        assert_eq!(read.graph.nodes.len() as u64, OLD as u64 + seen);
         assert_eq!(read.token_ledger[0].usage.input_tokens as u64, seen);
         let checkpoint = read.checkpoint.unwrap();
         assert_eq!(checkpoint.turn_state.turn_index as u64, seen);
@@ -454,13 +472,19 @@ async fn a_session_is_read_from_one_snapshot_while_another_handle_commits() {
         );
 
         let head = reader.try_load_session_head().await.unwrap().unwrap();
-        assert_eq!(head.graph.nodes.len() as u64, head.head_revision);
+        assert_eq!(
+            head.graph.nodes.len() as u64,
+            OLD as u64 + head.head_revision
+        );
         assert_eq!(
             head.graph.leaf_node_id,
             head.graph.nodes.last().map(|node| node.node_id.clone())
         );
         let head = reader.try_load_session_head_meta().await.unwrap().unwrap();
-        assert_eq!(head.graph_node_count as u64, head.head_revision);
+        assert_eq!(
+            head.graph_node_count as u64,
+            OLD as u64 + head.head_revision
+        );
         let info = reader.try_load_picker_info().await.unwrap().unwrap();
         assert!(info.user_message_count as u64 >= head.head_revision);
         assert_eq!(info.first_user_message, "text");
@@ -561,7 +585,9 @@ async fn damaged_metadata_is_an_error_and_is_not_overwritten_by_the_factory() {
         let before = raw.dump();
 
         assert!(
-            RuntimePersistence::load_session_meta(&*store).await.is_err(),
+            RuntimePersistence::load_session_meta(&*store)
+                .await
+                .is_err(),
             "{damage}"
         );
         assert!(store.load_session_meta().await.is_none(), "{damage}");
@@ -601,15 +627,24 @@ async fn what_could_not_be_written_is_an_error_of_the_twin() {
         ),
         (
             "nodes",
-            store.try_append_session_graph_nodes(&chain(0, 1)).await.err(),
+            store
+                .try_append_session_graph_nodes(&chain(0, 1))
+                .await
+                .err(),
         ),
         (
             "graph",
-            store.try_replace_session_graph(&graph(chain(0, 1))).await.err(),
+            store
+                .try_replace_session_graph(&graph(chain(0, 1)))
+                .await
+                .err(),
         ),
         (
             "head",
-            store.try_save_session_head(SessionHead::default()).await.err(),
+            store
+                .try_save_session_head(SessionHead::default())
+                .await
+                .err(),
         ),
         (
             "head row",
@@ -640,7 +675,10 @@ async fn the_reference_to_what_could_not_be_written_can_not_be_committed() {
     let references = [
         readonly.put_blob(b"x").await,
         readonly.put_typed_blob(&1).await,
-        readonly.put_checkpoint(&full_checkpoint(1)).await.checkpoint_ref,
+        readonly
+            .put_checkpoint(&full_checkpoint(1))
+            .await
+            .checkpoint_ref,
     ];
     for reference in references {
         assert!(store.try_get_blob(&reference).await.unwrap().is_none());
@@ -942,12 +980,21 @@ async fn a_damaged_blob_is_an_error_whatever_its_encoding() {
 async fn a_blob_that_took_the_place_of_another_is_an_error() {
     let place = Place::new();
     let store = place.open().await;
-    let first = store.try_put_blob(&noise(64)).await.unwrap();
-    let second = store.try_put_blob(&[7; 64]).await.unwrap();
-    place.raw().execute(
-        "UPDATE blobs SET content = (SELECT content FROM blobs AS other WHERE other.id != blobs.id)",
-    );
-    for key in [first, second] {
+    let contents = [noise(64), vec![7; 64]];
+    let mut keys = Vec::new();
+    for content in &contents {
+        keys.push(store.try_put_blob(content).await.unwrap());
+    }
+    let raw = place.raw();
+    for (id, content) in [(1, &contents[1]), (2, &contents[0])] {
+        raw.connection()
+            .execute(
+                "UPDATE blobs SET content = ?2 WHERE id = ?1",
+                rusqlite::params![id, content],
+            )
+            .unwrap();
+    }
+    for key in keys {
         assert!(matches!(
             store.try_get_blob(&key).await,
             Err(Error::Corrupt { .. })

@@ -11,15 +11,18 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, corrupt, invalid, verify};
+use crate::checksum::{Checksum, SetDigest};
+use crate::corruption::{RowReader, corrupt, incomplete, invalid, verify};
 use crate::seam::{Environment, Transaction, TransactionMode, Value};
-use crate::transaction;
+use crate::transaction::{self, SessionTransaction};
 
 use encoding::Encoding;
 use key::{BlobKey, KEY_LENGTH};
 
 const TABLE: &str = "blobs";
+
+/// How many rows one query reads of all of them.
+const PAGE: i64 = 4096;
 
 /// The largest content of a blob, in bytes.
 pub const MAX_LENGTH: usize = 256 << 20;
@@ -140,9 +143,12 @@ pub(crate) fn require(tx: &impl Transaction, reference: &str) -> Result<BlobKey>
 }
 
 /// Stores a blob unless it is stored.
-pub(crate) fn insert(tx: &impl Transaction, mut blob: NewBlob) -> Result<BlobKey> {
+pub(crate) fn insert<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    mut blob: NewBlob,
+) -> Result<BlobKey> {
     if let Plan::Stored(level) = blob.plan {
-        if exists(tx, &blob.key)? {
+        if exists(&session.tx, &blob.key)? {
             return Ok(blob.key);
         }
         blob.compress(level);
@@ -157,7 +163,8 @@ pub(crate) fn insert(tx: &impl Transaction, mut blob: NewBlob) -> Result<BlobKey
         length: blob.content.len() as i64,
         edges: &blob.edges,
     };
-    let inserted = tx.execute(
+    let checksum = row.checksum(&blob.key);
+    let inserted = session.tx.execute(
         "INSERT INTO blobs (key, kind, encoding, length, edges, checksum, content)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (key) DO NOTHING",
         &[
@@ -166,20 +173,26 @@ pub(crate) fn insert(tx: &impl Transaction, mut blob: NewBlob) -> Result<BlobKey
             Value::Integer(row.encoding),
             Value::Integer(row.length),
             Value::Blob(row.edges),
-            Value::Integer(row.checksum(&blob.key)),
+            Value::Integer(checksum),
             Value::Blob(stored),
         ],
     )?;
-    if inserted == 0 && !blob.edges.is_empty() {
-        adopt_edges(tx, &blob.key, &blob.edges)?;
+    if inserted > 0 {
+        session.digests.blobs.insert(checksum);
+    } else if !blob.edges.is_empty() {
+        adopt_edges(session, &blob.key, &blob.edges)?;
     }
     Ok(blob.key)
 }
 
 /// Gives edges to a blob that was stored without, as bytes that nobody knew to
 /// be a manifest.
-fn adopt_edges(tx: &impl Transaction, key: &BlobKey, edges: &[u8]) -> Result<()> {
-    let rows = select(tx, key)?;
+fn adopt_edges<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    key: &BlobKey,
+    edges: &[u8],
+) -> Result<()> {
+    let rows = select(&session.tx, key)?;
     let mut reader = RowReader::new(TABLE, &rows);
     if !reader.advance() {
         return Err(corrupt(TABLE, key.text(), "the row is missing"));
@@ -188,9 +201,11 @@ fn adopt_edges(tx: &impl Transaction, key: &BlobKey, edges: &[u8]) -> Result<()>
     if row.edges == edges {
         return Ok(());
     }
+    session.digests.blobs.remove(row.checksum(key));
     row.kind = kind_code(BlobKind::CheckpointManifest);
     row.edges = edges;
-    tx.execute(
+    session.digests.blobs.insert(row.checksum(key));
+    session.tx.execute(
         "UPDATE blobs SET kind = ?2, edges = ?3, checksum = ?4 WHERE key = ?1",
         &[
             Value::Blob(key.as_bytes()),
@@ -209,11 +224,14 @@ pub(crate) struct StoredBlob {
 }
 
 /// Reads a blob and checks it against its key; none if it is not stored.
-pub(crate) fn load(tx: &impl Transaction, key: &BlobKey) -> Result<Option<StoredBlob>> {
-    let rows = select(tx, key)?;
+pub(crate) fn load<T: Transaction>(
+    session: &SessionTransaction<T>,
+    key: &BlobKey,
+) -> Result<Option<StoredBlob>> {
+    let rows = select(&session.tx, key)?;
     let mut reader = RowReader::new(TABLE, &rows);
     if !reader.advance() {
-        return confirm_absent(tx, key).map(|()| None);
+        return confirm_absent(session, key).map(|()| None);
     }
     let row = Row::read(&mut reader, key)?;
     let stored = reader.blob()?;
@@ -238,8 +256,11 @@ pub(crate) fn load(tx: &impl Transaction, key: &BlobKey) -> Result<Option<Stored
 }
 
 /// Reads a blob that must be there, because something stored refers to it.
-pub(crate) fn load_referenced(tx: &impl Transaction, key: &BlobKey) -> Result<StoredBlob> {
-    load(tx, key)?.ok_or_else(|| {
+pub(crate) fn load_referenced<T: Transaction>(
+    session: &SessionTransaction<T>,
+    key: &BlobKey,
+) -> Result<StoredBlob> {
+    load(session, key)?.ok_or_else(|| {
         corrupt(
             TABLE,
             key.text(),
@@ -266,19 +287,61 @@ fn select(tx: &impl Transaction, key: &BlobKey) -> Result<crate::seam::Rows> {
 }
 
 /// The index says that there is no such blob; the table must agree.
-fn confirm_absent(tx: &impl Transaction, key: &BlobKey) -> Result<()> {
-    let rows = tx.query(
-        "SELECT 1 FROM blobs NOT INDEXED WHERE key = ?1",
-        &[Value::Blob(key.as_bytes())],
-    )?;
-    if rows.count == 0 {
+fn confirm_absent<T: Transaction>(session: &SessionTransaction<T>, key: &BlobKey) -> Result<()> {
+    visit(session, |row| {
+        if row.key == *key {
+            Err(corrupt(
+                TABLE,
+                key.text(),
+                "the index does not know the row",
+            ))
+        } else {
+            Ok(())
+        }
+    })
+}
+
+/// A row of the table without its content.
+pub(crate) struct StoredRow {
+    pub(crate) id: i64,
+    pub(crate) key: BlobKey,
+    pub(crate) checksum: i64,
+}
+
+/// Visits every row without its content, and checks that all are there.
+pub(crate) fn visit<T: Transaction>(
+    session: &SessionTransaction<T>,
+    mut visitor: impl FnMut(StoredRow) -> Result<()>,
+) -> Result<()> {
+    let mut found = SetDigest::default();
+    // The first row is looked for from the lowest number there is: a row may have
+    // been moved.
+    let mut next = i64::MIN;
+    loop {
+        let rows = session.tx.query(
+            "SELECT id, key, kind, encoding, length, edges, checksum
+             FROM blobs NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+            &[Value::Integer(next), Value::Integer(PAGE)],
+        )?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        while reader.advance() {
+            let id = reader.integer()?;
+            let key = BlobKey::from_bytes(reader.blob()?)
+                .ok_or_else(|| corrupt(TABLE, id, "the key is damaged"))?;
+            let checksum = Row::read(&mut reader, &key)?.checksum(&key);
+            found.insert(checksum);
+            next = id.saturating_add(1);
+            visitor(StoredRow { id, key, checksum })?;
+        }
+        if i64::from(rows.count) < PAGE {
+            break;
+        }
+    }
+    let expected = session.digests.blobs;
+    if found == expected {
         Ok(())
     } else {
-        Err(corrupt(
-            TABLE,
-            key.text(),
-            "the index does not know the row",
-        ))
+        Err(incomplete(TABLE, found.count, expected.count))
     }
 }
 
@@ -337,9 +400,9 @@ pub fn put(
 ) -> Result<String> {
     let mut blob = NewBlob::new(content, kind, compressible, profile)?;
     compress_missing(env, core::iter::once(&mut blob))?;
-    let tx = transaction::write_durably(env)?.tx;
-    let key = insert(&tx, blob)?;
-    tx.commit()?;
+    let mut session = transaction::write_durably(env)?;
+    let key = insert(&mut session, blob)?;
+    session.commit()?;
     Ok(key.text())
 }
 
@@ -348,6 +411,6 @@ pub fn get(env: &impl Environment, reference: &str) -> Result<Option<Vec<u8>>> {
     let Some(key) = BlobKey::parse(reference) else {
         return Ok(None);
     };
-    let tx = transaction::read(env)?.tx;
-    Ok(load(&tx, &key)?.map(|blob| blob.content))
+    let session = transaction::read(env)?;
+    Ok(load(&session, &key)?.map(|blob| blob.content))
 }

@@ -163,7 +163,9 @@ fn truncate<T: Transaction>(session: &mut SessionTransaction<T>, kept: &[i64]) -
         let visible = reader.integer()? == 0;
         let prompt = reader.integer()? == 1;
         let checksum = reader.integer()?;
-        if visible {
+        if !visible {
+            session.digests.tombstones.remove(checksum);
+        } else {
             session.digests.nodes.remove(checksum);
             if prompt {
                 session.digests.prompts = session.digests.prompts.saturating_sub(1);

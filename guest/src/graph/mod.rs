@@ -28,9 +28,22 @@ const PAGE: i64 = 1024;
 
 /// Reads the bodies of all nodes that are not tombstoned, in order.
 pub(crate) fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<Vec<u8>>> {
+    let mut bodies = Vec::new();
+    visit(session, |row| {
+        bodies.push(row.body.to_vec());
+        Ok(())
+    })?;
+    Ok(bodies)
+}
+
+/// Visits all nodes that are not tombstoned, in order, and checks that they are
+/// those that were written.
+fn visit<T: Transaction>(
+    session: &SessionTransaction<T>,
+    mut visitor: impl FnMut(NodeRow<'_>) -> Result<()>,
+) -> Result<()> {
     let expected = session.digests.nodes;
     let mut found = SetDigest::default();
-    let mut bodies = Vec::new();
     let mut last = 0;
     loop {
         let rows = session.tx.query(
@@ -43,14 +56,14 @@ pub(crate) fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Resul
             let row = NodeRow::read(&mut reader)?;
             found.insert(row.checksum);
             last = row.seq;
-            bodies.push(row.body.to_vec());
+            visitor(row)?;
         }
         if i64::from(rows.count) < PAGE {
             break;
         }
     }
     if found == expected {
-        Ok(bodies)
+        Ok(())
     } else {
         Err(incomplete(TABLE, found.count, expected.count))
     }
@@ -80,7 +93,7 @@ pub(crate) fn load_path<T: Transaction>(
         &[Value::Text(leaf), Value::Integer(longest)],
     )?;
     if rows.count == 0 {
-        confirm_hidden_or_absent(&session.tx, leaf)?;
+        confirm_not_visible(session, leaf)?;
         return Ok(Vec::new());
     }
     let mut bodies = Vec::with_capacity(rows.count as usize);
@@ -137,6 +150,20 @@ fn confirm_removed(tx: &impl Transaction, seq: i64) -> Result<()> {
     }
 }
 
+/// "There is no such node" is an answer too, and no row can be checked for it: all
+/// of them are. It costs what reading the whole graph does.
+fn confirm_not_visible<T: Transaction>(
+    session: &SessionTransaction<T>,
+    node_id: &str,
+) -> Result<()> {
+    visit(session, |row| {
+        if row.node_id == node_id {
+            return Err(corrupt(TABLE, node_id, "the index does not know the row"));
+        }
+        Ok(())
+    })
+}
+
 /// The index led to no visible node; the table must agree.
 fn confirm_hidden_or_absent(tx: &impl Transaction, node_id: &str) -> Result<()> {
     let rows = tx.query(
@@ -175,15 +202,15 @@ pub fn load(env: &impl Environment) -> Result<Vec<Vec<u8>>> {
 
 /// The WIT function `graph.load-node`.
 pub fn load_node(env: &impl Environment, node_id: &str) -> Result<Option<Vec<u8>>> {
-    let tx = transaction::read(env)?.tx;
-    let rows = tx.query(
+    let session = transaction::read(env)?;
+    let rows = session.tx.query(
         "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
          FROM graph_nodes WHERE node_id = ?1",
         &[Value::Text(node_id)],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     if !reader.advance() {
-        confirm_hidden_or_absent(&tx, node_id)?;
+        confirm_not_visible(&session, node_id)?;
         return Ok(None);
     }
     let row = NodeRow::read(&mut reader)?;
@@ -247,23 +274,56 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
         if row.tombstoned {
             continue;
         }
+        let hidden = row::tombstoned_checksum(row.checksum);
         session.digests.nodes.remove(row.checksum);
+        session.digests.tombstones.insert(hidden);
         if row.prompt {
             session.digests.prompts = session.digests.prompts.saturating_sub(1);
             first_prompt_gone |= unsigned(row.seq) == session.digests.first_prompt;
         }
         session.tx.execute(
             "UPDATE graph_nodes SET tombstoned = 1, checksum = ?2 WHERE seq = ?1",
-            &[
-                Value::Integer(row.seq),
-                Value::Integer(row::tombstoned_checksum(row.checksum)),
-            ],
+            &[Value::Integer(row.seq), Value::Integer(hidden)],
         )?;
     }
     if first_prompt_gone {
         session.digests.first_prompt = find_first_prompt(&session.tx)?;
     }
     session.commit()
+}
+
+/// Removes the tombstoned nodes for good; answers how many there were.
+pub(crate) fn remove_tombstoned<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+) -> Result<u64> {
+    // Each row is read and checked first: a damaged index could name rows that
+    // are not tombstoned.
+    let rows = session.tx.query(
+        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+         FROM graph_nodes WHERE tombstoned = 1",
+        &[],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut found = SetDigest::default();
+    let mut seqs = Vec::with_capacity(rows.count as usize);
+    while reader.advance() {
+        let row = NodeRow::read(&mut reader)?;
+        found.insert(row.checksum);
+        seqs.push([Value::Integer(row.seq)]);
+    }
+    let expected = session.digests.tombstones;
+    if found != expected {
+        return Err(incomplete(TABLE, found.count, expected.count));
+    }
+    let seqs: Vec<&[Value<'_>]> = seqs.iter().map(|row| &row[..]).collect();
+    session
+        .tx
+        .execute_many("INSERT INTO removed_nodes (seq) VALUES (?1)", &seqs)?;
+    session
+        .tx
+        .execute_many("DELETE FROM graph_nodes WHERE seq = ?1", &seqs)?;
+    session.digests.tombstones = SetDigest::default();
+    Ok(expected.count)
 }
 
 /// Looks for the first message of the user, after the one known was hidden.

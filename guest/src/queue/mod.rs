@@ -19,7 +19,7 @@ use crate::bindings::exports::lash::store::queue::{
 };
 use crate::blob::key::push_hex;
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, incomplete};
+use crate::corruption::{RowReader, corrupt, incomplete};
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
@@ -29,6 +29,12 @@ use selection::claimed_prefix;
 
 /// How many ready batches one query reads while a claim is put together.
 const PAGE: i64 = 32;
+
+/// Up to how many batches the whole queue is read and checked, instead of what an
+/// index leads to. A damaged index could hide a batch; a queue that is deeper is
+/// read through the indexes all the same, because a claim must not cost more the
+/// more is waiting. `list` checks a queue of any depth.
+const SHALLOW: u64 = 64;
 
 fn random_hex(env: &impl Environment, words: usize) -> String {
     let mut text = String::with_capacity(words * 16);
@@ -43,7 +49,7 @@ pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
     let packed = pack::pack(&draft.payloads);
     let mut session = transaction::write_durably(env)?;
     if let Some(source_key) = draft.source_key.as_deref() {
-        if let Some(row) = find_source(&session.tx, &draft.session_id, source_key)? {
+        if let Some(row) = find_source(&session, &draft.session_id, source_key)? {
             let payloads = row::load_payloads(&session.tx, row.seq)?;
             return Ok(row.into_batch(payloads));
         }
@@ -75,12 +81,43 @@ pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
     Ok(row.into_batch(draft.payloads))
 }
 
-fn find_source(
-    tx: &impl Transaction,
+/// All batches, in order, with their checksums; an error if one is missing.
+fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<(BatchRow, i64)>> {
+    let rows = session
+        .tx
+        .query(select_batches!("NOT INDEXED ORDER BY seq"), &[])?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut found = SetDigest::default();
+    let mut batches = Vec::with_capacity(rows.count as usize);
+    while reader.advance() {
+        let (row, checksum) = BatchRow::read(&mut reader)?;
+        found.insert(checksum);
+        batches.push((row, checksum));
+    }
+    let expected = session.digests.batches;
+    if found == expected {
+        Ok(batches)
+    } else {
+        Err(incomplete(TABLE, found.count, expected.count))
+    }
+}
+
+fn is_shallow<T: Transaction>(session: &SessionTransaction<T>) -> bool {
+    session.digests.batches.count <= SHALLOW
+}
+
+fn find_source<T: Transaction>(
+    session: &SessionTransaction<T>,
     session_id: &str,
     source_key: &str,
 ) -> Result<Option<BatchRow>> {
-    let rows = tx.query(
+    if is_shallow(session) {
+        let found = load_all(session)?.into_iter().find(|(row, _)| {
+            row.session_id == session_id && row.source_key.as_deref() == Some(source_key)
+        });
+        return Ok(found.map(|(row, _)| row));
+    }
+    let rows = session.tx.query(
         select_batches!("WHERE session_id = ?1 AND source_key = ?2"),
         &[Value::Text(session_id), Value::Text(source_key)],
     )?;
@@ -98,6 +135,21 @@ fn claimable<T: Transaction>(
     request: &ClaimRequest,
     now_ms: i64,
 ) -> Result<Vec<(BatchRow, i64)>> {
+    if is_shallow(session) {
+        let mut ready = load_all(session)?;
+        ready.retain(|(row, _)| {
+            row.session_id == request.session_id
+                && row.available_at_ms <= now_ms
+                && row.lease_expires_ms <= now_ms
+        });
+        let taken = claimed_prefix(
+            ready.iter().map(|(row, _)| row.candidate()),
+            request.boundary,
+            request.max_batches,
+        );
+        ready.truncate(taken);
+        return Ok(ready);
+    }
     let mut ready: Vec<(BatchRow, i64)> = Vec::new();
     loop {
         let last = ready.last().map_or(0, |(row, _)| row.seq);
@@ -306,6 +358,15 @@ pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Resul
             session.commit()?;
             Ok(Some(row.into_batch(payloads)))
         }
+        None if is_shallow(&session) => {
+            let known = load_all(&session)?
+                .iter()
+                .any(|(row, _)| row.batch_id == batch_id);
+            match known {
+                true => Err(corrupt(TABLE, batch_id, "the index does not know the row")),
+                false => Ok(None),
+            }
+        }
         _ => Ok(None),
     }
 }
@@ -314,25 +375,12 @@ pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Resul
 pub fn list(env: &impl Environment, session_id: &str, pending_only: bool) -> Result<Vec<Batch>> {
     let session = transaction::read(env)?;
     let now_ms = env.now_ms();
-    let rows = session.tx.query(select_batches!("ORDER BY seq"), &[])?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    let mut found = SetDigest::default();
     let mut batches = Vec::new();
-    while reader.advance() {
-        let (row, checksum) = BatchRow::read(&mut reader)?;
-        found.insert(checksum);
+    for (row, _) in load_all(&session)? {
         if row.session_id == session_id && !(pending_only && row.lease_expires_ms > now_ms) {
             let payloads = row::load_payloads(&session.tx, row.seq)?;
             batches.push(row.into_batch(payloads));
         }
     }
-    if found == session.digests.batches {
-        Ok(batches)
-    } else {
-        Err(incomplete(
-            TABLE,
-            found.count,
-            session.digests.batches.count,
-        ))
-    }
+    Ok(batches)
 }

@@ -20,7 +20,7 @@ use crate::transaction::{self, SessionTransaction};
 use crate::usage;
 
 use super::head::{HeadIdentity, HeadRow};
-use super::{head_components, require_leaf, turn};
+use super::{head_components, next_revision, require_leaf, turn};
 
 /// The WIT function `session.commit`.
 pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOutcome> {
@@ -55,10 +55,10 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
         };
 
     let now_ms = env.now_ms();
-    let (checkpoint_key, manifest) = checkpoint.insert(&session.tx)?;
+    let (checkpoint_key, manifest) = checkpoint.insert(&mut session)?;
     let mut blobs = Vec::with_capacity(head_blobs.len());
     for component in head_blobs {
-        blobs.push(component.insert(&session.tx)?);
+        blobs.push(component.insert(&mut session)?);
     }
     let retained = blob::retain(&session.tx, &request.head.retained)?;
     usage::append_entries(&mut session, &request.usage)?;
@@ -68,7 +68,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
         request.leaf.as_deref(),
         stored.as_ref(),
     )?;
-    let revision = stored.map_or(0, |stored| stored.revision).saturating_add(1);
+    let revision = next_revision(stored.as_ref())?;
     let head = HeadRow {
         session_id: request.session_id,
         revision,
@@ -87,7 +87,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
         now_ms,
     )?;
     if let Some(stamp) = &request.turn {
-        turn::insert(&session.tx, stamp, revision, &checkpoint_key, now_ms)?;
+        turn::insert(&mut session, stamp, revision, &checkpoint_key, now_ms)?;
     }
     session.commit()?;
     Ok(CommitOutcome::Committed(Receipt {
@@ -115,7 +115,7 @@ fn replay<T: Transaction>(
     Ok(Some(CommitOutcome::Replayed(Receipt {
         revision: unsigned(committed.revision),
         checkpoint_ref: committed.checkpoint.text(),
-        manifest: checkpoint::load_manifest(&session.tx, &committed.checkpoint)?,
+        manifest: checkpoint::load_manifest(session, &committed.checkpoint)?,
     })))
 }
 

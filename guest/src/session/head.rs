@@ -207,9 +207,7 @@ impl HeadRow {
                 Value::Blob(&self.content),
             ],
         )?;
-        let mut digest = SetDigest::default();
-        digest.insert(checksum);
-        session.digests.head = digest;
+        session.digests.head = SetDigest::single(checksum);
         Ok(())
     }
 
@@ -217,7 +215,7 @@ impl HeadRow {
     pub(super) fn hydrate<T: Transaction>(self, session: &SessionTransaction<T>) -> Result<Head> {
         let mut blobs = Vec::with_capacity(self.blobs.len());
         for key in &self.blobs {
-            blobs.push(blob::load_referenced(&session.tx, key)?.content);
+            blobs.push(blob::load_referenced(session, key)?.content);
         }
         Ok(Head {
             session_id: self.session_id,

@@ -13,13 +13,14 @@ use crate::checkpoint;
 use crate::checkpoint::Component;
 use crate::corruption::invalid;
 use crate::graph;
-use crate::seam::{Environment, Transaction, clamp, unsigned};
+use crate::seam::{Environment, Transaction, unsigned};
 use crate::transaction::{self, SessionTransaction};
 use crate::usage;
 
 pub use commit::commit;
-use head::HeadRow;
 pub(crate) use head::roots as head_roots;
+use head::{HeadIdentity, HeadRow};
+pub(crate) use turn::checkpoints as turn_checkpoints;
 
 /// The WIT function `session.load`.
 pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>> {
@@ -40,7 +41,7 @@ pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>
     };
     let checkpoint = row
         .checkpoint
-        .map(|key| checkpoint::load_referenced(&session.tx, &key))
+        .map(|key| checkpoint::load_referenced(&session, &key))
         .transpose()?;
     let usage = usage::load_totals(&session)?;
     Ok(Some(Snapshot {
@@ -60,17 +61,21 @@ pub fn load_head(env: &impl Environment) -> Result<Option<Head>> {
         .transpose()
 }
 
+/// Checks that the head, if there is one, is the last that was written.
+pub(crate) fn check_head<T: Transaction>(session: &SessionTransaction<T>) -> Result<()> {
+    HeadRow::load_identity(session).map(|_| ())
+}
+
 /// The WIT function `session.save-head`.
 pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
     let mut components = head_components(draft.body.blobs, draft.profile)?;
     crate::blob::compress_missing(env, components.iter_mut().filter_map(Component::new_blob))?;
     let mut session = transaction::write_durably(env)?;
     let stored = HeadRow::load_identity(&session)?;
+    let asked = i64::try_from(draft.revision).map_err(|_| invalid("the revision is too high"))?;
     let revision = match &stored {
-        Some(stored) => draft
-            .revision
-            .max(unsigned(stored.revision).saturating_add(1)),
-        None => draft.revision,
+        Some(_) => asked.max(next_revision(stored.as_ref())?),
+        None => asked,
     };
     if let Some(nodes) = &draft.nodes {
         graph::replace_nodes(&mut session, nodes)?;
@@ -81,16 +86,16 @@ pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
     require_leaf(&session, draft.leaf.as_deref())?;
     let checkpoint = draft
         .checkpoint_ref
-        .map(|reference| checkpoint::adopt(&session.tx, &reference))
+        .map(|reference| checkpoint::adopt(&mut session, &reference))
         .transpose()?;
     let mut blobs = Vec::with_capacity(components.len());
     for component in components {
-        blobs.push(component.insert(&session.tx)?);
+        blobs.push(component.insert(&mut session)?);
     }
     let retained = crate::blob::retain(&session.tx, &draft.body.retained)?;
     let row = HeadRow {
         session_id: draft.session_id,
-        revision: clamp(revision),
+        revision,
         leaf: draft.leaf,
         checkpoint,
         blobs,
@@ -117,6 +122,15 @@ fn head_components(
         .into_iter()
         .map(|source| Component::new(source, BlobKind::ExecutionState, profile))
         .collect()
+}
+
+/// The revision after that of the stored head. A revision is never used twice, not
+/// even the last one.
+fn next_revision(stored: Option<&HeadIdentity>) -> Result<i64> {
+    let revision = stored.map_or(0, |stored| stored.revision);
+    revision
+        .checked_add(1)
+        .ok_or_else(|| invalid("the revision can not become higher"))
 }
 
 /// Refuses a leaf that is not stored.

@@ -1,13 +1,15 @@
 //! Stamps of committed turns, which make a commit idempotent.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 
 use crate::Result;
 use crate::bindings::exports::lash::store::session::TurnStamp;
 use crate::blob::key::BlobKey;
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, corrupt, verify};
+use crate::checksum::{Checksum, SetDigest};
+use crate::corruption::{RowReader, corrupt, incomplete, verify};
 use crate::seam::{Transaction, Value};
+use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "runtime_turn_commits";
 
@@ -49,14 +51,16 @@ pub(super) fn find(tx: &impl Transaction, stamp: &TurnStamp) -> Result<Option<Co
 }
 
 /// Records the commit of a turn.
-pub(super) fn insert(
-    tx: &impl Transaction,
+pub(super) fn insert<T: Transaction>(
+    session: &mut SessionTransaction<T>,
     stamp: &TurnStamp,
     revision: i64,
     checkpoint: &BlobKey,
     now_ms: i64,
 ) -> Result<()> {
-    tx.execute(
+    let key = checkpoint.as_bytes();
+    let checksum = checksum(stamp, &stamp.commit_hash, revision, key, now_ms);
+    session.tx.execute(
         "INSERT INTO runtime_turn_commits (session_id, turn_id, commit_hash, revision, checkpoint,
              committed_at_ms, checksum)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -65,18 +69,51 @@ pub(super) fn insert(
             Value::Text(&stamp.turn_id),
             Value::Text(&stamp.commit_hash),
             Value::Integer(revision),
-            Value::Blob(checkpoint.as_bytes()),
+            Value::Blob(key),
             Value::Integer(now_ms),
-            Value::Integer(checksum(
-                stamp,
-                &stamp.commit_hash,
-                revision,
-                checkpoint.as_bytes(),
-                now_ms,
-            )),
+            Value::Integer(checksum),
         ],
     )?;
+    session.digests.turns.insert(checksum);
     Ok(())
+}
+
+/// The checkpoints of all committed turns, which a replay answers.
+pub(crate) fn checkpoints<T: Transaction>(
+    session: &SessionTransaction<T>,
+) -> Result<BTreeSet<BlobKey>> {
+    let rows = session.tx.query(
+        "SELECT session_id, turn_id, commit_hash, revision, checkpoint, committed_at_ms, checksum
+         FROM runtime_turn_commits",
+        &[],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut found = SetDigest::default();
+    let mut keys = BTreeSet::new();
+    while reader.advance() {
+        let stamp = TurnStamp {
+            session_id: reader.text()?.to_string(),
+            turn_id: reader.text()?.to_string(),
+            commit_hash: reader.text()?.to_string(),
+        };
+        let revision = reader.integer()?;
+        let key = reader.blob()?;
+        let committed_at_ms = reader.integer()?;
+        let stored = reader.integer()?;
+        let computed = checksum(&stamp, &stamp.commit_hash, revision, key, committed_at_ms);
+        verify(TABLE, &stamp.turn_id, stored, computed)?;
+        found.insert(stored);
+        keys.insert(
+            BlobKey::from_bytes(key)
+                .ok_or_else(|| corrupt(TABLE, &stamp.turn_id, "the checkpoint's key is damaged"))?,
+        );
+    }
+    let expected = session.digests.turns;
+    if found == expected {
+        Ok(keys)
+    } else {
+        Err(incomplete(TABLE, found.count, expected.count))
+    }
 }
 
 fn checksum(

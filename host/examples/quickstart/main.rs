@@ -67,6 +67,10 @@ async fn run() -> Result<(), Failure> {
             let session = session.to_str().context("the session is not UTF-8")?;
             return Ok(crash::commit_until_killed(root, session).await?);
         }
+        [first] if first == Path::new("--help") || first == Path::new("-h") => {
+            println!("{USAGE}");
+            return Ok(());
+        }
         [first, ..] if first.as_os_str().as_encoded_bytes().starts_with(b"-") => {
             let first = first.display();
             return Err(Failure::Input(format!("unknown option {first}; {USAGE}")));
@@ -127,7 +131,6 @@ async fn account(root: &Path, name: &str, turns: &[Turn]) -> Result<()> {
         ),
     );
     print::row("a commit took", &print::times(&figures.commits));
-    print::row("on disk", &print::bytes(stored_bytes(&path)));
     ensure!(
         store.list_queued_work(&session_id).await?.is_empty()
             && store.list_uncommitted(u64::MAX)?.is_empty(),
@@ -138,6 +141,7 @@ async fn account(root: &Path, name: &str, turns: &[Turn]) -> Result<()> {
     race(&factory, &recorder, &session_id).await?;
     let blobs = recorder.figures.blobs.clone();
     let checkpoints = recorder.figures.checkpoints.clone();
+    // Closing the last handle copies the log into the file.
     drop((recorder, store));
 
     print::section("Killing processes that commit");
@@ -155,7 +159,8 @@ async fn account(root: &Path, name: &str, turns: &[Turn]) -> Result<()> {
 
     let store = open(&factory, &session_id).await?;
     verify(&store, &blobs, &checkpoints).await?;
-    collect(&store, &path).await?;
+    drop(store);
+    collect(&factory, &session_id).await?;
     println!();
     Ok(())
 }
@@ -201,9 +206,7 @@ async fn replay(store: &Store, recorder: &Recorder, path: &Path) -> Result<()> {
         "written",
         &format!(
             "nothing: still {} nodes, {} tokens, {}",
-            before.nodes,
-            before.tokens,
-            print::bytes(bytes)
+            before.nodes, before.tokens, "no byte in the file or its log"
         ),
     );
     Ok(())
@@ -328,15 +331,18 @@ async fn verify(
 }
 
 /// Removes what no head refers to any more.
-async fn collect(store: &Store, path: &Path) -> Result<()> {
+async fn collect(factory: &SqliteSessionStoreFactory, session_id: &str) -> Result<()> {
     print::section("Collecting garbage");
-    let before = snapshot(store).await?;
-    let bytes = stored_bytes(path);
+    let path = factory.path_for_session(session_id);
+    let bytes = stored_bytes(&path);
+    let store = open(factory, session_id).await?;
+    let before = snapshot(&store).await?;
     let report = store.try_gc_unreachable().await?;
     ensure!(
-        snapshot(store).await? == before,
+        snapshot(&store).await? == before,
         "collecting garbage changed the session"
     );
+    drop(store);
     print::row(
         "blobs",
         &format!(
@@ -345,11 +351,11 @@ async fn collect(store: &Store, path: &Path) -> Result<()> {
         ),
     );
     print::row(
-        "on disk",
+        "the file",
         &format!(
-            "{} before, {} after",
+            "{} before, {} after, and the session is the same",
             print::bytes(bytes),
-            print::bytes(stored_bytes(path))
+            print::bytes(stored_bytes(&path))
         ),
     );
     Ok(())

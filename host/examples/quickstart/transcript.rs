@@ -67,7 +67,10 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Turn>, Failure> {
 
 fn said(line: &str) -> Result<Said, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| {
-        format!("not an object with the strings \"role\" and \"content\": {error}")
+        // The line is in the message already, and to the parser it is always 1.
+        let error = error.to_string();
+        let reason = error.split(" at line ").next().unwrap_or_default();
+        format!("expected an object with the strings \"role\" and \"content\", but {reason}")
     })?;
     let role = match line.role.as_str() {
         "user" => MessageRole::User,

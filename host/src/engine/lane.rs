@@ -117,6 +117,16 @@ impl Lane {
         }
     }
 
+    /// Frees the memory that the connection does not need to be one. Not if
+    /// something is being done with it.
+    pub(super) fn cool(&self) {
+        if let Ok(mut connection) = self.connection.try_lock()
+            && let Some(sqlite) = connection.as_mut()
+        {
+            sqlite.release_memory();
+        }
+    }
+
     fn tidy(&self) {
         if let Some(sqlite) = self.connection().as_mut() {
             sqlite.tidy();

@@ -5,12 +5,19 @@
 //! it back at the end. A thread that waits for the lock of another process is
 //! not counted while it waits: another one is started in its place, up to a
 //! bound, and ends when it is not needed any more.
+//!
+//! Of the threads that have nothing to do, the one that worked last is woken: its
+//! instance and what it read last are still in the caches of its core.
 
 use std::collections::VecDeque;
 use std::io;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
+
+use lru::LruCache;
 
 use super::lane::Lane;
 use super::worker::Worker;
@@ -20,11 +27,24 @@ use crate::sqlite::wait::{self, Observer};
 /// of other processes before they hold up one that does not.
 const MOST_THREADS: usize = 64;
 
+/// How many connections keep their caches: those that were used last. What the
+/// others had read they read again.
+const WARM_LANES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
 /// The threads, and the lanes that wait for one.
 pub(super) struct Pool {
     threads: usize,
     state: Mutex<State>,
-    work: Condvar,
+    /// The lanes that were used last, by their address.
+    warm: Mutex<LruCache<usize, Weak<Lane>>>,
+}
+
+/// A thread that has nothing to do.
+#[derive(Default)]
+struct Idler {
+    wake: Condvar,
+    /// Changed under the pool's lock only.
+    woken: AtomicBool,
 }
 
 #[derive(Default)]
@@ -32,10 +52,19 @@ struct State {
     ready: VecDeque<Arc<Lane>>,
     /// How many threads there are.
     threads: usize,
-    /// How many of them have nothing to do.
-    idle: usize,
+    /// Those of them that have nothing to do, the last to stop working last.
+    idle: Vec<Arc<Idler>>,
     /// How many of them wait for the lock of another connection.
     blocked: usize,
+}
+
+impl State {
+    fn wake_one(&mut self) {
+        if let Some(idler) = self.idle.pop() {
+            idler.woken.store(true, Ordering::Relaxed);
+            idler.wake.notify_one();
+        }
+    }
 }
 
 impl Pool {
@@ -52,7 +81,7 @@ impl Pool {
         Self {
             threads,
             state: Mutex::new(State::default()),
-            work: Condvar::new(),
+            warm: Mutex::new(LruCache::new(WARM_LANES)),
         }
     }
 
@@ -68,7 +97,7 @@ impl Pool {
 
     /// Sees to it that somebody takes what is ready.
     fn staff(&'static self, state: &mut State) -> io::Result<()> {
-        if state.ready.len() > state.idle && self.lacks_threads(state) {
+        if state.ready.len() > state.idle.len() && self.lacks_threads(state) {
             match self.start() {
                 Ok(()) => state.threads += 1,
                 // The others will come to it.
@@ -78,7 +107,7 @@ impl Pool {
                 Err(error) => return Err(error),
             }
         }
-        self.work.notify_one();
+        state.wake_one();
         Ok(())
     }
 
@@ -92,13 +121,15 @@ impl Pool {
     fn run(&'static self) {
         wait::observe(self);
         let mut worker = Worker::default();
-        while let Some(lane) = self.next() {
+        let idler = Arc::new(Idler::default());
+        while let Some(lane) = self.next(&idler) {
             let turn = catch_unwind(AssertUnwindSafe(|| lane.run_one(&mut worker)));
             let more = turn.unwrap_or_else(|_| {
                 tracing::error!("a job panicked outside of the component");
                 worker = Worker::default();
                 lane.end_turn()
             });
+            self.keep_warm(&lane);
             if more {
                 let mut state = self.state();
                 state.ready.push_back(lane);
@@ -107,25 +138,44 @@ impl Pool {
         }
     }
 
+    /// Notes that a lane was used, and frees the memory of the one that has not
+    /// been for longest.
+    fn keep_warm(&self, lane: &Arc<Lane>) {
+        let address = Arc::as_ptr(lane).addr();
+        let evicted = self
+            .warm
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(address, Arc::downgrade(lane));
+        if let Some((evicted, cold)) = evicted
+            && evicted != address
+            && let Some(cold) = cold.upgrade()
+        {
+            cold.cool();
+        }
+    }
+
     /// The lane to work on next; none if the thread is not needed any more.
-    fn next(&self) -> Option<Arc<Lane>> {
+    fn next(&self, idler: &Arc<Idler>) -> Option<Arc<Lane>> {
         let mut state = self.state();
         loop {
             if self.has_spare_threads(&state) {
                 state.threads -= 1;
                 // Whatever woke this thread is for another one.
-                self.work.notify_one();
+                state.wake_one();
                 return None;
             }
             if let Some(lane) = state.ready.pop_front() {
                 return Some(lane);
             }
-            state.idle += 1;
-            state = self
-                .work
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
+            idler.woken.store(false, Ordering::Relaxed);
+            state.idle.push(Arc::clone(idler));
+            while !idler.woken.load(Ordering::Relaxed) {
+                state = idler
+                    .wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
         }
     }
 
@@ -160,6 +210,6 @@ impl Observer for Pool {
         let mut state = self.state();
         state.blocked = state.blocked.saturating_sub(1);
         // An idle thread may be one too many now.
-        self.work.notify_one();
+        state.wake_one();
     }
 }

@@ -193,6 +193,15 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Forgets compiled statements and pages that were read.
+    pub(crate) fn release_memory(&mut self) {
+        let _granted = self.permission.grant();
+        self.connection.flush_prepared_statement_cache();
+        if let Err(error) = self.connection.execute_batch("PRAGMA shrink_memory") {
+            tracing::debug!(%error, "could not free memory");
+        }
+    }
+
     fn journal_mode(&self, sql: &str) -> rusqlite::Result<String> {
         self.connection.query_row(sql, [], |row| row.get(0))
     }

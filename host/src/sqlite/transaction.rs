@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Statement, ToSql};
+use rusqlite::{CachedStatement, Connection, Statement, ToSql};
 
 use super::authorizer::Installed;
 use super::connection::{Role, Sqlite};
@@ -22,6 +22,15 @@ use crate::bindings::sqlite::{Error, ErrorCode, Rows, TransactionMode, Value};
 /// How long a transaction may run before its statements are interrupted: a
 /// guard against a query that never ends, not a promise.
 const LONGEST_TRANSACTION: Duration = Duration::from_secs(300);
+
+const BEGIN_READING: &str = "BEGIN DEFERRED";
+const BEGIN_WRITING: &str = "BEGIN IMMEDIATE";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
+
+/// The host's own statements. They are in the statement cache, where the
+/// authorizer is not asked any more, so the component must not name them.
+const COMMANDS: [&str; 4] = [BEGIN_READING, BEGIN_WRITING, COMMIT, ROLLBACK];
 
 /// How many instructions SQLite runs before it looks at the clock.
 const INSTRUCTIONS: i32 = 100_000;
@@ -98,7 +107,7 @@ impl Sqlite {
             return Err(misuse("a transaction is open already"));
         }
         match mode {
-            TransactionMode::Read => self.command("BEGIN DEFERRED")?,
+            TransactionMode::Read => self.command(BEGIN_READING)?,
             TransactionMode::Write => self.begin_writing(Synchronous::Normal)?,
             TransactionMode::WriteDurable if self.settings.durable => {
                 self.begin_writing(Synchronous::Full)?;
@@ -118,7 +127,8 @@ impl Sqlite {
             ));
         }
         if self.synchronous != synchronous {
-            self.command(match synchronous {
+            let _granted = self.permission.grant();
+            self.connection.execute_batch(match synchronous {
                 Synchronous::Normal => "PRAGMA synchronous = NORMAL",
                 Synchronous::Full => "PRAGMA synchronous = FULL",
             })?;
@@ -127,25 +137,21 @@ impl Sqlite {
         // The wait is ours, so that others may work meanwhile; other statements
         // wait in SQLite, and hardly ever.
         self.connection.busy_timeout(Duration::ZERO)?;
-        let begun = retry_while_busy(self.settings.busy_timeout, || {
-            self.command("BEGIN IMMEDIATE")
-        });
+        let begun = retry_while_busy(self.settings.busy_timeout, || self.command(BEGIN_WRITING));
         self.connection.busy_timeout(self.settings.busy_timeout)?;
         Ok(begun?)
     }
 
     /// Runs one statement; answers how many rows it changed.
     pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
-        self.check_open()?;
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         self.run(&mut statement, params)
     }
 
     /// Runs one statement for every row of parameters; answers how many rows it
     /// changed altogether.
     pub(crate) fn execute_many(&self, sql: &str, rows: &[Vec<Value>]) -> Result<u64, Error> {
-        self.check_open()?;
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut changed = 0_u64;
         for params in rows {
             changed = changed.saturating_add(self.run(&mut statement, params)?);
@@ -155,8 +161,7 @@ impl Sqlite {
 
     /// Runs one statement and answers its rows.
     pub(crate) fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, Error> {
-        self.check_open()?;
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         bind(&mut statement, params)?;
         let columns = statement.column_count();
         let mut packer = Packer::new(self.settings.result_bytes);
@@ -173,7 +178,7 @@ impl Sqlite {
     /// Commits. If that fails, the transaction is rolled back.
     pub(crate) fn commit(&mut self) -> Result<(), Error> {
         self.check_open()?;
-        let result = self.command("COMMIT");
+        let result = self.command(COMMIT);
         if result.is_err() {
             self.rollback()?;
         } else {
@@ -187,7 +192,7 @@ impl Sqlite {
     pub(crate) fn rollback(&mut self) -> Result<(), Error> {
         self.deadline.set(None);
         if self.in_transaction() {
-            self.command("ROLLBACK")?;
+            self.command(ROLLBACK)?;
         }
         Ok(())
     }
@@ -225,6 +230,15 @@ impl Sqlite {
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
+    /// A statement of the component's.
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+        self.check_open()?;
+        if COMMANDS.contains(&sql.trim()) {
+            return Err(failure(ErrorCode::Denied, "not authorized"));
+        }
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+
     fn check_open(&self) -> Result<(), Error> {
         if self.in_transaction() {
             return Ok(());
@@ -232,10 +246,11 @@ impl Sqlite {
         Err(misuse("the transaction was rolled back after an error"))
     }
 
-    /// Runs a statement of the host's own, past the statement cache.
-    fn command(&self, sql: &str) -> rusqlite::Result<()> {
+    /// Runs one of [`COMMANDS`].
+    fn command(&self, sql: &'static str) -> rusqlite::Result<()> {
         let _granted = self.permission.grant();
-        self.connection.execute_batch(sql)
+        self.connection.prepare_cached(sql)?.execute(())?;
+        Ok(())
     }
 }
 

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use lash_core::plugin::{PluginSnapshotEntry, PluginSnapshotMeta};
-use lash_core::{
-    PluginSessionSnapshot, ProtocolEvent, RuntimeCommit, RuntimeSessionState,
-    SessionEventRecord, SessionGraph, SessionNodePayload, SessionNodeRecord, TokenLedgerEntry,
-    TokenUsage, ToolState,
-};
 use lash_core::store::{GraphCommitDelta, RuntimeTurnCommitStamp};
+use lash_core::{
+    PluginSessionSnapshot, ProtocolEvent, RuntimeCommit, RuntimeSessionState, SessionEventRecord,
+    SessionGraph, SessionNodePayload, SessionNodeRecord, TokenLedgerEntry, TokenUsage, ToolState,
+};
 
 const WORDS: [&str; 16] = [
     "session", "turn", "the", "store", "commits", "every", "tool", "call", "with", "its", "result",
@@ -24,7 +23,10 @@ impl Text {
     fn take(&mut self, length: usize) -> String {
         let mut text = String::with_capacity(length + 16);
         while text.len() < length {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             text.push_str(WORDS[(self.0 >> 33) as usize % WORDS.len()]);
             text.push(' ');
             if (self.0 >> 40) & 7 == 0 {
@@ -38,7 +40,7 @@ impl Text {
 
 /// What an engine commits next.
 #[derive(Clone)]
-pub struct Session {
+pub(crate) struct Session {
     state: RuntimeSessionState,
     text: Text,
     nodes: usize,
@@ -47,7 +49,7 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(blobs_change: bool) -> Self {
+    pub(crate) fn new(blobs_change: bool) -> Self {
         let mut session = Self {
             state: RuntimeSessionState {
                 session_id: "bench".to_owned(),
@@ -64,20 +66,25 @@ impl Session {
     }
 
     /// The first commit, with a whole graph.
-    pub fn history(&mut self, count: usize) -> RuntimeCommit {
+    pub(crate) fn history(&mut self, count: usize) -> RuntimeCommit {
         let nodes = self.nodes(count);
         let leaf = nodes.last().map(|node| node.node_id.clone());
-        self.commit(GraphCommitDelta::ReplaceFull(SessionGraph::from_nodes(nodes, leaf)))
+        self.commit(GraphCommitDelta::ReplaceFull(SessionGraph::from_nodes(
+            nodes, leaf,
+        )))
     }
 
     /// The next turn.
-    pub fn turn(&mut self) -> RuntimeCommit {
+    pub(crate) fn turn(&mut self) -> RuntimeCommit {
         if self.blobs_change {
             self.change_blobs();
         }
         let nodes = self.nodes(2);
         let leaf_node_id = nodes.last().map(|node| node.node_id.clone());
-        self.commit(GraphCommitDelta::Append { nodes, leaf_node_id })
+        self.commit(GraphCommitDelta::Append {
+            nodes,
+            leaf_node_id,
+        })
     }
 
     fn commit(&mut self, graph: GraphCommitDelta) -> RuntimeCommit {

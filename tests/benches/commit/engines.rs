@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use lash_core::store::{GraphCommitDelta, RuntimeCommit};
+use lash_core::store::{GraphCommitDelta, RuntimeCommit, SessionReadScope};
 use lash_core::{RuntimePersistence, SessionNodeRecord};
 use lash_wasm_store::{Durability, StoreBuilder};
 use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::CheckpointDraft;
@@ -19,16 +19,16 @@ use tokio::sync::oneshot;
 
 /// Which engine.
 #[derive(Clone, Copy)]
-pub enum Setup {
+pub(crate) enum Setup {
     NativeCrate,
     Component,
     NativeLogic,
 }
 
 impl Setup {
-    pub const ALL: [Self; 3] = [Self::NativeCrate, Self::Component, Self::NativeLogic];
+    pub(crate) const ALL: [Self; 3] = [Self::NativeCrate, Self::Component, Self::NativeLogic];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NativeCrate => "lash-sqlite-store",
             Self::Component => "component",
@@ -36,11 +36,11 @@ impl Setup {
         }
     }
 
-    pub async fn open(self, path: &Path) -> Engine {
+    pub(crate) async fn open(self, path: &Path) -> Engine {
         match self {
-            Self::NativeCrate => {
-                Engine::Store(Box::new(lash_sqlite_store::Store::open(path).await.unwrap()))
-            }
+            Self::NativeCrate => Engine::Store(Box::new(
+                lash_sqlite_store::Store::open(path).await.unwrap(),
+            )),
             Self::Component => {
                 let builder = StoreBuilder::new().durability(Durability::Normal);
                 Engine::Store(Box::new(builder.open(path).await.unwrap()))
@@ -51,13 +51,13 @@ impl Setup {
 }
 
 /// An open database.
-pub enum Engine {
+pub(crate) enum Engine {
     Store(Box<dyn RuntimePersistence>),
     Logic(Logic),
 }
 
 impl Engine {
-    pub async fn commit(&mut self, commit: RuntimeCommit) {
+    pub(crate) async fn commit(&mut self, commit: RuntimeCommit) {
         match self {
             Self::Store(store) => {
                 store.commit_runtime_state(commit).await.unwrap();
@@ -67,11 +67,25 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Loads the whole session and answers how many nodes it has.
+    pub(crate) async fn load(&self) -> usize {
+        let Self::Store(store) = self else {
+            return 0;
+        };
+        let read = store
+            .load_session(SessionReadScope::FullGraph)
+            .await
+            .unwrap();
+        read.map_or(0, |session| session.graph.nodes.len())
+    }
+}
+
 type Job = (RuntimeCommit, oneshot::Sender<()>);
 
 /// The guest's logic compiled natively. It runs on a thread of its own, as the
 /// other two do, and encodes what they encode.
-pub struct Logic(mpsc::Sender<Job>);
+pub(crate) struct Logic(mpsc::Sender<Job>);
 
 impl Logic {
     fn open(path: &Path) -> Self {
@@ -101,20 +115,22 @@ fn request(commit: RuntimeCommit) -> CommitRequest {
     let mut frames = commit.agent_frames;
     let mut blobs = Vec::new();
     for frame in &mut frames {
-        blobs.extend(frame.execution_state_snapshot.take().map(BlobSource::Content));
+        blobs.extend(
+            frame
+                .execution_state_snapshot
+                .take()
+                .map(BlobSource::Content),
+        );
     }
     let checkpoint = commit.checkpoint;
-    let msgpack = |value: Result<Vec<u8>, rmp_serde::encode::Error>| BlobSource::Content(value.unwrap());
+    let msgpack =
+        |value: Result<Vec<u8>, rmp_serde::encode::Error>| BlobSource::Content(value.unwrap());
     CommitRequest {
         session_id: commit.session_id,
         expected_revision: commit.expected_head_revision,
         head: HeadBody {
-            content: serde_json::to_vec(&(
-                &commit.config,
-                &frames,
-                &commit.current_agent_frame_id,
-            ))
-            .unwrap(),
+            content: serde_json::to_vec(&(&commit.config, &frames, &commit.current_agent_frame_id))
+                .unwrap(),
             blobs,
             retained: Vec::new(),
         },

@@ -15,13 +15,13 @@ struct Row {
     ratio: f64,
 }
 
-pub struct Report {
+pub(crate) struct Report {
     name: &'static str,
     rows: Vec<Row>,
 }
 
 impl Report {
-    pub fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         println!(
             "{:<16} {:<18} {:>10} {:>10} {:>7}",
             "case", "engine", "p50 us", "p99 us", "ratio"
@@ -33,7 +33,7 @@ impl Report {
     }
 
     /// Adds the samples of a case, an engine each; ratios are to the first.
-    pub fn add(&mut self, case: &str, engines: &[&str], samples: Vec<Vec<Duration>>) {
+    pub(crate) fn add(&mut self, case: &str, engines: &[&str], samples: Vec<Vec<Duration>>) {
         let mut base = None;
         for (engine, mut samples) in engines.iter().zip(samples) {
             samples.sort();
@@ -53,12 +53,17 @@ impl Report {
         }
     }
 
-    pub fn finish(self) {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
-        fs::create_dir_all(&target).unwrap();
-        let file = target.join(format!("{}.json", self.name));
-        fs::write(&file, serde_json::to_vec_pretty(&self.rows).unwrap()).unwrap();
+    pub(crate) fn finish(self) {
+        write(self.name, &self.rows);
     }
+}
+
+/// Writes rows to `target/bench`.
+pub(crate) fn write<T: serde::Serialize>(name: &str, rows: &[T]) {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
+    fs::create_dir_all(&target).unwrap();
+    let file = target.join(format!("{name}.json"));
+    fs::write(&file, serde_json::to_vec_pretty(rows).unwrap()).unwrap();
 }
 
 fn quantile(sorted: &[Duration], quantile: f64) -> f64 {
