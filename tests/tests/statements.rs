@@ -1,0 +1,239 @@
+//! What statements the logic runs, seen at its seam to the database.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::CheckpointDraft;
+use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
+use lash_wasm_store_guest::bindings::exports::lash::store::queue::{
+    Boundary, ClaimRequest, Completion, DeliveryPolicy, Draft, SlotPolicy,
+};
+use lash_wasm_store_guest::bindings::exports::lash::store::session::{
+    CommitOutcome, CommitRequest, GraphChange, HeadBody, ReadScope, TurnStamp,
+};
+use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
+use lash_wasm_store_guest::bindings::lash::store::types::{BlobProfile, BlobSource, UsageEntry};
+use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
+use lash_wasm_store_guest::{format, graph, maintenance, queue, session};
+use lash_wasm_store_tests::native::{NativeEnvironment, NativeTransaction};
+
+/// How many statements the host keeps compiled for a connection.
+const STATEMENT_CACHE: usize = 64;
+
+/// Notes what passes the seam.
+struct Recorder {
+    inner: NativeEnvironment,
+    begun: RefCell<Vec<TransactionMode>>,
+    statements: RefCell<Vec<String>>,
+}
+
+impl Recorder {
+    fn new() -> Self {
+        let inner = NativeEnvironment::memory().unwrap();
+        format::initialize_session(&inner).unwrap();
+        Self {
+            inner,
+            begun: RefCell::default(),
+            statements: RefCell::default(),
+        }
+    }
+
+    fn note(&self, sql: &str) {
+        self.statements.borrow_mut().push(sql.to_owned());
+    }
+
+    /// How many statements ran since the last call.
+    fn count(&self) -> usize {
+        std::mem::take(&mut *self.statements.borrow_mut()).len()
+    }
+}
+
+impl Environment for Recorder {
+    type Transaction<'a> = Recorded<'a>;
+
+    fn begin(&self, mode: TransactionMode) -> Result<Recorded<'_>, Error> {
+        self.begun.borrow_mut().push(mode);
+        Ok(Recorded {
+            recorder: self,
+            inner: self.inner.begin(mode)?,
+        })
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.inner.now_ms()
+    }
+
+    fn random(&self) -> u64 {
+        self.inner.random()
+    }
+}
+
+struct Recorded<'a> {
+    recorder: &'a Recorder,
+    inner: NativeTransaction<'a>,
+}
+
+impl Transaction for Recorded<'_> {
+    fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
+        self.recorder.note(sql);
+        self.inner.execute(sql, params)
+    }
+
+    fn execute_many(&self, sql: &str, rows: &[&[Value<'_>]]) -> Result<u64, Error> {
+        self.recorder.note(sql);
+        self.inner.execute_many(sql, rows)
+    }
+
+    fn query(&self, sql: &str, params: &[Value<'_>]) -> Result<Rows, Error> {
+        self.recorder.note(sql);
+        self.inner.query(sql, params)
+    }
+
+    fn commit(self) -> Result<(), Error> {
+        self.inner.commit()
+    }
+}
+
+fn commit(recorder: &Recorder, turn: u64, nodes: usize, completions: Vec<Completion>) {
+    let node = |index: usize| Node {
+        id: format!("node-{turn}-{index}"),
+        parent: (index > 0).then(|| format!("node-{turn}-{}", index - 1)),
+        prompt: index == 0,
+        body: vec![b'x'; 1000],
+    };
+    let nodes: Vec<Node> = (0..nodes).map(node).collect();
+    let content = |name: &str| {
+        Some(BlobSource::Content(
+            format!("{name} {turn} ").repeat(900).into_bytes(),
+        ))
+    };
+    let request = CommitRequest {
+        session_id: "session".to_owned(),
+        expected_revision: (turn > 1).then_some(turn - 1),
+        head: HeadBody {
+            content: b"{}".to_vec(),
+            blobs: Vec::new(),
+            retained: Vec::new(),
+        },
+        leaf: nodes.last().map(|node| node.id.clone()),
+        graph: GraphChange::Append(nodes),
+        checkpoint: CheckpointDraft {
+            turn_state: vec![1],
+            tool_state: content("tools"),
+            plugin_snapshot: content("plugins"),
+            plugin_snapshot_revision: Some(turn),
+            execution_state: content("execution"),
+        },
+        usage: vec![UsageEntry {
+            source: "turn".to_owned(),
+            model: "model".to_owned(),
+            input_tokens: 1,
+            output_tokens: 1,
+            cached_input_tokens: 0,
+            reasoning_tokens: 0,
+        }],
+        turn: Some(TurnStamp {
+            session_id: "session".to_owned(),
+            turn_id: format!("turn-{turn}"),
+            commit_hash: "hash".to_owned(),
+        }),
+        completions,
+        attachment_ids: Vec::new(),
+        profile: BlobProfile::Balanced,
+    };
+    let outcome = session::commit(recorder, request).unwrap();
+    assert!(
+        matches!(outcome, CommitOutcome::Committed(_)),
+        "{outcome:?}"
+    );
+}
+
+/// Defect P5. The native crate compiles every statement anew: a dozen for each
+/// commit, and one for each node. Ours are texts that never vary, and all of them
+/// together fit into the cache of a connection, so each is compiled once.
+#[test]
+fn all_statements_together_fit_into_the_cache() {
+    let recorder = Recorder::new();
+    let mut texts = BTreeSet::new();
+    for turn in 1..=20 {
+        let batch = queue::enqueue(
+            &recorder,
+            Draft {
+                session_id: "session".to_owned(),
+                source_key: Some(format!("source {turn}")),
+                delivery: DeliveryPolicy::EarliestSafeBoundary,
+                slot: SlotPolicy::Join,
+                merge_key: "key".to_owned(),
+                available_at_ms: 0,
+                payloads: vec![vec![1]],
+            },
+        )
+        .unwrap();
+        let claim = queue::claim(
+            &recorder,
+            ClaimRequest {
+                session_id: "session".to_owned(),
+                owner_id: "owner".to_owned(),
+                boundary: Boundary::Idle,
+                lease_ttl_ms: 1000,
+                max_batches: 4,
+                exactly: None,
+            },
+        )
+        .unwrap()
+        .unwrap();
+        let held = Completion {
+            session_id: claim.session_id,
+            claim_id: claim.id,
+            lease_token: claim.lease_token,
+            batch_ids: vec![batch.id],
+        };
+        queue::renew(&recorder, &held, 1000).unwrap().unwrap();
+        commit(&recorder, turn, 1 + turn as usize, vec![held]);
+        session::load(&recorder, ReadScope::Full).unwrap().unwrap();
+        session::load(&recorder, ReadScope::Path(None))
+            .unwrap()
+            .unwrap();
+        graph::load_node(&recorder, &format!("node-{turn}-0"))
+            .unwrap()
+            .unwrap();
+        queue::list(&recorder, "session", true).unwrap();
+        maintenance::gc(&recorder).unwrap();
+        texts.extend(recorder.statements.borrow_mut().drain(..));
+    }
+    assert!(texts.len() > 20, "{texts:?}");
+    // The host's own BEGIN, COMMIT and ROLLBACK are in the cache too.
+    assert!(texts.len() + 4 <= STATEMENT_CACHE, "{} texts", texts.len());
+}
+
+/// Nodes cross in one statement, whatever their number, and history adds none.
+#[test]
+fn a_commit_runs_as_many_statements_whatever_it_appends_and_after_whatever() {
+    let recorder = Recorder::new();
+    commit(&recorder, 1, 1, Vec::new());
+    commit(&recorder, 2, 1, Vec::new());
+    recorder.count();
+    commit(&recorder, 3, 1, Vec::new());
+    let one = recorder.count();
+    commit(&recorder, 4, 5000, Vec::new());
+    assert_eq!(recorder.count(), one);
+    commit(&recorder, 5, 2, Vec::new());
+    assert_eq!(recorder.count(), one);
+}
+
+/// Defect P4. The native crate hashes and compresses while it holds the write
+/// lock. Ours looks for what is stored under a snapshot, lets go of it, and takes
+/// the write lock once, with everything ready to be inserted.
+#[test]
+fn a_commit_takes_the_write_lock_once_after_it_has_looked() {
+    let recorder = Recorder::new();
+    commit(&recorder, 1, 1, Vec::new());
+    let modes = recorder.begun.borrow();
+    let names: Vec<String> = modes.iter().map(|mode| format!("{mode:?}")).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(matches!(modes[0], TransactionMode::Read), "{names:?}");
+    assert!(
+        matches!(modes[1], TransactionMode::WriteDurable),
+        "{names:?}"
+    );
+}
