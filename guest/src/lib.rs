@@ -13,6 +13,7 @@ extern crate std;
 #[allow(missing_docs, unreachable_pub, unused_qualifications)]
 pub mod bindings;
 #[cfg(target_arch = "wasm32")]
+#[allow(unreachable_pub)]
 mod component;
 #[cfg(target_arch = "wasm32")]
 mod runtime;
