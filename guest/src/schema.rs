@@ -3,9 +3,15 @@
 //! Rules that hold for every table:
 //! - A row carries a checksum of all its columns, unless its content is checked
 //!   by a cryptographic key.
-//! - A list that is answered as a whole has its digest in `table_digests`, so
-//!   that missing rows are noticed. A single row that is not found is looked for
-//!   along a second path before "there is none" is answered.
+//! - A table has the digest of its rows in `table_digests`, so that a list with a
+//!   row missing is noticed, and so is a row that an index does not lead to:
+//!   before "there is none" is answered, all rows are read without the index and
+//!   held against the digest.
+//! - Three answers of absence are not confirmed, because a session asks for them
+//!   all the time and they would cost more the longer it lasts: that a turn is not
+//!   committed yet (the revision that its commit expects would give it away), that
+//!   a source key was not completed earlier, and what a queue of more than 64
+//!   batches holds for a claim.
 //! - Identities that a stale caller could present again (node and queue
 //!   sequences) come from counters that never go back.
 

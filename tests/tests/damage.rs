@@ -6,7 +6,12 @@
 //! nothing reads is answered rightly.
 //!
 //! `LASH_DAMAGE_FLIPS` sets how many cases each pass has, `LASH_DAMAGE_SEED` which
-//! ones. Both are printed.
+//! ones; both are printed. `LASH_DAMAGE_CASE` runs one case of each pass alone and
+//! keeps its file.
+//!
+//! Two things are not asked, because they cannot be told: whether an empty file was
+//! once a session, and whether a source key was completed before (see
+//! `guest/src/schema.rs`).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -84,8 +89,9 @@ where
         std::fs::write(&path, &session.bytes).unwrap();
         let what = damage(&session, &path, &mut random);
         if only.is_some() {
-            std::fs::copy(&path, "/tmp/damage-case.db").unwrap();
-            println!("case {case}: {what}");
+            let copy = std::env::temp_dir().join("lash-damage-case.db");
+            std::fs::copy(&path, &copy).unwrap();
+            println!("case {case}: {what}; {}", copy.display());
         }
         let read_only = random.below(4) == 0;
         let answers = ask(Arc::clone(&session), &path, read_only).await;
@@ -151,6 +157,20 @@ fn judge(
                 "case {case}, {what}: {question}: {}",
                 difference(answer, expected.and_then(|answer| answer.as_deref().ok()))
             )),
+        }
+    }
+    // A collection that refused has removed nothing.
+    if answers.get("gc").is_some_and(Result::is_err) {
+        for (question, before) in &answers {
+            let after = answers.get(&format!("{AFTER}{question}"));
+            if question.starts_with("blob ")
+                && before.is_ok()
+                && after.is_some_and(|after| after.is_ok() && after != before)
+            {
+                count
+                    .wrong
+                    .push(format!("case {case}, {what}: gc removed {question}"));
+            }
         }
     }
     if refused == 0 {

@@ -25,7 +25,7 @@ use lash_core::{
 };
 use lash_wasm_store::{SqliteSessionStoreFactory, Store};
 
-use session::{Recorder, stored_bytes};
+use session::{Recorder, closed_bytes, stored_bytes};
 use transcript::{Said, Turn};
 
 const USAGE: &str = "usage: quickstart [DIR [TRANSCRIPT]]";
@@ -334,7 +334,7 @@ async fn verify(
 async fn collect(factory: &SqliteSessionStoreFactory, session_id: &str) -> Result<()> {
     print::section("Collecting garbage");
     let path = factory.path_for_session(session_id);
-    let bytes = stored_bytes(&path);
+    let bytes = closed_bytes(&path).await;
     let store = open(factory, session_id).await?;
     let before = snapshot(&store).await?;
     let report = store.try_gc_unreachable().await?;
@@ -355,7 +355,7 @@ async fn collect(factory: &SqliteSessionStoreFactory, session_id: &str) -> Resul
         &format!(
             "{} before, {} after, and the session is the same",
             print::bytes(bytes),
-            print::bytes(stored_bytes(&path))
+            print::bytes(closed_bytes(&path).await)
         ),
     );
     Ok(())

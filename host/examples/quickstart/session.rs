@@ -287,14 +287,26 @@ fn usage(turn: &Turn) -> TokenLedgerEntry {
     }
 }
 
-/// How large the files of a database are together.
+/// How large a database and its log are together.
 pub(crate) fn stored_bytes(path: &Path) -> u64 {
-    ["", "-wal"]
-        .iter()
-        .map(|suffix| {
-            let mut file = path.as_os_str().to_os_string();
-            file.push(suffix);
-            std::fs::metadata(file).map_or(0, |metadata| metadata.len())
-        })
-        .sum()
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    length(path) + length(&log(path))
+}
+
+/// How large a database is that nobody has open any more. Its last handle is
+/// closed behind the program's back, and then the log is gone.
+pub(crate) async fn closed_bytes(path: &Path) -> u64 {
+    for _ in 0..100 {
+        if !log(path).exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stored_bytes(path)
+}
+
+fn log(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_os_string();
+    log.push("-wal");
+    log.into()
 }

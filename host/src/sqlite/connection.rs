@@ -90,7 +90,7 @@ impl Sqlite {
                 // A database in WAL mode needs a file of shared memory, which
                 // cannot be created in a directory that is read-only. Where
                 // nothing is in the log, the file alone is the database.
-                Err(error) if cannot_open(&error) && !file.has_log() => {
+                Err(error) if lacks_shared_memory(&error) && !file.has_log() => {
                     open(Target::Immutable(file.path()))
                 }
                 result => result,
@@ -236,8 +236,11 @@ impl Target<'_> {
     }
 }
 
-fn cannot_open(error: &Error) -> bool {
-    error.extended_code & 0xff == rusqlite::ffi::SQLITE_CANTOPEN
+/// Whether the log or the shared memory could not be created: for want of the
+/// directory's permission, or for another reason.
+fn lacks_shared_memory(error: &Error) -> bool {
+    error.extended_code == rusqlite::ffi::SQLITE_READONLY_DIRECTORY
+        || error.extended_code & 0xff == rusqlite::ffi::SQLITE_CANTOPEN
 }
 
 fn immutable_uri(path: &Path) -> String {

@@ -465,7 +465,12 @@ mod tests {
     #[test]
     fn a_full_database_is_told_and_nothing_is_stored() {
         let mut sqlite = memory();
-        sqlite.command("PRAGMA max_page_count = 4").unwrap();
+        {
+            let _granted = sqlite.permission.grant();
+            // Answers the new limit, so that it is no command.
+            let sql = "PRAGMA max_page_count = 4";
+            sqlite.connection.query_row(sql, [], |_| Ok(())).unwrap();
+        }
         sqlite.begin(TransactionMode::Write).unwrap();
         let rows = vec![vec![Value::Blob(vec![0; 4000])]; 10];
         let insert = "INSERT INTO t (b) VALUES (?1)";
