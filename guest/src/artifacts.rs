@@ -8,7 +8,7 @@ use crate::bindings::lash::store::types::{BlobKind, BlobProfile};
 use crate::blob::key::BlobKey;
 use crate::blob::{self, NewBlob, kind_code};
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, incomplete, invalid, verify};
+use crate::corruption::{RowReader, confirm_found, corrupt, incomplete, invalid, verify};
 use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::{self, SessionTransaction};
 
@@ -68,6 +68,7 @@ fn find(tx: &impl Transaction, space: i64, name: &str) -> Result<Option<(i64, Bl
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
         let row = Row::read(&mut reader)?;
+        confirm_found(TABLE, name, row.space == space && row.name == name)?;
         Ok(Some((row.kind, row.key, row.checksum)))
     } else {
         Ok(None)

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::attachments::Intent;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, incomplete, verify};
+use crate::corruption::{RowReader, confirm_found, incomplete, verify};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
 
@@ -35,6 +35,11 @@ impl<'r> Row<'r> {
         let stored = reader.integer()?;
         verify(TABLE, row.attachment_id, stored, row.checksum())?;
         Ok((row, stored))
+    }
+
+    fn confirm_found(&self, session_id: &str, attachment_id: &str) -> Result<()> {
+        let found = self.session_id == session_id && self.attachment_id == attachment_id;
+        confirm_found(TABLE, attachment_id, found)
     }
 
     fn checksum(&self) -> i64 {
@@ -85,6 +90,7 @@ pub(crate) fn commit_ids<T: Transaction>(
             continue;
         }
         let (mut row, checksum) = Row::read(&mut reader)?;
+        row.confirm_found(session_id, attachment_id)?;
         if row.committed_at_ms.is_none() {
             session.digests.intents.remove(checksum);
             row.committed_at_ms = Some(now_ms);
@@ -114,6 +120,7 @@ pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
         let (row, checksum) = Row::read(&mut reader)?;
+        row.confirm_found(&intent.session_id, &intent.attachment_id)?;
         if row.committed_at_ms.is_some() {
             return Ok(());
         }
@@ -189,7 +196,8 @@ pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     while reader.advance() {
-        let (_, checksum) = Row::read(&mut reader)?;
+        let (row, checksum) = Row::read(&mut reader)?;
+        row.confirm_found(row.session_id, attachment_id)?;
         session.digests.intents.remove(checksum);
     }
     if rows.count > 0 {

@@ -142,6 +142,15 @@ pub(crate) fn verify(
     }
 }
 
+/// An index led to a row; it must be the one that was looked for.
+pub(crate) fn confirm_found(table: &'static str, key: impl Display, found: bool) -> Result<()> {
+    if found {
+        Ok(())
+    } else {
+        Err(corrupt(table, key, "the index leads to another row"))
+    }
+}
+
 /// Text for errors that name several things.
 pub(crate) fn invalid(reason: impl Into<String>) -> Error {
     Error::Invalid(reason.into())

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, incomplete, verify};
+use crate::corruption::{RowReader, confirm_found, incomplete, verify};
 use crate::digests::Digests;
 use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::{self, SessionTransaction};
@@ -100,6 +100,8 @@ fn add_to_total<T: Transaction>(
     let mut reader = RowReader::new(TOTALS, &rows);
     let (seq, sum) = if reader.advance() {
         let (seq, stored, checksum) = read(TOTALS, &mut reader)?;
+        let found = stored.source == entry.source && stored.model == entry.model;
+        confirm_found(TOTALS, seq, found)?;
         session.digests.usage_totals.remove(checksum);
         (seq, add(&stored, entry))
     } else {

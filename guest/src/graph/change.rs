@@ -179,7 +179,7 @@ fn truncate<T: Transaction>(session: &mut SessionTransaction<T>, kept: &[i64]) -
         )?;
     }
     if session.digests.first_prompt > unsigned(last) {
-        session.digests.first_prompt = find_first_prompt(&session.tx)?;
+        session.digests.first_prompt = find_first_prompt(session)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::graph::Node;
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, corrupt, incomplete};
+use crate::corruption::{RowReader, confirm_found, corrupt, incomplete};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
 
@@ -133,6 +133,7 @@ fn confirm_removed(tx: &impl Transaction, seq: i64) -> Result<()> {
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
         let row = NodeRow::read(&mut reader)?;
+        confirm_found(TABLE, seq, row.seq == seq)?;
         return if row.tombstoned {
             Ok(())
         } else {
@@ -183,16 +184,20 @@ fn confirm_hidden_or_absent(tx: &impl Transaction, node_id: &str) -> Result<()> 
 /// The sequence of a stored node, tombstoned or not. The runtime may go on from a
 /// node that was tombstoned behind its back.
 pub(crate) fn find(tx: &impl Transaction, node_id: &str) -> Result<Option<i64>> {
+    // The whole row is read and checked: a damaged index could name another one,
+    // and nodes to come would be hung on that.
     let rows = tx.query(
-        "SELECT seq FROM graph_nodes WHERE node_id = ?1",
+        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
+         FROM graph_nodes WHERE node_id = ?1",
         &[Value::Text(node_id)],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
-    if reader.advance() {
-        reader.integer().map(Some)
-    } else {
-        Ok(None)
+    if !reader.advance() {
+        return Ok(None);
     }
+    let row = NodeRow::read(&mut reader)?;
+    confirm_found(TABLE, node_id, row.node_id == node_id)?;
+    Ok(Some(row.seq))
 }
 
 /// The WIT function `graph.load`.
@@ -214,9 +219,7 @@ pub fn load_node(env: &impl Environment, node_id: &str) -> Result<Option<Vec<u8>
         return Ok(None);
     }
     let row = NodeRow::read(&mut reader)?;
-    if row.node_id != node_id {
-        return Err(corrupt(TABLE, node_id, "the index leads to another row"));
-    }
+    confirm_found(TABLE, node_id, row.node_id == node_id)?;
     Ok((!row.tombstoned).then(|| row.body.to_vec()))
 }
 
@@ -234,11 +237,12 @@ pub(crate) fn first_prompt<T: Transaction>(
         &[Value::Integer(clamp(seq))],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
-    if reader.advance() {
-        NodeRow::read(&mut reader).map(|row| Some(row.body.to_vec()))
-    } else {
-        Err(corrupt(TABLE, seq, "the row is missing"))
+    if !reader.advance() {
+        return Err(corrupt(TABLE, seq, "the row is missing"));
     }
+    let row = NodeRow::read(&mut reader)?;
+    confirm_found(TABLE, seq, unsigned(row.seq) == seq)?;
+    Ok(Some(row.body.to_vec()))
 }
 
 /// The WIT function `graph.append`.
@@ -271,6 +275,7 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
             continue;
         }
         let row = NodeRow::read(&mut reader)?;
+        confirm_found(TABLE, node_id, row.node_id == node_id)?;
         if row.tombstoned {
             continue;
         }
@@ -287,7 +292,7 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
         )?;
     }
     if first_prompt_gone {
-        session.digests.first_prompt = find_first_prompt(&session.tx)?;
+        session.digests.first_prompt = find_first_prompt(&session)?;
     }
     session.commit()
 }
@@ -327,15 +332,13 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
 }
 
 /// Looks for the first message of the user, after the one known was hidden.
-fn find_first_prompt(tx: &impl Transaction) -> Result<u64> {
-    let rows = tx.query(
-        "SELECT seq FROM graph_nodes WHERE prompt = 1 AND tombstoned = 0 ORDER BY seq LIMIT 1",
-        &[],
-    )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if reader.advance() {
-        reader.integer().map(unsigned)
-    } else {
-        Ok(0)
-    }
+fn find_first_prompt<T: Transaction>(session: &SessionTransaction<T>) -> Result<u64> {
+    let mut first = 0;
+    visit(session, |row| {
+        if first == 0 && row.prompt {
+            first = unsigned(row.seq);
+        }
+        Ok(())
+    })?;
+    Ok(first)
 }

@@ -19,7 +19,7 @@ use crate::bindings::exports::lash::store::queue::{
 };
 use crate::blob::key::push_hex;
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, corrupt, incomplete};
+use crate::corruption::{RowReader, confirm_found, corrupt, incomplete};
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
@@ -122,11 +122,19 @@ fn find_source<T: Transaction>(
         &[Value::Text(session_id), Value::Text(source_key)],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
-    if reader.advance() {
-        BatchRow::read(&mut reader).map(|(row, _)| Some(row))
-    } else {
-        Ok(None)
+    if !reader.advance() {
+        return Ok(None);
     }
+    let (row, _) = BatchRow::read(&mut reader)?;
+    let found = row.session_id == session_id && row.source_key.as_deref() == Some(source_key);
+    confirm_found(TABLE, source_key, found)?;
+    Ok(Some(row))
+}
+
+fn is_ready(row: &BatchRow, request: &ClaimRequest, now_ms: i64) -> bool {
+    row.session_id == request.session_id
+        && row.available_at_ms <= now_ms
+        && row.lease_expires_ms <= now_ms
 }
 
 /// The batches that a claim made now would take, with their checksums.
@@ -137,11 +145,7 @@ fn claimable<T: Transaction>(
 ) -> Result<Vec<(BatchRow, i64)>> {
     if is_shallow(session) {
         let mut ready = load_all(session)?;
-        ready.retain(|(row, _)| {
-            row.session_id == request.session_id
-                && row.available_at_ms <= now_ms
-                && row.lease_expires_ms <= now_ms
-        });
+        ready.retain(|(row, _)| is_ready(row, request, now_ms));
         let taken = claimed_prefix(
             ready.iter().map(|(row, _)| row.candidate()),
             request.boundary,
@@ -170,7 +174,9 @@ fn claimable<T: Transaction>(
         )?;
         let mut reader = RowReader::new(TABLE, &rows);
         while reader.advance() {
-            ready.push(BatchRow::read(&mut reader)?);
+            let (row, checksum) = BatchRow::read(&mut reader)?;
+            confirm_found(TABLE, row.seq, is_ready(&row, request, now_ms))?;
+            ready.push((row, checksum));
         }
         let taken = claimed_prefix(
             ready.iter().map(|(row, _)| row.candidate()),

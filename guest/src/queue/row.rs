@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::{Batch, DeliveryPolicy, SlotPolicy};
 use crate::checksum::Checksum;
-use crate::corruption::{RowReader, corrupt, verify};
+use crate::corruption::{RowReader, confirm_found, corrupt, verify};
 use crate::pack;
 use crate::seam::{Transaction, Value, unsigned};
 
@@ -223,11 +223,12 @@ pub(super) fn find(tx: &impl Transaction, batch_id: &str) -> Result<Option<(Batc
         &[Value::Text(batch_id)],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
-    if reader.advance() {
-        BatchRow::read(&mut reader).map(Some)
-    } else {
-        Ok(None)
+    if !reader.advance() {
+        return Ok(None);
     }
+    let (row, checksum) = BatchRow::read(&mut reader)?;
+    confirm_found(TABLE, batch_id, row.batch_id == batch_id)?;
+    Ok(Some((row, checksum)))
 }
 
 /// Writes the payloads of a new batch.
