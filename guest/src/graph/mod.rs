@@ -22,9 +22,9 @@ use row::NodeRow;
 
 const TABLE: &str = "graph_nodes";
 
-/// How many rows one query reads of a whole graph, so that the graph is not in
-/// memory twice.
-const PAGE: i64 = 1024;
+/// How many rows one query reads of a whole graph: few enough that they stay in
+/// the caches of the processor while they are handed over and checked.
+const PAGE: i64 = 128;
 
 /// Reads the bodies of all nodes that are not tombstoned, in order.
 pub(crate) fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<Vec<u8>>> {

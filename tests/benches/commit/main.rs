@@ -155,7 +155,7 @@ async fn load(report: &mut Report) {
         engines.push(engine);
     }
     let mut samples = vec![Vec::new(), Vec::new()];
-    for turn in 0..30 {
+    for turn in 0..80 {
         for offset in 0..engines.len() {
             let position = (offset + turn) % engines.len();
             let start = Instant::now();
