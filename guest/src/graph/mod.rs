@@ -18,7 +18,7 @@ use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
 
 pub(crate) use change::{append_nodes, replace_nodes};
-use row::NodeRow;
+use row::{NodeRow, select_nodes};
 
 const TABLE: &str = "graph_nodes";
 
@@ -47,8 +47,7 @@ fn visit<T: Transaction>(
     let mut last = 0;
     loop {
         let rows = session.tx.query(
-            "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-             FROM graph_nodes WHERE seq > ?1 AND tombstoned = 0 ORDER BY seq LIMIT ?2",
+            select_nodes!("WHERE seq > ?1 AND tombstoned = 0 ORDER BY seq LIMIT ?2"),
             &[Value::Integer(last), Value::Integer(PAGE)],
         )?;
         let mut reader = RowReader::new(TABLE, &rows);
@@ -125,11 +124,7 @@ pub(crate) fn load_path<T: Transaction>(
 /// A path ended although its last node has a parent: the parent must have been
 /// tombstoned or removed.
 fn confirm_removed(tx: &impl Transaction, seq: i64) -> Result<()> {
-    let rows = tx.query(
-        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-         FROM graph_nodes WHERE seq = ?1",
-        &[Value::Integer(seq)],
-    )?;
+    let rows = tx.query(select_nodes!("WHERE seq = ?1"), &[Value::Integer(seq)])?;
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
         let row = NodeRow::read(&mut reader)?;
@@ -168,8 +163,7 @@ fn confirm_not_visible<T: Transaction>(
 /// The index led to no visible node; the table must agree.
 fn confirm_hidden_or_absent(tx: &impl Transaction, node_id: &str) -> Result<()> {
     let rows = tx.query(
-        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-         FROM graph_nodes NOT INDEXED WHERE node_id = ?1",
+        select_nodes!("NOT INDEXED WHERE node_id = ?1"),
         &[Value::Text(node_id)],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
@@ -186,11 +180,7 @@ fn confirm_hidden_or_absent(tx: &impl Transaction, node_id: &str) -> Result<()> 
 pub(crate) fn find(tx: &impl Transaction, node_id: &str) -> Result<Option<i64>> {
     // The whole row is read and checked: a damaged index could name another one,
     // and nodes to come would be hung on that.
-    let rows = tx.query(
-        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-         FROM graph_nodes WHERE node_id = ?1",
-        &[Value::Text(node_id)],
-    )?;
+    let rows = tx.query(select_nodes!("WHERE node_id = ?1"), &[Value::Text(node_id)])?;
     let mut reader = RowReader::new(TABLE, &rows);
     if !reader.advance() {
         return Ok(None);
@@ -208,11 +198,9 @@ pub fn load(env: &impl Environment) -> Result<Vec<Vec<u8>>> {
 /// The WIT function `graph.load-node`.
 pub fn load_node(env: &impl Environment, node_id: &str) -> Result<Option<Vec<u8>>> {
     let session = transaction::read(env)?;
-    let rows = session.tx.query(
-        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-         FROM graph_nodes WHERE node_id = ?1",
-        &[Value::Text(node_id)],
-    )?;
+    let rows = session
+        .tx
+        .query(select_nodes!("WHERE node_id = ?1"), &[Value::Text(node_id)])?;
     let mut reader = RowReader::new(TABLE, &rows);
     if !reader.advance() {
         confirm_not_visible(&session, node_id)?;
@@ -232,8 +220,7 @@ pub(crate) fn first_prompt<T: Transaction>(
         return Ok(None);
     }
     let rows = session.tx.query(
-        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-         FROM graph_nodes WHERE seq = ?1",
+        select_nodes!("WHERE seq = ?1"),
         &[Value::Integer(clamp(seq))],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
@@ -264,11 +251,9 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
     let mut session = transaction::write_durably(env)?;
     let mut first_prompt_gone = false;
     for node_id in node_ids {
-        let rows = session.tx.query(
-            "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-             FROM graph_nodes WHERE node_id = ?1",
-            &[Value::Text(node_id)],
-        )?;
+        let rows = session
+            .tx
+            .query(select_nodes!("WHERE node_id = ?1"), &[Value::Text(node_id)])?;
         let mut reader = RowReader::new(TABLE, &rows);
         if !reader.advance() {
             confirm_hidden_or_absent(&session.tx, node_id)?;
@@ -303,11 +288,9 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
 ) -> Result<u64> {
     // Each row is read and checked first: a damaged index could name rows that
     // are not tombstoned.
-    let rows = session.tx.query(
-        "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body
-         FROM graph_nodes WHERE tombstoned = 1",
-        &[],
-    )?;
+    let rows = session
+        .tx
+        .query(select_nodes!("WHERE tombstoned = 1"), &[])?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
     let mut seqs = Vec::with_capacity(rows.count as usize);

@@ -21,8 +21,19 @@ pub(super) struct NodeRow<'r> {
     pub(super) body: &'r [u8],
 }
 
+/// A query for all columns of the nodes that a condition selects.
+macro_rules! select_nodes {
+    ($condition:literal) => {
+        concat!(
+            "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body FROM graph_nodes ",
+            $condition
+        )
+    };
+}
+pub(super) use select_nodes;
+
 impl<'r> NodeRow<'r> {
-    /// Reads `seq, node_id, parent_seq, prompt, tombstoned, checksum, body`.
+    /// Reads and checks the columns that [`select_nodes!`] names.
     pub(super) fn read(reader: &mut RowReader<'r>) -> Result<Self> {
         let seq = reader.integer()?;
         let node_id = reader.text()?;
