@@ -8,7 +8,7 @@ use crate::bindings::lash::store::types::{BlobKind, BlobProfile};
 use crate::blob::key::BlobKey;
 use crate::blob::{self, NewBlob, kind_code};
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, confirm_found, corrupt, incomplete, invalid, verify};
+use crate::corruption::{RowReader, confirm_found, corrupt, invalid, verify, verify_complete};
 use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::{self, SessionTransaction};
 
@@ -116,11 +116,7 @@ fn visit<T: Transaction>(
         visitor(row)?;
     }
     let expected = session.digests.artifacts;
-    if found == expected {
-        Ok(())
-    } else {
-        Err(incomplete(TABLE, found.count, expected.count))
-    }
+    verify_complete(TABLE, found, expected)
 }
 
 /// The WIT function `artifacts.put`.

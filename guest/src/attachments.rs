@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::attachments::Intent;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, confirm_found, incomplete, verify};
+use crate::corruption::{RowReader, confirm_found, verify, verify_complete};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
 
@@ -170,9 +170,7 @@ pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Ve
         }
     }
     let expected = session.digests.intents;
-    if found != expected {
-        return Err(incomplete(TABLE, found.count, expected.count));
-    }
+    verify_complete(TABLE, found, expected)?;
     uncommitted.retain(|row| !committed.contains(row.attachment_id));
     uncommitted.sort_by_key(|row| (row.intent_at_ms, row.session_id, row.attachment_id));
     Ok(uncommitted

@@ -6,6 +6,7 @@ use core::fmt::Display;
 
 use crate::Result;
 use crate::bindings::lash::store::types::{Corruption, Error};
+use crate::checksum::SetDigest;
 use crate::seam::Rows;
 
 /// An error that says which row of which table is damaged, and how.
@@ -154,6 +155,19 @@ pub(crate) fn confirm_found(table: &'static str, key: impl Display, found: bool)
 /// Text for errors that name several things.
 pub(crate) fn invalid(reason: impl Into<String>) -> Error {
     Error::Invalid(reason.into())
+}
+
+/// The rows that were read are those that were written.
+pub(crate) fn verify_complete(
+    table: &'static str,
+    found: SetDigest,
+    expected: SetDigest,
+) -> Result<()> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(incomplete(table, found.count, expected.count))
+    }
 }
 
 /// A set of rows does not have the rows that were written.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, confirm_found, incomplete, verify};
+use crate::corruption::{RowReader, confirm_found, verify, verify_complete};
 use crate::digests::Digests;
 use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::{self, SessionTransaction};
@@ -192,11 +192,8 @@ fn load_set(
         found.insert(checksum);
         entries.push(entry);
     }
-    if found == expected {
-        Ok(entries)
-    } else {
-        Err(incomplete(table, found.count, expected.count))
-    }
+    verify_complete(table, found, expected)?;
+    Ok(entries)
 }
 
 /// The WIT function `usage.append`.

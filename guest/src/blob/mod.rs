@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, incomplete, invalid, verify};
+use crate::corruption::{RowReader, corrupt, invalid, verify, verify_complete};
 use crate::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::transaction::{self, SessionTransaction};
 
@@ -338,11 +338,7 @@ pub(crate) fn visit<T: Transaction>(
         }
     }
     let expected = session.digests.blobs;
-    if found == expected {
-        Ok(())
-    } else {
-        Err(incomplete(TABLE, found.count, expected.count))
-    }
+    verify_complete(TABLE, found, expected)
 }
 
 struct Row<'r> {

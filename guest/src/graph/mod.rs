@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::graph::Node;
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, corrupt, incomplete};
+use crate::corruption::{RowReader, confirm_found, corrupt, verify_complete};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
 
@@ -61,11 +61,7 @@ fn visit<T: Transaction>(
             break;
         }
     }
-    if found == expected {
-        Ok(())
-    } else {
-        Err(incomplete(TABLE, found.count, expected.count))
-    }
+    verify_complete(TABLE, found, expected)
 }
 
 /// Reads the bodies from the root to `leaf`. Nothing is answered for a leaf that
@@ -300,9 +296,7 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
         seqs.push([Value::Integer(row.seq)]);
     }
     let expected = session.digests.tombstones;
-    if found != expected {
-        return Err(incomplete(TABLE, found.count, expected.count));
-    }
+    verify_complete(TABLE, found, expected)?;
     let seqs: Vec<&[Value<'_>]> = seqs.iter().map(|row| &row[..]).collect();
     session
         .tx

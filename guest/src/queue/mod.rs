@@ -19,7 +19,7 @@ use crate::bindings::exports::lash::store::queue::{
 };
 use crate::blob::key::push_hex;
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, corrupt, incomplete};
+use crate::corruption::{RowReader, confirm_found, corrupt, verify_complete};
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::{self, SessionTransaction};
@@ -95,11 +95,8 @@ fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<(Batc
         batches.push((row, checksum));
     }
     let expected = session.digests.batches;
-    if found == expected {
-        Ok(batches)
-    } else {
-        Err(incomplete(TABLE, found.count, expected.count))
-    }
+    verify_complete(TABLE, found, expected)?;
+    Ok(batches)
 }
 
 fn is_shallow<T: Transaction>(session: &SessionTransaction<T>) -> bool {

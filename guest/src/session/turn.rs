@@ -7,7 +7,7 @@ use crate::Result;
 use crate::bindings::exports::lash::store::session::TurnStamp;
 use crate::blob::key::BlobKey;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, incomplete, verify};
+use crate::corruption::{RowReader, corrupt, verify, verify_complete};
 use crate::seam::{Transaction, Value};
 use crate::transaction::SessionTransaction;
 
@@ -109,11 +109,8 @@ pub(crate) fn checkpoints<T: Transaction>(
         );
     }
     let expected = session.digests.turns;
-    if found == expected {
-        Ok(keys)
-    } else {
-        Err(incomplete(TABLE, found.count, expected.count))
-    }
+    verify_complete(TABLE, found, expected)?;
+    Ok(keys)
 }
 
 fn checksum(
