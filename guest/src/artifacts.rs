@@ -10,7 +10,7 @@ use crate::blob::{self, NewBlob, kind_code};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, corrupt, invalid, verify, verify_complete};
 use crate::seam::{Environment, Transaction, Value};
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "artifacts";
 
@@ -131,7 +131,7 @@ pub fn put(
 ) -> Result<()> {
     let mut new = NewBlob::new(content, kind, compressible, profile)?;
     blob::compress_missing(env, core::iter::once(&mut new))?;
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let space = space_code(space);
     let kind = kind_code(kind);
     if let Some((stored_kind, _, stored)) = find(&session.tx, space, name)? {
@@ -163,7 +163,7 @@ pub fn put(
 
 /// The WIT function `artifacts.get`.
 pub fn get(env: &impl Environment, space: NameSpace, name: &str) -> Result<Option<Vec<u8>>> {
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     let space = space_code(space);
     match find(&session.tx, space, name)? {
         Some((_, key, _)) => blob::load_referenced(&session, &key).map(|blob| Some(blob.content)),

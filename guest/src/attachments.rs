@@ -9,7 +9,7 @@ use crate::bindings::exports::lash::store::attachments::Intent;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, verify, verify_complete};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "attachment_intents";
 
@@ -115,7 +115,7 @@ fn select(
 
 /// The WIT function `attachments.record-intent`.
 pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
-    let mut session = transaction::write(env)?;
+    let mut session = SessionTransaction::write(env)?;
     let rows = select(&session.tx, &intent.session_id, &intent.attachment_id)?;
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
@@ -140,7 +140,7 @@ pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
 
 /// The WIT function `attachments.commit`.
 pub fn commit(env: &impl Environment, session_id: &str, attachment_ids: &[String]) -> Result<()> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let now_ms = env.now_ms();
     commit_ids(&mut session, session_id, attachment_ids, now_ms)?;
     session.commit()
@@ -148,7 +148,7 @@ pub fn commit(env: &impl Environment, session_id: &str, attachment_ids: &[String
 
 /// The WIT function `attachments.list-uncommitted`.
 pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Vec<Intent>> {
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     // All of them, because a row that is missing, or that an index leads past,
     // would show bytes as garbage that another session refers to.
     let rows = session.tx.query(
@@ -186,7 +186,7 @@ pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Ve
 
 /// The WIT function `attachments.forget`.
 pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
-    let mut session = transaction::write(env)?;
+    let mut session = SessionTransaction::write(env)?;
     let rows = session.tx.query(
         "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
          FROM attachment_intents WHERE attachment_id = ?1",

@@ -12,7 +12,7 @@ use crate::blob::key::{BlobKey, KEY_LENGTH};
 use crate::blob::{self, NewBlob, StoredBlob};
 use crate::corruption::{corrupt, invalid};
 use crate::seam::{Environment, Transaction};
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 
 /// How every encoded manifest begins.
 const MAGIC: &[u8] = b"lash-checkpoint-1\0";
@@ -277,7 +277,7 @@ pub fn put(
 ) -> Result<StoredCheckpoint> {
     let mut checkpoint = NewCheckpoint::new(draft, profile)?;
     blob::compress_missing(env, checkpoint.new_blobs())?;
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let (key, manifest) = checkpoint.insert(&mut session)?;
     session.commit()?;
     Ok(StoredCheckpoint {
@@ -291,7 +291,7 @@ pub fn get(env: &impl Environment, reference: &str) -> Result<Option<Checkpoint>
     let Some(key) = BlobKey::parse(reference) else {
         return Ok(None);
     };
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     match blob::load(&session, &key)? {
         Some(blob) => hydrate(&session, decode(&key, blob)?).map(Some),
         None => Ok(None),

@@ -68,6 +68,12 @@ impl SetDigest {
         self.sum = self.sum.wrapping_add(checksum.cast_unsigned());
     }
 
+    /// Shows its two numbers, see `Digests::visit`.
+    pub(crate) fn visit(&mut self, visit: &mut dyn FnMut(&mut u64)) {
+        visit(&mut self.count);
+        visit(&mut self.sum);
+    }
+
     pub(crate) fn remove(&mut self, checksum: i64) {
         self.count = self.count.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(checksum.cast_unsigned());

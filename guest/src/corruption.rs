@@ -7,7 +7,7 @@ use core::fmt::Display;
 use crate::Result;
 use crate::bindings::lash::store::types::{Corruption, Error};
 use crate::checksum::SetDigest;
-use crate::seam::Rows;
+use crate::seam::{Rows, Transaction, Value};
 
 /// An error that says which row of which table is damaged, and how.
 pub(crate) fn corrupt(table: &str, key: impl Display, reason: &str) -> Error {
@@ -149,6 +149,26 @@ pub(crate) fn confirm_found(table: &'static str, key: impl Display, found: bool)
         Ok(())
     } else {
         Err(corrupt(table, key, "the index leads to another row"))
+    }
+}
+
+/// An index led to no row. A second index, over a checksum of what identifies the
+/// row, must not lead to one either: one damaged page can not hide a row from
+/// both. `sql` looks the row up by that index.
+pub(crate) fn confirm_absent(
+    tx: &impl Transaction,
+    table: &'static str,
+    key: impl Display,
+    sql: &str,
+    params: &[Value<'_>],
+) -> Result<()> {
+    match tx.query(sql, params)?.count {
+        0 => Ok(()),
+        _ => Err(corrupt(
+            table,
+            key,
+            "only one of two indexes leads to the row",
+        )),
     }
 }
 

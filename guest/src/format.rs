@@ -5,8 +5,7 @@ use alloc::string::ToString;
 use crate::Result;
 use crate::bindings::exports::lash::store::format::{Found, Initialized, Kind, Mismatch, State};
 use crate::corruption::RowReader;
-use crate::digests::Digests;
-use crate::schema::{SESSION_ID, SESSION_SCHEMA, SESSION_VERSION};
+use crate::schema::{self, Schema};
 use crate::seam::{Environment, Transaction, TransactionMode};
 
 /// The first 16 bytes of every SQLite database.
@@ -18,33 +17,11 @@ const APPLICATION_OFFSET: usize = 68;
 /// The length of the header.
 const HEADER_LENGTH: usize = 100;
 
-struct Identity {
-    kind: Kind,
-    application_id: u32,
-    version: u32,
-}
-
-const IDENTITIES: [Identity; 4] = [
-    Identity {
-        kind: Kind::Session,
-        application_id: SESSION_ID,
-        version: SESSION_VERSION,
-    },
-    Identity {
-        kind: Kind::Processes,
-        application_id: 0x4c53_5350,
-        version: 1,
-    },
-    Identity {
-        kind: Kind::HostEvents,
-        application_id: 0x4c53_5348,
-        version: 1,
-    },
-    Identity {
-        kind: Kind::Effects,
-        application_id: 0x4c53_5345,
-        version: 1,
-    },
+const SCHEMAS: [&Schema; 4] = [
+    &schema::SESSION,
+    &schema::PROCESSES,
+    &schema::HOST_EVENTS,
+    &schema::EFFECTS,
 ];
 
 /// The WIT function `format.classify`.
@@ -72,20 +49,20 @@ fn big_endian(header: &[u8], offset: usize) -> Option<u32> {
 }
 
 fn judge(application_id: u32, version: u32, kind: Kind) -> core::result::Result<State, Mismatch> {
-    let expected_version = IDENTITIES
+    let expected_version = SCHEMAS
         .iter()
-        .find(|identity| identity.kind == kind)
-        .map_or(0, |identity| identity.version);
+        .find(|schema| schema.kind == kind)
+        .map_or(0, |schema| schema.version);
     let found = Found {
         application_id,
         version,
         expected_version,
     };
-    match IDENTITIES
+    match SCHEMAS
         .iter()
-        .find(|identity| identity.application_id == application_id)
+        .find(|schema| schema.application_id == application_id)
     {
-        Some(identity) if identity.kind != kind => Err(Mismatch::OtherKind(found)),
+        Some(schema) if schema.kind != kind => Err(Mismatch::OtherKind(found)),
         Some(_) if version == expected_version => Ok(State::Ready),
         Some(_) => Err(Mismatch::OtherVersion(found)),
         None if application_id == 0 && version == 0 => Ok(State::Empty),
@@ -93,29 +70,34 @@ fn judge(application_id: u32, version: u32, kind: Kind) -> core::result::Result<
     }
 }
 
-/// The WIT function `session.initialize`.
-pub fn initialize_session<E: Environment>(env: &E) -> Result<Initialized> {
+/// The WIT function `initialize` of every kind. `fill` writes the rows that a new
+/// database has.
+pub(crate) fn initialize<E: Environment>(
+    env: &E,
+    schema: &Schema,
+    fill: impl FnOnce(&E::Transaction<'_>) -> Result<()>,
+) -> Result<Initialized> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
     let application_id = pragma(&tx, "PRAGMA application_id")?;
     let version = pragma(&tx, "PRAGMA user_version")?;
-    match judge(application_id, version, Kind::Session) {
+    match judge(application_id, version, schema.kind) {
         Ok(State::Ready) => return Ok(Initialized::Ready),
         Ok(State::Empty) if is_empty(&tx)? => {}
         Ok(State::Empty) => {
             return Ok(Initialized::Refused(Mismatch::Foreign(Found {
                 application_id,
                 version,
-                expected_version: SESSION_VERSION,
+                expected_version: schema.version,
             })));
         }
         Err(mismatch) => return Ok(Initialized::Refused(mismatch)),
     }
-    for statement in SESSION_SCHEMA {
+    for statement in schema.statements {
         tx.execute(statement, &[])?;
     }
-    Digests::new().store(&tx)?;
-    set_pragma(&tx, "application_id", SESSION_ID)?;
-    set_pragma(&tx, "user_version", SESSION_VERSION)?;
+    fill(&tx)?;
+    set_pragma(&tx, "application_id", schema.application_id)?;
+    set_pragma(&tx, "user_version", schema.version)?;
     tx.commit()?;
     Ok(Initialized::Ready)
 }
@@ -164,7 +146,10 @@ mod tests {
 
     #[test]
     fn the_right_kind_and_version_is_ready() {
-        let state = classify(&header(SESSION_ID, SESSION_VERSION), Kind::Session);
+        let state = classify(
+            &header(schema::SESSION.application_id, schema::SESSION.version),
+            Kind::Session,
+        );
         assert_eq!(state.unwrap(), State::Ready);
     }
 
@@ -183,7 +168,7 @@ mod tests {
             Mismatch::OtherKind(_)
         ));
         assert!(matches!(
-            refused(&header(SESSION_ID, 4)),
+            refused(&header(schema::SESSION.application_id, 4)),
             Mismatch::OtherVersion(f) if f.version == 4 && f.expected_version == 3
         ));
     }

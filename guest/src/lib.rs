@@ -34,6 +34,7 @@ pub mod queue;
 mod schema;
 pub mod seam;
 pub mod session;
+mod token;
 mod transaction;
 pub mod usage;
 

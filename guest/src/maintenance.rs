@@ -11,11 +11,11 @@ use crate::blob::key::BlobKey;
 use crate::graph;
 use crate::seam::{Environment, Transaction, Value};
 use crate::session;
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 
 /// The WIT function `maintenance.vacuum`.
 pub fn vacuum(env: &impl Environment) -> Result<u64> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let removed = graph::remove_tombstoned(&mut session)?;
     session.commit()?;
     Ok(removed)
@@ -23,7 +23,7 @@ pub fn vacuum(env: &impl Environment) -> Result<u64> {
 
 /// The WIT function `maintenance.gc`.
 pub fn gc(env: &impl Environment) -> Result<GcReport> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let mut roots = session::head_roots(&session)?;
     roots.extend(artifacts::all_keys(&session)?);
     let root_count = roots.len() as u64;

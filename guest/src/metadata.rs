@@ -9,7 +9,7 @@ use crate::corruption::{RowReader, corrupt, incomplete, verify};
 use crate::graph;
 use crate::seam::{Environment, Transaction, Value};
 use crate::session;
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "session_meta";
 
@@ -54,14 +54,14 @@ fn store<T: Transaction>(session: &mut SessionTransaction<T>, meta: &Meta) -> Re
 
 /// The WIT function `metadata.save`.
 pub fn save(env: &impl Environment, meta: &Meta) -> Result<()> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     store(&mut session, meta)?;
     session.commit()
 }
 
 /// The WIT function `metadata.create`.
 pub fn create(env: &impl Environment, meta: &Meta) -> Result<bool> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     if session.digests.meta.count > 0 {
         return Ok(false);
     }
@@ -106,12 +106,12 @@ fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>>
 
 /// The WIT function `metadata.load`.
 pub fn load(env: &impl Environment) -> Result<Option<Meta>> {
-    read(&transaction::read(env)?)
+    read(&SessionTransaction::read(env)?)
 }
 
 /// The WIT function `metadata.describe`.
 pub fn describe(env: &impl Environment) -> Result<Option<Description>> {
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     let Some(meta) = read(&session)? else {
         return Ok(None);
     };

@@ -1,28 +1,53 @@
-//! A transaction on a session database together with its digests.
+//! A transaction on a database together with its digests.
 
 use crate::Result;
-use crate::bindings::lash::store::types::Error;
-use crate::digests::Digests;
+use crate::digests::{Digests, SessionDigests};
 use crate::seam::{Environment, Transaction, TransactionMode};
 
-/// What every operation that reads or writes lists of rows works on.
-pub(crate) struct SessionTransaction<T> {
+/// What every operation that reads or writes sets of rows works on.
+pub(crate) struct Digested<T, D> {
     pub(crate) tx: T,
     /// Changed with the rows; stored by [`commit`](Self::commit).
-    pub(crate) digests: Digests,
-    stored: Digests,
+    pub(crate) digests: D,
+    stored: D,
 }
 
-impl<T: Transaction> SessionTransaction<T> {
+/// A transaction on a session database.
+pub(crate) type SessionTransaction<T> = Digested<T, SessionDigests>;
+
+impl<T: Transaction, D: Digests> Digested<T, D> {
+    /// Reads from one snapshot.
+    pub(crate) fn read<'a, E>(env: &'a E) -> Result<Self>
+    where
+        E: Environment<Transaction<'a> = T> + 'a,
+    {
+        Self::begin(env, TransactionMode::Read)
+    }
+
+    /// Writes what may be lost, whole, with the machine's power: claims and
+    /// intents.
+    pub(crate) fn write<'a, E>(env: &'a E) -> Result<Self>
+    where
+        E: Environment<Transaction<'a> = T> + 'a,
+    {
+        Self::begin(env, TransactionMode::Write)
+    }
+
+    /// Writes what must not be lost once it is acknowledged.
+    pub(crate) fn write_durably<'a, E>(env: &'a E) -> Result<Self>
+    where
+        E: Environment<Transaction<'a> = T> + 'a,
+    {
+        Self::begin(env, TransactionMode::WriteDurable)
+    }
+
     fn begin<'a, E>(env: &'a E, mode: TransactionMode) -> Result<Self>
     where
         E: Environment<Transaction<'a> = T> + 'a,
     {
         let tx = env.begin(mode)?;
-        let digests = Digests::load(&tx)?;
-        if digests.retired != 0 {
-            return Err(Error::Retired);
-        }
+        let digests = D::load(&tx)?;
+        digests.admit()?;
         Ok(Self {
             tx,
             digests,
@@ -38,21 +63,4 @@ impl<T: Transaction> SessionTransaction<T> {
         self.tx.commit()?;
         Ok(())
     }
-}
-
-/// Reads from one snapshot.
-pub(crate) fn read<E: Environment>(env: &E) -> Result<SessionTransaction<E::Transaction<'_>>> {
-    SessionTransaction::begin(env, TransactionMode::Read)
-}
-
-/// Writes what may be lost, whole, with the machine's power: claims and intents.
-pub(crate) fn write<E: Environment>(env: &E) -> Result<SessionTransaction<E::Transaction<'_>>> {
-    SessionTransaction::begin(env, TransactionMode::Write)
-}
-
-/// Writes what must not be lost once it is acknowledged.
-pub(crate) fn write_durably<E: Environment>(
-    env: &E,
-) -> Result<SessionTransaction<E::Transaction<'_>>> {
-    SessionTransaction::begin(env, TransactionMode::WriteDurable)
 }

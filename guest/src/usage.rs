@@ -8,9 +8,9 @@ use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, verify, verify_complete};
-use crate::digests::Digests;
-use crate::seam::{Environment, Transaction, Value};
-use crate::transaction::{self, SessionTransaction};
+use crate::digests::SessionDigests;
+use crate::seam::{Environment, Transaction, Value, clamp};
+use crate::transaction::SessionTransaction;
 
 const ENTRIES: &str = "usage_entries";
 const TOTALS: &str = "usage_totals";
@@ -61,18 +61,11 @@ fn total(entry: &UsageEntry) -> i64 {
         .saturating_add(entry.reasoning_tokens)
 }
 
-/// Sequences of a table that only grows start at 1 and have no gaps.
-fn next_seq(set: SetDigest) -> i64 {
-    i64::try_from(set.count)
-        .unwrap_or(i64::MAX)
-        .saturating_add(1)
-}
-
 fn insert_entry<T: Transaction>(
     session: &mut SessionTransaction<T>,
     entry: &UsageEntry,
 ) -> Result<()> {
-    let seq = next_seq(session.digests.usage_entries);
+    let seq = clamp(session.digests.next_usage_entry);
     let checksum = checksum(ENTRIES, seq, entry);
     session.tx.execute(
         "INSERT INTO usage_entries (seq, source, model, input_tokens, output_tokens,
@@ -81,6 +74,7 @@ fn insert_entry<T: Transaction>(
         &columns(seq, entry, checksum),
     )?;
     session.digests.usage_entries.insert(checksum);
+    session.digests.next_usage_entry = session.digests.next_usage_entry.saturating_add(1);
     Ok(())
 }
 
@@ -105,7 +99,9 @@ fn add_to_total<T: Transaction>(
         session.digests.usage_totals.remove(checksum);
         (seq, add(&stored, entry))
     } else {
-        (next_seq(session.digests.usage_totals), entry.clone())
+        // A total is never removed by itself, so there are no gaps.
+        let seq = session.digests.usage_totals.count.saturating_add(1);
+        (clamp(seq), entry.clone())
     };
     let checksum = checksum(TOTALS, seq, &sum);
     session.tx.execute(
@@ -198,15 +194,15 @@ fn load_set(
 
 /// The WIT function `usage.append`.
 pub fn append(env: &impl Environment, entries: &[UsageEntry]) -> Result<()> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     append_entries(&mut session, entries)?;
     session.commit()
 }
 
 /// The WIT function `usage.load`.
 pub fn load(env: &impl Environment) -> Result<Vec<UsageEntry>> {
-    let session = transaction::read(env)?;
-    let Digests { usage_entries, .. } = session.digests;
+    let session = SessionTransaction::read(env)?;
+    let SessionDigests { usage_entries, .. } = session.digests;
     load_set(
         &session.tx,
         ENTRIES,

@@ -14,7 +14,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::session::{
 use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobProfile, BlobSource, UsageEntry};
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
-use lash_wasm_store_guest::{format, graph, maintenance, queue, session};
+use lash_wasm_store_guest::{graph, maintenance, queue, session};
 use lash_wasm_store_tests::native::{NativeEnvironment, NativeTransaction};
 
 /// How many statements the host keeps compiled for a connection.
@@ -30,7 +30,7 @@ struct Recorder {
 impl Recorder {
     fn new() -> Self {
         let inner = NativeEnvironment::memory().unwrap();
-        format::initialize_session(&inner).unwrap();
+        session::initialize(&inner).unwrap();
         Self {
             inner,
             begun: RefCell::default(),

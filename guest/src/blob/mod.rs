@@ -14,7 +14,7 @@ use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, corrupt, invalid, verify, verify_complete};
 use crate::seam::{Environment, Transaction, TransactionMode, Value};
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 
 use encoding::Encoding;
 use key::{BlobKey, KEY_LENGTH};
@@ -396,7 +396,7 @@ pub fn put(
 ) -> Result<String> {
     let mut blob = NewBlob::new(content, kind, compressible, profile)?;
     compress_missing(env, core::iter::once(&mut blob))?;
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let key = insert(&mut session, blob)?;
     session.commit()?;
     Ok(key.text())
@@ -407,6 +407,6 @@ pub fn get(env: &impl Environment, reference: &str) -> Result<Option<Vec<u8>>> {
     let Some(key) = BlobKey::parse(reference) else {
         return Ok(None);
     };
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     Ok(load(&session, &key)?.map(|blob| blob.content))
 }

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::bindings::exports::lash::store::graph::Node;
 use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::corruption::{RowReader, invalid};
-use crate::digests::Digests;
+use crate::digests::{Digests, SessionDigests};
 use crate::seam::{Transaction, Value, clamp, unsigned};
 use crate::transaction::SessionTransaction;
 
@@ -118,7 +118,7 @@ fn common_prefix<T: Transaction>(
     positions: &Positions<'_>,
 ) -> Result<Vec<i64>> {
     let mut kept = Vec::new();
-    if session.digests.next_node == Digests::new().next_node {
+    if session.digests.next_node == SessionDigests::new().next_node {
         return Ok(kept);
     }
     let rows = session.tx.query(

@@ -15,7 +15,7 @@ use crate::bindings::exports::lash::store::graph::Node;
 use crate::checksum::SetDigest;
 use crate::corruption::{RowReader, confirm_found, corrupt, verify_complete};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 
 pub(crate) use change::{append_nodes, replace_nodes};
 use row::{NodeRow, select_nodes};
@@ -188,12 +188,12 @@ pub(crate) fn find(tx: &impl Transaction, node_id: &str) -> Result<Option<i64>> 
 
 /// The WIT function `graph.load`.
 pub fn load(env: &impl Environment) -> Result<Vec<Vec<u8>>> {
-    load_all(&transaction::read(env)?)
+    load_all(&SessionTransaction::read(env)?)
 }
 
 /// The WIT function `graph.load-node`.
 pub fn load_node(env: &impl Environment, node_id: &str) -> Result<Option<Vec<u8>>> {
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     let rows = session
         .tx
         .query(select_nodes!("WHERE node_id = ?1"), &[Value::Text(node_id)])?;
@@ -230,21 +230,21 @@ pub(crate) fn first_prompt<T: Transaction>(
 
 /// The WIT function `graph.append`.
 pub fn append(env: &impl Environment, nodes: &[Node]) -> Result<()> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     append_nodes(&mut session, nodes)?;
     session.commit()
 }
 
 /// The WIT function `graph.replace`.
 pub fn replace(env: &impl Environment, nodes: &[Node]) -> Result<()> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     replace_nodes(&mut session, nodes)?;
     session.commit()
 }
 
 /// The WIT function `graph.tombstone`.
 pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let mut first_prompt_gone = false;
     for node_id in node_ids {
         let rows = session

@@ -10,19 +10,18 @@ pub mod selection;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::{
     Batch, ClaimRequest, Completion, Draft, HeldClaim,
 };
-use crate::blob::key::push_hex;
 use crate::checksum::SetDigest;
 use crate::corruption::{RowReader, confirm_found, corrupt, verify_complete};
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
-use crate::transaction::{self, SessionTransaction};
+use crate::token;
+use crate::transaction::SessionTransaction;
 
 use row::{BatchRow, TABLE, select_batches};
 use selection::claimed_prefix;
@@ -36,18 +35,10 @@ const PAGE: i64 = 32;
 /// more is waiting. `list` checks a queue of any depth.
 const SHALLOW: u64 = 64;
 
-fn random_hex(env: &impl Environment, words: usize) -> String {
-    let mut text = String::with_capacity(words * 16);
-    for _ in 0..words {
-        push_hex(&mut text, &env.random().to_be_bytes());
-    }
-    text
-}
-
 /// The WIT function `queue.enqueue`.
 pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
     let packed = pack::pack(&draft.payloads);
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     if let Some(source_key) = draft.source_key.as_deref() {
         if let Some(row) = find_source(&session, &draft.session_id, source_key)? {
             let payloads = row::load_payloads(&session.tx, row.seq)?;
@@ -60,7 +51,7 @@ pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
     let seq = session.digests.next_batch;
     let row = BatchRow {
         seq: clamp(seq),
-        batch_id: format!("qwb:{}", random_hex(env, 4)),
+        batch_id: format!("qwb:{}", token::random_hex(env, 4)),
         session_id: draft.session_id,
         source_key: draft.source_key,
         delivery: draft.delivery,
@@ -191,7 +182,7 @@ fn claimable<T: Transaction>(
 /// The WIT function `queue.claim`.
 pub fn claim(env: &impl Environment, request: ClaimRequest) -> Result<Option<HeldClaim>> {
     // Most calls find nothing; they must not take the write lock to learn it.
-    let snapshot = transaction::read(env)?;
+    let snapshot = SessionTransaction::read(env)?;
     if snapshot.digests.batches.count == 0
         || claimable(&snapshot, &request, env.now_ms())?.is_empty()
     {
@@ -199,7 +190,7 @@ pub fn claim(env: &impl Environment, request: ClaimRequest) -> Result<Option<Hel
     }
     drop(snapshot);
 
-    let mut session = transaction::write(env)?;
+    let mut session = SessionTransaction::write(env)?;
     let now_ms = env.now_ms();
     let mut taken = claimable(&session, &request, now_ms)?;
     let wanted = request.exactly.as_ref().is_none_or(|batch_ids| {
@@ -213,7 +204,7 @@ pub fn claim(env: &impl Environment, request: ClaimRequest) -> Result<Option<Hel
     let highest = taken.iter().map(|(row, _)| row.fencing_token).max();
     let fencing_token = highest.unwrap_or(0).saturating_add(1);
     let claim_id = format!("qwc:{}:{fencing_token}", first.seq);
-    let lease_token = random_hex(env, 2);
+    let lease_token = token::random(env);
     let expires_at_ms = now_ms.saturating_add(clamp(request.lease_ttl_ms));
     for (row, checksum) in &mut taken {
         row.claim_id = Some(claim_id.clone());
@@ -317,7 +308,7 @@ pub(crate) fn complete<T: Transaction>(
 
 /// The WIT function `queue.renew`.
 pub fn renew(env: &impl Environment, held: &Completion, lease_ttl_ms: u64) -> Result<Option<u64>> {
-    let mut session = transaction::write(env)?;
+    let mut session = SessionTransaction::write(env)?;
     let expires_at_ms = env.now_ms().saturating_add(clamp(lease_ttl_ms));
     let Some(batches) = held_batches(&session.tx, held)? else {
         return Ok(None);
@@ -332,7 +323,7 @@ pub fn renew(env: &impl Environment, held: &Completion, lease_ttl_ms: u64) -> Re
 
 /// The WIT function `queue.abandon`.
 pub fn abandon(env: &impl Environment, held: &Completion) -> Result<()> {
-    let mut session = transaction::write(env)?;
+    let mut session = SessionTransaction::write(env)?;
     for batch_id in &held.batch_ids {
         match row::find(&session.tx, batch_id)? {
             Some((mut row, checksum))
@@ -351,7 +342,7 @@ pub fn abandon(env: &impl Environment, held: &Completion) -> Result<()> {
 
 /// The WIT function `queue.cancel`.
 pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Result<Option<Batch>> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let now_ms = env.now_ms();
     match row::find(&session.tx, batch_id)? {
         Some((row, checksum)) if row.session_id == session_id && row.lease_expires_ms <= now_ms => {
@@ -376,7 +367,7 @@ pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Resul
 
 /// The WIT function `queue.list`.
 pub fn list(env: &impl Environment, session_id: &str, pending_only: bool) -> Result<Vec<Batch>> {
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     let now_ms = env.now_ms();
     let mut batches = Vec::new();
     for (row, _) in load_all(&session)? {

@@ -16,7 +16,7 @@ use crate::checkpoint::{self, Component, NewCheckpoint};
 use crate::graph;
 use crate::queue::{self, CompletedBatches};
 use crate::seam::{Environment, Transaction, unsigned};
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 use crate::usage;
 
 use super::head::{HeadIdentity, HeadRow};
@@ -33,7 +33,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
             .chain(head_blobs.iter_mut().filter_map(Component::new_blob)),
     )?;
 
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let stored = HeadRow::load_identity(&session)?;
     if let Some(stored) = &stored
         && stored.session_id != request.session_id

@@ -7,14 +7,18 @@ mod turn;
 use alloc::vec::Vec;
 
 use crate::Result;
+use crate::bindings::exports::lash::store::format::Initialized;
 use crate::bindings::exports::lash::store::session::{Head, HeadDraft, ReadScope, Snapshot};
 use crate::bindings::lash::store::types::BlobKind;
 use crate::checkpoint;
 use crate::checkpoint::Component;
 use crate::corruption::invalid;
+use crate::digests::{Digests, SessionDigests};
+use crate::format;
 use crate::graph;
+use crate::schema;
 use crate::seam::{Environment, Transaction, unsigned};
-use crate::transaction::{self, SessionTransaction};
+use crate::transaction::SessionTransaction;
 use crate::usage;
 
 pub use commit::commit;
@@ -22,9 +26,14 @@ pub(crate) use head::roots as head_roots;
 use head::{HeadIdentity, HeadRow};
 pub(crate) use turn::checkpoints as turn_checkpoints;
 
+/// The WIT function `session.initialize`.
+pub fn initialize(env: &impl Environment) -> Result<Initialized> {
+    format::initialize(env, &schema::SESSION, |tx| SessionDigests::new().store(tx))
+}
+
 /// The WIT function `session.load`.
 pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>> {
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     let Some(row) = HeadRow::load(&session)? else {
         return Ok(None);
     };
@@ -55,7 +64,7 @@ pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>
 
 /// The WIT function `session.load-head`.
 pub fn load_head(env: &impl Environment) -> Result<Option<Head>> {
-    let session = transaction::read(env)?;
+    let session = SessionTransaction::read(env)?;
     HeadRow::load(&session)?
         .map(|row| row.hydrate(&session))
         .transpose()
@@ -70,7 +79,7 @@ pub(crate) fn check_head<T: Transaction>(session: &SessionTransaction<T>) -> Res
 pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
     let mut components = head_components(draft.body.blobs, draft.profile)?;
     crate::blob::compress_missing(env, components.iter_mut().filter_map(Component::new_blob))?;
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let stored = HeadRow::load_identity(&session)?;
     let asked = i64::try_from(draft.revision).map_err(|_| invalid("the revision is too high"))?;
     let revision = match &stored {
@@ -109,7 +118,7 @@ pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
 
 /// The WIT function `session.retire`.
 pub fn retire(env: &impl Environment) -> Result<()> {
-    let mut session = transaction::write_durably(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     session.digests.retired = 1;
     session.commit()
 }

@@ -13,7 +13,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::session::{
     CommitOutcome, CommitRequest, GraphChange, HeadBody, TurnStamp,
 };
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobProfile, BlobSource, UsageEntry};
-use lash_wasm_store_guest::{format, session};
+use lash_wasm_store_guest::session;
 use lash_wasm_store_tests::native::NativeEnvironment;
 use tokio::sync::oneshot;
 
@@ -93,7 +93,7 @@ impl Logic {
         let path = path.to_path_buf();
         thread::spawn(move || {
             let env = NativeEnvironment::open(&path).unwrap();
-            format::initialize_session(&env).unwrap();
+            session::initialize(&env).unwrap();
             for (commit, reply) in jobs {
                 let outcome = session::commit(&env, request(commit)).unwrap();
                 assert!(matches!(outcome, CommitOutcome::Committed(_)));

@@ -1,32 +1,24 @@
 //! The tables of a session database.
 //!
-//! Rules that hold for every table:
-//! - A row carries a checksum of all its columns, unless its content is checked
-//!   by a cryptographic key.
-//! - A table has the digest of its rows in `table_digests`, so that a list with a
-//!   row missing is noticed, and so is a row that an index does not lead to:
-//!   before "there is none" is answered, all rows are read without the index and
-//!   held against the digest.
-//! - Three answers of absence are not confirmed, because a session asks for them
-//!   all the time and they would cost more the longer it lasts: that a turn is not
-//!   committed yet (the revision that its commit expects would give it away), that
-//!   a source key was not completed earlier, and what a queue of more than 64
-//!   batches holds for a claim.
-//! - Identities that a stale caller could present again (node and queue
-//!   sequences) come from counters that never go back.
+//! Three answers of absence are not confirmed, because a session asks for them
+//! all the time and they would cost more the longer it lasts: that a turn is not
+//! committed yet (the revision that its commit expects would give it away), that
+//! a source key was not completed earlier, and what a queue of more than 64
+//! batches holds for a claim.
 
-/// `user_version` of a session database.
-pub(crate) const SESSION_VERSION: u32 = 3;
+use super::{DIGESTS, Schema};
+use crate::bindings::exports::lash::store::format::Kind;
 
-/// `application_id` of a session database: "LSSS".
-pub(crate) const SESSION_ID: u32 = 0x4c53_5353;
+pub(crate) const SCHEMA: Schema = Schema {
+    kind: Kind::Session,
+    // "LSSS"
+    application_id: 0x4c53_5353,
+    version: 3,
+    statements: STATEMENTS,
+};
 
-/// What makes an empty database a session database, in order.
-pub(crate) const SESSION_SCHEMA: &[&str] = &[
-    "CREATE TABLE table_digests (
-        id      INTEGER PRIMARY KEY CHECK (id = 1),
-        digests BLOB NOT NULL
-    )",
+const STATEMENTS: &[&str] = &[
+    DIGESTS,
     // One row; the digests say whether it must be there.
     "CREATE TABLE session_head (
         id           INTEGER PRIMARY KEY CHECK (id = 1),
