@@ -25,6 +25,7 @@ pub mod checkpoint;
 mod checksum;
 mod corruption;
 mod digests;
+pub mod effects;
 pub mod format;
 pub mod graph;
 pub mod maintenance;
