@@ -169,13 +169,7 @@ impl Database {
     ) -> impl Future<Output = Result<R, Error>> + Send {
         let lane = &self.inner.write;
         let (reply, answer) = Reply::certain();
-        let given = self.submit(
-            lane,
-            operation,
-            None,
-            reply,
-            self.job(lane, operation, job),
-        );
+        let given = self.submit(lane, operation, None, reply, self.job(lane, operation, job));
         async move {
             given?;
             answer.await.unwrap_or_else(|_| Err(self.lost(operation)))

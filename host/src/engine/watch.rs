@@ -75,7 +75,12 @@ impl Watch {
         watch
     }
 
-    pub(super) fn waiter(self: Arc<Self>, database: Database, topic: String, probe: Probe) -> Waiter {
+    pub(super) fn waiter(
+        self: Arc<Self>,
+        database: Database,
+        topic: String,
+        probe: Probe,
+    ) -> Waiter {
         let entry = Arc::new(Entry {
             wake: Notify::new(),
             seen: Mutex::new(None),
@@ -247,7 +252,11 @@ impl Watcher {
                 .spawn(move || self.run())?;
             files.running = true;
         }
-        if !files.watched.iter().any(|watched| Arc::ptr_eq(watched, watch)) {
+        if !files
+            .watched
+            .iter()
+            .any(|watched| Arc::ptr_eq(watched, watch))
+        {
             files.watched.push(Arc::clone(watch));
             self.more.notify_one();
         }
@@ -259,7 +268,10 @@ impl Watcher {
             let watched = {
                 let mut files = self.files();
                 while files.watched.is_empty() {
-                    files = self.more.wait(files).unwrap_or_else(PoisonError::into_inner);
+                    files = self
+                        .more
+                        .wait(files)
+                        .unwrap_or_else(PoisonError::into_inner);
                 }
                 files.watched.clone()
             };
