@@ -32,6 +32,7 @@ pub mod maintenance;
 pub mod metadata;
 mod pack;
 pub mod queue;
+pub mod retention;
 mod schema;
 pub mod seam;
 pub mod session;

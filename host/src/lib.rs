@@ -40,7 +40,7 @@ pub use engine::Durability;
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;
 pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
-pub use store::{Store, StoredSessionCheckpoint};
+pub use store::{SessionPruneReport, Store, StoredSessionCheckpoint};
 
 #[cfg(test)]
 mod testing;

@@ -61,7 +61,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
         blobs.push(component.insert(&mut session)?);
     }
     let retained = blob::retain(&session.tx, &request.head.retained)?;
-    usage::append_entries(&mut session, &request.usage)?;
+    usage::append_entries(&mut session, &request.usage, now_ms)?;
     change_graph(
         &mut session,
         &request.graph,

@@ -24,7 +24,7 @@ use crate::usage;
 pub use commit::commit;
 pub(crate) use head::roots as head_roots;
 use head::{HeadIdentity, HeadRow};
-pub(crate) use turn::checkpoints as turn_checkpoints;
+pub(crate) use turn::{checkpoints as turn_checkpoints, forget as forget_turns};
 
 /// The WIT function `session.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {
@@ -90,7 +90,7 @@ pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
         graph::replace_nodes(&mut session, nodes)?;
     }
     if let Some(entries) = &draft.usage {
-        usage::replace_entries(&mut session, entries)?;
+        usage::replace_entries(&mut session, entries, env.now_ms())?;
     }
     require_leaf(&session, draft.leaf.as_deref())?;
     let checkpoint = draft

@@ -10,7 +10,7 @@ use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
     artifacts, attachments, blobs, checkpoints, format, graph, maintenance, metadata, queue,
-    session, usage,
+    retention, session, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -90,6 +90,8 @@ impl<'a> Call<'a> {
         metadata: lash_store_metadata;
         /// Calls a function of the interface `maintenance`.
         maintenance: lash_store_maintenance;
+        /// Calls a function of the interface `retention`.
+        retention: lash_store_retention;
     }
 
     /// Says what a file is, see `format.classify`.

@@ -6,8 +6,10 @@ mod blobs;
 mod graph;
 mod head;
 mod persistence;
+mod retention;
 
 pub use blobs::StoredSessionCheckpoint;
+pub use retention::SessionPruneReport;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
