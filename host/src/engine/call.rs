@@ -9,8 +9,8 @@ use super::database::Context;
 use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
-    artifacts, attachments, blobs, checkpoints, format, graph, maintenance, metadata, queue,
-    retention, session, usage,
+    artifacts, attachments, blobs, checkpoints, effects, format, graph, maintenance, metadata,
+    queue, retention, session, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -92,6 +92,8 @@ impl<'a> Call<'a> {
         maintenance: lash_store_maintenance;
         /// Calls a function of the interface `retention`.
         retention: lash_store_retention;
+        /// Calls a function of the interface `effects`.
+        effects: lash_store_effects;
     }
 
     /// Says what a file is, see `format.classify`.
