@@ -7,9 +7,9 @@ use super::Component;
 use crate::bindings::exports::lash::store as exports;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
-use crate::{
-    artifacts, attachments, blob, checkpoint, graph, maintenance, metadata, queue, retention,
-    session, usage,
+use crate::session::{
+    self, artifacts, attachments, blob, checkpoint, graph, maintenance, metadata, queue, retention,
+    usage,
 };
 
 impl exports::session::Guest for Component {

@@ -4,9 +4,9 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::blob::key::BlobKey;
 use crate::Result;
 use crate::bindings::exports::lash::store::session::TurnStamp;
-use crate::blob::key::BlobKey;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, corrupt, verify, verify_complete};
 use crate::seam::{Transaction, Value};
