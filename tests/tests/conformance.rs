@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use lash_core::DurabilityTier;
 use lash_core::testing::conformance::{
     ReopenableLashlangArtifactStore, ReopenableRuntimePersistence,
-    lashlang_artifact_store_reopenable, runtime_persistence_reopenable,
+    effect_controller_concurrent_replay_deterministic, lashlang_artifact_store_reopenable,
+    runtime_persistence_reopenable,
 };
-use lash_wasm_store::Store;
+use lash_core::{DurabilityTier, EffectScope};
+use lash_wasm_store::{Error, SqliteEffectHost, SqliteRuntimeEffectController, Store};
 use tempfile::TempDir;
 
 /// Makes files that live as long as the suite.
@@ -27,11 +28,17 @@ impl Files {
 /// Opens a store within a runtime that is gone when the store is used.
 fn open(path: &Path) -> Arc<Store> {
     let path = path.to_path_buf();
+    Arc::new(elsewhere(async move { Store::open(&path).await }))
+}
+
+fn elsewhere<T: Send + 'static>(
+    open: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> T {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        Arc::new(runtime.block_on(Store::open(&path)).unwrap())
+        runtime.block_on(open).unwrap()
     })
     .join()
     .unwrap()
@@ -64,4 +71,27 @@ async fn lashlang_artifact_store() {
         DurabilityTier::Durable,
     )
     .await;
+}
+
+#[tokio::test]
+async fn effect_host() {
+    let files = Files::default();
+    lash_core::testing::conformance::effect_host(|| {
+        let path = files.fresh();
+        Arc::new(elsewhere(
+            async move { SqliteEffectHost::open(&path).await },
+        ))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn effect_controller() {
+    let files = Files::default();
+    let path = files.fresh();
+    let scope = EffectScope::turn("effect-conformance-session", "effect-conformance-turn");
+    let controller =
+        elsewhere(async move { SqliteRuntimeEffectController::open(&path, scope).await });
+    effect_controller_concurrent_replay_deterministic(&controller, || controller.start_replay())
+        .await;
 }

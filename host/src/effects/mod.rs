@@ -45,7 +45,8 @@ const LONGEST_LEASE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 pub struct SqliteEffectReplayOptions {
     /// How long a claim outlives its owner: 30 s by default, at least 1 ms. An
     /// owner that is alive renews it three times as often, however long the effect
-    /// takes, so this is only how long others wait for one that died.
+    /// takes, so this is only how long others wait for one that died. An executor
+    /// that blocks its thread for so long counts as dead.
     pub lease_ttl: Duration,
 }
 
