@@ -9,7 +9,7 @@ use lash_core::{
     ProcessCommand, ProcessListMode, RuntimeEffectLocalExecutor, RuntimeEffectOutcome,
     SessionScope, TestLocalProcessRegistry,
 };
-use lash_wasm_store::StoreBuilder;
+use lash_wasm_store::{SqliteEffectHost, StoreBuilder};
 use lash_wasm_store_tests::effects::{
     Count, EffectPlace, LONG, code, controller, effect, ending, forbidden, gated, guarded, marker,
     outcome, process, returning, run, sleep, spawn, until,
@@ -110,6 +110,28 @@ async fn who_waits_is_woken_by_a_result_of_another_handle() {
     gate.end.send(Ok(outcome("ours"))).unwrap();
     assert_eq!(marker(waiting.await), "ours");
     assert_eq!(marker(first.await.unwrap()), "ours");
+}
+
+/// A database in memory has no file that could be looked at: who waits is told, of
+/// a result and of a claim that is given back.
+#[tokio::test]
+async fn who_waits_in_this_process_is_told() {
+    let host = SqliteEffectHost::memory().await.unwrap();
+    let (gate, executor) = gated();
+    let first = spawn(&controller(&host), effect("a"), executor);
+    gate.entered.await.unwrap();
+    let (second_gate, executor) = gated();
+    let second = spawn(&controller(&host), effect("a"), executor);
+    // It has looked and waits, most likely.
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    first.abort();
+    guarded(second_gate.entered).await.unwrap();
+    let third = spawn(&controller(&host), effect("a"), forbidden());
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    second_gate.end.send(Ok(outcome("second"))).unwrap();
+    for ended in [second, third] {
+        assert_eq!(marker(guarded(ended).await.unwrap()), "second");
+    }
 }
 
 /// Waiting costs no write transaction, so it holds up nobody, and another handle
