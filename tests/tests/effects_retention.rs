@@ -107,6 +107,24 @@ async fn scopes_in_which_nothing_happened_for_long_are_pruned() {
     assert!(!is_forgotten(&host, &scope("running"), "b").await);
 }
 
+/// Nobody takes over what a process left that died; it must not stay forever.
+#[tokio::test]
+async fn a_claim_of_somebody_who_died_is_pruned_once_its_lease_is_old() {
+    let place = EffectPlace::new();
+    let clock = TestClock::at(1_000);
+    let host = place.open_with(clock.builder(), LONG).await;
+    record(&host, &turn(), &["a"]).await;
+    let (gate, executor) = gated();
+    let running = spawn(&controller(&host), effect("b"), executor);
+    gate.entered.await.unwrap();
+
+    let before = |ms| UNIX_EPOCH + Duration::from_millis(ms);
+    let expires_ms = 1_000 + u64::try_from(LONG.as_millis()).unwrap();
+    assert_eq!(host.prune(before(expires_ms)).await.unwrap(), 0);
+    assert_eq!(host.prune(before(expires_ms + 1)).await.unwrap(), 2);
+    running.abort();
+}
+
 /// A batch is 256 scopes.
 #[tokio::test]
 async fn however_many_scopes_there_are_all_are_pruned() {

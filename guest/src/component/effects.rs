@@ -59,7 +59,12 @@ impl exports::Guest for Component {
         effects::forget_scope(db, &scope)
     }
 
-    fn prune(db: &Database, settled_before_ms: u64, limit: u32) -> Result<u64, Error> {
-        effects::prune(db, settled_before_ms, limit)
+    fn prune(
+        db: &Database,
+        ended_before_ms: u64,
+        after: u64,
+        limit: u32,
+    ) -> Result<exports::Pruned, Error> {
+        effects::prune(db, ended_before_ms, after, limit)
     }
 }

@@ -83,13 +83,13 @@ pub fn acquire(
     let due_at_ms = delay_ms.map(|delay_ms| now_ms.saturating_add(clamp(delay_ms)));
     let token = token::random(env);
     let expires_at_ms = now_ms.saturating_add(clamp(ttl_ms));
+    let mut scope = match ScopeRow::find(&tx, &key.scope)? {
+        Some(scope) => scope,
+        None => ScopeRow::new(&tx, &key.scope)?,
+    };
+    scope.claim(now_ms);
     let due_at_ms = match stored {
         Some(mut row) => {
-            if row.status != Status::Claimed {
-                let mut scope = ScopeRow::load(&tx, &key.scope)?;
-                scope.claim();
-                scope.store(&tx)?;
-            }
             // The first claim began the delay.
             row.due_at_ms = row.due_at_ms.or(due_at_ms);
             row.claim(owner_id, token.clone(), expires_at_ms);
@@ -97,19 +97,14 @@ pub fn acquire(
             row.due_at_ms
         }
         None => {
-            let mut scope = match ScopeRow::find(&tx, &key.scope)? {
-                Some(scope) => scope,
-                None => ScopeRow::new(&tx, &key.scope)?,
-            };
             scope.add();
-            scope.claim();
-            scope.store(&tx)?;
             let mut row = EffectRow::new(key.clone(), scope.id, envelope_hash, due_at_ms, now_ms);
             row.claim(owner_id, token.clone(), expires_at_ms);
             row.insert(&tx)?;
             due_at_ms
         }
     };
+    scope.store(&tx)?;
     tx.commit()?;
     Ok(Acquired::Claimed(Claim {
         key,
@@ -155,7 +150,6 @@ pub fn finish(
         return Ok(false);
     };
     row.record(&tx, recorded, now_ms)?;
-    settle_scope(&tx, &key.scope, now_ms)?;
     tx.commit()?;
     Ok(true)
 }
@@ -169,15 +163,8 @@ pub fn release(env: &impl Environment, key: &EffectKey, token: &str) -> Result<(
     };
     row.settle(Status::Released, now_ms);
     row.update(&tx)?;
-    settle_scope(&tx, &key.scope, now_ms)?;
     tx.commit()?;
     Ok(())
-}
-
-fn settle_scope(tx: &impl Transaction, scope: &str, now_ms: i64) -> Result<()> {
-    let mut scope = ScopeRow::load(tx, scope)?;
-    scope.settle(now_ms);
-    scope.store(tx)
 }
 
 /// The WIT function `effects.generations`.

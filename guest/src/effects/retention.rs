@@ -3,22 +3,25 @@
 //! Nothing is removed before all effects of its scope were read and counted: what
 //! is wrongly forgotten is executed a second time.
 
-use crate::Result;
-use crate::seam::{Environment, Transaction, TransactionMode, clamp};
+use alloc::vec::Vec;
 
-use super::row::{self, EffectRow, Status};
+use crate::Result;
+use crate::bindings::exports::lash::store::effects::Pruned;
+use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
+
+use super::row::{self, EffectRow};
 use super::scope::ScopeRow;
 
 /// The WIT function `effects.forget-scope`.
 pub fn forget_scope(env: &impl Environment, scope: &str) -> Result<u64> {
     let tx = env.begin(TransactionMode::Write)?;
     let now_ms = env.now_ms();
-    let Some(mut scope) = ScopeRow::find(&tx, scope)? else {
+    let Some(scope) = ScopeRow::find(&tx, scope)? else {
         return Ok(0);
     };
-    let removed = remove(&tx, &mut scope, |row| {
-        row.status != Status::Claimed || row.lease_expires_ms <= now_ms
-    })?;
+    let mut effects = all_of(&tx, &scope)?;
+    effects.retain(|effect| effect.is_free_at(now_ms));
+    let removed = remove(&tx, scope, &effects)?;
     if removed > 0 {
         tx.commit()?;
     }
@@ -26,33 +29,44 @@ pub fn forget_scope(env: &impl Environment, scope: &str) -> Result<u64> {
 }
 
 /// The WIT function `effects.prune`.
-pub fn prune(env: &impl Environment, settled_before_ms: u64, limit: u32) -> Result<u64> {
-    let before_ms = clamp(settled_before_ms);
+pub fn prune(env: &impl Environment, before_ms: u64, after: u64, limit: u32) -> Result<Pruned> {
+    let before_ms = clamp(before_ms);
     let tx = env.begin(TransactionMode::Write)?;
-    let mut removed = 0_u64;
-    for mut scope in ScopeRow::settled_before(&tx, before_ms, limit)? {
-        removed = removed.saturating_add(remove(&tx, &mut scope, |_| true)?);
+    let mut pruned = Pruned {
+        effects: 0,
+        last: None,
+    };
+    for scope in ScopeRow::after(&tx, clamp(after), limit)? {
+        pruned.last = Some(unsigned(scope.id));
+        if !scope.was_claimed_before(before_ms) {
+            continue;
+        }
+        let effects = all_of(&tx, &scope)?;
+        if effects.iter().all(|effect| effect.ended_before(before_ms)) {
+            let removed = remove(&tx, scope, &effects)?;
+            pruned.effects = pruned.effects.saturating_add(removed);
+        }
     }
-    if removed > 0 {
+    if pruned.effects > 0 {
         tx.commit()?;
     }
-    Ok(removed)
+    Ok(pruned)
 }
 
-/// Removes the effects of a scope that meet a condition; answers how many.
-fn remove(
-    tx: &impl Transaction,
-    scope: &mut ScopeRow,
-    condition: impl Fn(&EffectRow) -> bool,
-) -> Result<u64> {
-    let mut effects = row::of_scope(tx, scope.id)?;
+/// The effects of a scope; none may be missing.
+fn all_of(tx: &impl Transaction, scope: &ScopeRow) -> Result<Vec<EffectRow>> {
+    let effects = row::of_scope(tx, scope.id)?;
     scope.verify_complete(&effects)?;
-    effects.retain(condition);
+    Ok(effects)
+}
+
+/// Removes effects of a scope, and the scope with the last one; answers how many.
+fn remove(tx: &impl Transaction, mut scope: ScopeRow, effects: &[EffectRow]) -> Result<u64> {
     if effects.is_empty() {
         return Ok(0);
     }
-    row::delete(tx, &effects)?;
-    scope.remove(&effects);
+    row::delete(tx, effects)?;
+    scope.remove(effects);
     scope.store(tx)?;
     Ok(effects.len() as u64)
 }

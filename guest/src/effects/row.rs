@@ -173,6 +173,16 @@ impl EffectRow {
         self.status == Status::Claimed && self.token.as_deref() == Some(token)
     }
 
+    /// Whether nobody has the right to execute it at a time.
+    pub(super) fn is_free_at(&self, now_ms: i64) -> bool {
+        self.status != Status::Claimed || self.lease_expires_ms <= now_ms
+    }
+
+    /// Whether it was finished or given back, or its lease expired, before a time.
+    pub(super) fn ended_before(&self, before_ms: i64) -> bool {
+        self.settled_at_ms.unwrap_or(self.lease_expires_ms) < before_ms
+    }
+
     /// Makes the effect somebody's for some time.
     pub(super) fn claim(&mut self, owner_id: String, token: String, lease_expires_ms: i64) {
         self.status = Status::Claimed;

@@ -3,10 +3,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::row::{EffectRow, Status};
+use super::row::{self, EffectRow};
 use crate::Result;
 use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_found, corrupt, incomplete, verify};
+use crate::corruption::{RowReader, confirm_found, incomplete, verify};
 use crate::seam::{Transaction, Value, unsigned};
 
 const TABLE: &str = "effect_scopes";
@@ -16,10 +16,8 @@ pub(super) struct ScopeRow {
     pub(super) id: i64,
     pub(super) scope: String,
     effects: i64,
-    /// How many of the effects are claimed, by whomever.
-    claimed: i64,
-    /// When an effect was last given back or finished; 0 if none was.
-    settled_at_ms: i64,
+    /// When one of the effects was last claimed.
+    last_claim_ms: i64,
 }
 
 impl ScopeRow {
@@ -28,8 +26,7 @@ impl ScopeRow {
             id: reader.integer()?,
             scope: reader.text()?.to_string(),
             effects: reader.integer()?,
-            claimed: reader.integer()?,
-            settled_at_ms: reader.integer()?,
+            last_claim_ms: reader.integer()?,
         };
         let stored = reader.integer()?;
         verify(TABLE, &row.scope, stored, row.checksum())?;
@@ -41,15 +38,14 @@ impl ScopeRow {
             .integer(self.id)
             .bytes(self.scope.as_bytes())
             .integer(self.effects)
-            .integer(self.claimed)
-            .integer(self.settled_at_ms)
+            .integer(self.last_claim_ms)
             .finish()
     }
 
     /// Finds a scope.
     pub(super) fn find(tx: &impl Transaction, scope: &str) -> Result<Option<Self>> {
         let rows = tx.query(
-            "SELECT id, scope, effects, claimed, settled_at_ms, checksum
+            "SELECT id, scope, effects, last_claim_ms, checksum
              FROM effect_scopes WHERE scope = ?1",
             &[Value::Text(scope)],
         )?;
@@ -62,11 +58,6 @@ impl ScopeRow {
         Ok(Some(row))
     }
 
-    /// The scope of an effect that is stored.
-    pub(super) fn load(tx: &impl Transaction, scope: &str) -> Result<Self> {
-        Self::find(tx, scope)?.ok_or_else(|| corrupt(TABLE, scope, "the row is missing"))
-    }
-
     /// A scope without effects. It is not stored yet.
     pub(super) fn new(tx: &impl Transaction, scope: &str) -> Result<Self> {
         // Nothing refers to a scope that is gone, so its number may come again.
@@ -77,29 +68,22 @@ impl ScopeRow {
             id: reader.integer()?,
             scope: scope.to_string(),
             effects: 0,
-            claimed: 0,
-            settled_at_ms: 0,
+            last_claim_ms: 0,
         })
     }
 
-    /// Scopes without a claimed effect, in which nothing happened since a time.
-    pub(super) fn settled_before(
-        tx: &impl Transaction,
-        before_ms: i64,
-        limit: u32,
-    ) -> Result<Vec<Self>> {
+    /// Scopes by number, after the given one.
+    pub(super) fn after(tx: &impl Transaction, id: i64, limit: u32) -> Result<Vec<Self>> {
         let rows = tx.query(
-            "SELECT id, scope, effects, claimed, settled_at_ms, checksum
-             FROM effect_scopes WHERE claimed = 0 AND settled_at_ms < ?1
-             ORDER BY settled_at_ms LIMIT ?2",
-            &[Value::Integer(before_ms), Value::Integer(i64::from(limit))],
+            "SELECT id, scope, effects, last_claim_ms, checksum
+             FROM effect_scopes WHERE id > ?1 ORDER BY id LIMIT ?2",
+            &[Value::Integer(id), Value::Integer(i64::from(limit))],
         )?;
         let mut reader = RowReader::new(TABLE, &rows);
         let mut scopes = Vec::with_capacity(rows.count as usize);
         while reader.advance() {
             let row = Self::read(&mut reader)?;
-            let found = row.claimed == 0 && row.settled_at_ms < before_ms;
-            confirm_found(TABLE, &row.scope, found)?;
+            confirm_found(TABLE, &row.scope, row.id > id)?;
             scopes.push(row);
         }
         Ok(scopes)
@@ -110,37 +94,28 @@ impl ScopeRow {
         self.effects = self.effects.saturating_add(1);
     }
 
-    /// Counts a claim of an effect that was not claimed.
-    pub(super) fn claim(&mut self) {
-        self.claimed = self.claimed.saturating_add(1);
+    /// Notes a claim of one of the effects.
+    pub(super) fn claim(&mut self, now_ms: i64) {
+        self.last_claim_ms = self.last_claim_ms.max(now_ms);
     }
 
-    /// Counts an effect that is claimed no more.
-    pub(super) fn settle(&mut self, now_ms: i64) {
-        self.claimed = self.claimed.saturating_sub(1);
-        self.settled_at_ms = self.settled_at_ms.max(now_ms);
+    /// Whether the last claim is older than a time. If not, the scope is not over.
+    pub(super) fn was_claimed_before(&self, before_ms: i64) -> bool {
+        self.last_claim_ms < before_ms
     }
 
     /// Counts effects that were removed.
     pub(super) fn remove(&mut self, removed: &[EffectRow]) {
-        let claimed = removed.iter().filter(|row| row.status == Status::Claimed);
-        self.claimed = self.claimed.saturating_sub(claimed.count() as i64);
         self.effects = self.effects.saturating_sub(removed.len() as i64);
     }
 
-    /// These are all effects of the scope, and none changed unnoticed.
+    /// These are all effects of the scope.
     pub(super) fn verify_complete(&self, effects: &[EffectRow]) -> Result<()> {
-        let claimed = effects.iter().filter(|row| row.status == Status::Claimed);
-        if effects.len() as u64 == unsigned(self.effects)
-            && claimed.count() as u64 == unsigned(self.claimed)
-        {
+        let found = effects.len() as u64;
+        if found == unsigned(self.effects) {
             Ok(())
         } else {
-            Err(incomplete(
-                super::row::TABLE,
-                effects.len() as u64,
-                unsigned(self.effects),
-            ))
+            Err(incomplete(row::TABLE, found, unsigned(self.effects)))
         }
     }
 
@@ -155,19 +130,17 @@ impl ScopeRow {
             return Ok(());
         }
         tx.execute(
-            "INSERT INTO effect_scopes (id, scope, effects, claimed, settled_at_ms, checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO effect_scopes (id, scope, effects, last_claim_ms, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (id) DO UPDATE SET
                  effects = excluded.effects,
-                 claimed = excluded.claimed,
-                 settled_at_ms = excluded.settled_at_ms,
+                 last_claim_ms = excluded.last_claim_ms,
                  checksum = excluded.checksum",
             &[
                 Value::Integer(self.id),
                 Value::Text(&self.scope),
                 Value::Integer(self.effects),
-                Value::Integer(self.claimed),
-                Value::Integer(self.settled_at_ms),
+                Value::Integer(self.last_claim_ms),
                 Value::Integer(self.checksum()),
             ],
         )?;

@@ -1,8 +1,8 @@
 //! The tables of the database of effects.
 //!
 //! The scopes count their effects, so that what retention removes is known to be
-//! all that a scope has, and is found without reading the effects. Nothing else
-//! reads more than single effects, so there are no digests.
+//! all that a scope has, and effects of young scopes are not read for it. Nothing
+//! else reads more than single effects, so there are no digests.
 
 use super::Schema;
 use crate::bindings::exports::lash::store::format::Kind;
@@ -20,11 +20,9 @@ const STATEMENTS: &[&str] = &[
         id            INTEGER PRIMARY KEY,
         scope         TEXT NOT NULL UNIQUE,
         effects       INTEGER NOT NULL,
-        claimed       INTEGER NOT NULL,
-        settled_at_ms INTEGER NOT NULL,
+        last_claim_ms INTEGER NOT NULL,
         checksum      INTEGER NOT NULL
     )",
-    "CREATE INDEX effect_scopes_settled ON effect_scopes (settled_at_ms) WHERE claimed = 0",
     // `content` comes last, so that reading the other columns does not touch the
     // overflow pages of a long result.
     "CREATE TABLE effects (

@@ -12,7 +12,7 @@ use crate::convert::effects::to_scope;
 use crate::convert::epoch_ms;
 use crate::error::Error;
 
-/// How many scopes one transaction removes, so that others need not wait long for
+/// How many scopes one transaction looks at, so that others need not wait long for
 /// the write lock.
 const BATCH: u32 = 256;
 
@@ -38,34 +38,35 @@ impl SqliteEffectHost {
             .await
     }
 
-    /// Removes what is recorded of every scope in which nothing has happened since
-    /// a time; answers how many effects.
+    /// Removes what is recorded of every scope that was over before a time: all of
+    /// its effects were finished or given back, or their leases expired; answers how
+    /// many effects.
     ///
     /// Choose a time that no retry reaches back to, for example a week ago: what is
-    /// replayed later is executed again. A scope with an effect that is claimed is
-    /// kept, even if its owner died: whoever takes the claim over replays the
-    /// effects before it.
+    /// replayed later is executed again.
     ///
     /// # Errors
     ///
     /// As [`forget_scope`](Self::forget_scope); scopes that were removed before the
     /// damage was found stay removed.
-    pub async fn prune(&self, finished_before: SystemTime) -> Result<u64, Error> {
-        let before_ms = epoch_ms(finished_before);
+    pub async fn prune(&self, ended_before: SystemTime) -> Result<u64, Error> {
+        let before_ms = epoch_ms(ended_before);
         let mut removed = 0_u64;
+        let mut after = 0;
         loop {
-            let batch = self
+            let pruned = self
                 .shared
                 .db
                 .write("prune effects", move |call| {
                     call.effects(|effects, guest, db| {
-                        effects.call_prune(guest, db, before_ms, BATCH)
+                        effects.call_prune(guest, db, before_ms, after, BATCH)
                     })
                 })
                 .await?;
-            removed = removed.saturating_add(batch);
-            if batch == 0 {
-                break;
+            removed = removed.saturating_add(pruned.effects);
+            match pruned.last {
+                Some(last) => after = last,
+                None => break,
             }
         }
         if removed > 0 {
