@@ -30,6 +30,7 @@ pub mod graph;
 pub mod maintenance;
 pub mod metadata;
 mod pack;
+pub mod processes;
 pub mod queue;
 mod schema;
 pub mod seam;
