@@ -18,26 +18,18 @@ mod component;
 #[cfg(target_arch = "wasm32")]
 mod runtime;
 
-pub mod artifacts;
-pub mod attachments;
-pub mod blob;
-pub mod checkpoint;
 mod checksum;
 mod corruption;
 mod digests;
 pub mod format;
-pub mod graph;
-pub mod maintenance;
-pub mod metadata;
+mod hex;
 mod pack;
 pub mod processes;
-pub mod queue;
 mod schema;
 pub mod seam;
 pub mod session;
 mod token;
 mod transaction;
-pub mod usage;
 
 /// The outcome of every operation: the error is the WIT `types.error`.
 pub type Result<T> = core::result::Result<T, bindings::lash::store::types::Error>;

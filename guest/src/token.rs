@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::blob::key::push_hex;
+use crate::hex::push_hex;
 use crate::seam::Environment;
 
 /// A lease token: 32 random hex digits.

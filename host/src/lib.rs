@@ -32,6 +32,7 @@ mod engine;
 mod error;
 mod factory;
 mod options;
+mod processes;
 mod sqlite;
 mod store;
 
@@ -40,7 +41,8 @@ pub use engine::Durability;
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;
 pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
-pub use store::{Store, StoredSessionCheckpoint};
+pub use processes::SqliteProcessRegistry;
+pub use store::{SessionPruneReport, Store, StoredSessionCheckpoint};
 
 #[cfg(test)]
 mod testing;

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use lash_core::DurabilityTier;
 use lash_core::testing::conformance::{
-    ReopenableLashlangArtifactStore, ReopenableRuntimePersistence,
-    lashlang_artifact_store_reopenable, runtime_persistence_reopenable,
+    ReopenableLashlangArtifactStore, ReopenableProcessRegistry, ReopenableRuntimePersistence,
+    lashlang_artifact_store_reopenable, process_registry_reopenable,
+    runtime_persistence_reopenable,
 };
-use lash_wasm_store::Store;
+use lash_wasm_store::{Error, SqliteProcessRegistry, Store};
 use tempfile::TempDir;
 
 /// Makes files that live as long as the suite.
@@ -24,17 +25,29 @@ impl Files {
     }
 }
 
-/// Opens a store within a runtime that is gone when the store is used.
-fn open(path: &Path) -> Arc<Store> {
+/// Opens something within a runtime that is gone when it is used.
+fn open<T, F>(path: &Path, open: fn(PathBuf) -> F) -> Arc<T>
+where
+    T: Send + Sync + 'static,
+    F: Future<Output = Result<T, Error>> + 'static,
+{
     let path = path.to_path_buf();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        Arc::new(runtime.block_on(Store::open(&path)).unwrap())
+        Arc::new(runtime.block_on(open(path)).unwrap())
     })
     .join()
     .unwrap()
+}
+
+async fn store(path: PathBuf) -> Result<Store, Error> {
+    Store::open(&path).await
+}
+
+async fn process_registry(path: PathBuf) -> Result<SqliteProcessRegistry, Error> {
+    SqliteProcessRegistry::open(&path).await
 }
 
 #[tokio::test]
@@ -43,8 +56,8 @@ async fn runtime_persistence() {
     runtime_persistence_reopenable(|| {
         let path = files.fresh();
         ReopenableRuntimePersistence {
-            open: open(&path),
-            reopen: open(&path),
+            open: open(&path, store),
+            reopen: open(&path, store),
         }
     })
     .await;
@@ -57,11 +70,24 @@ async fn lashlang_artifact_store() {
         || {
             let path = files.fresh();
             ReopenableLashlangArtifactStore {
-                open: open(&path),
-                reopen: open(&path),
+                open: open(&path, store),
+                reopen: open(&path, store),
             }
         },
         DurabilityTier::Durable,
     )
+    .await;
+}
+
+#[tokio::test]
+async fn processes() {
+    let files = Files::default();
+    process_registry_reopenable(|| {
+        let path = files.fresh();
+        ReopenableProcessRegistry {
+            open: open(&path, process_registry),
+            reopen: open(&path, process_registry),
+        }
+    })
     .await;
 }

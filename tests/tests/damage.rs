@@ -11,7 +11,7 @@
 //!
 //! Two things are not asked, because they cannot be told: whether an empty file was
 //! once a session, and whether a source key was completed before (see
-//! `guest/src/schema.rs`).
+//! `guest/src/schema/session.rs`).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeMap;

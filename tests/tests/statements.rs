@@ -14,7 +14,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::session::{
 use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobProfile, BlobSource, UsageEntry};
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
-use lash_wasm_store_guest::{graph, maintenance, queue, session};
+use lash_wasm_store_guest::session::{self, graph, maintenance, queue};
 use lash_wasm_store_tests::native::{NativeEnvironment, NativeTransaction};
 
 /// How many statements the host keeps compiled for a connection.

@@ -7,8 +7,9 @@ use super::Component;
 use crate::bindings::exports::lash::store as exports;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
-use crate::{
-    artifacts, attachments, blob, checkpoint, graph, maintenance, metadata, queue, session, usage,
+use crate::session::{
+    self, artifacts, attachments, blob, checkpoint, graph, maintenance, metadata, queue, retention,
+    usage,
 };
 
 impl exports::session::Guest for Component {
@@ -217,5 +218,11 @@ impl exports::maintenance::Guest for Component {
 
     fn gc(db: &Database) -> Result<exports::maintenance::GcReport, Error> {
         maintenance::gc(db)
+    }
+}
+
+impl exports::retention::Guest for Component {
+    fn prune(db: &Database, before_ms: u64) -> Result<exports::retention::Pruned, Error> {
+        retention::prune(db, before_ms)
     }
 }

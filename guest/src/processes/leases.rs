@@ -49,6 +49,7 @@ pub fn claim(
     state.lease_expires_ms = now_ms.saturating_add(clamp(ttl_ms));
     let lease = Lease {
         process_id: process_id.to_string(),
+        process_number: unsigned(process.seq),
         owner_id: owner_id.to_string(),
         token,
         fencing_token: unsigned(state.fencing_token),

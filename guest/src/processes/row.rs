@@ -232,6 +232,7 @@ impl ProcessRow {
     pub(super) fn into_process(self, content: Vec<u8>, outcome: Option<Vec<u8>>) -> Process {
         Process {
             id: self.id,
+            number: unsigned(self.seq),
             registration_hash: self.registration_hash,
             content,
             created_at_ms: unsigned(self.created_at_ms),

@@ -73,6 +73,7 @@ const STATEMENTS: &[&str] = &[
         output_tokens    INTEGER NOT NULL,
         cached_tokens    INTEGER NOT NULL,
         reasoning_tokens INTEGER NOT NULL,
+        recorded_at_ms   INTEGER NOT NULL,
         checksum         INTEGER NOT NULL
     )",
     "CREATE TABLE usage_totals (
@@ -83,6 +84,7 @@ const STATEMENTS: &[&str] = &[
         output_tokens    INTEGER NOT NULL,
         cached_tokens    INTEGER NOT NULL,
         reasoning_tokens INTEGER NOT NULL,
+        recorded_at_ms   INTEGER NOT NULL,
         checksum         INTEGER NOT NULL,
         UNIQUE (source, model)
     )",

@@ -6,26 +6,21 @@
 
 use alloc::vec::Vec;
 
+use super::checkpoint::{self, Component, NewCheckpoint};
+use super::head::{self, HeadIdentity, HeadRow, next_revision, require_leaf};
+use super::queue::{self, CompletedBatches};
+use super::{attachments, blob, graph, turn, usage};
 use crate::Result;
-use crate::attachments;
 use crate::bindings::exports::lash::store::session::{
     CommitOutcome, CommitRequest, GraphChange, Receipt, RevisionConflict, TurnStamp,
 };
-use crate::blob;
-use crate::checkpoint::{self, Component, NewCheckpoint};
-use crate::graph;
-use crate::queue::{self, CompletedBatches};
 use crate::seam::{Environment, Transaction, unsigned};
 use crate::transaction::SessionTransaction;
-use crate::usage;
-
-use super::head::{HeadIdentity, HeadRow};
-use super::{head_components, next_revision, require_leaf, turn};
 
 /// The WIT function `session.commit`.
 pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOutcome> {
     let mut checkpoint = NewCheckpoint::new(request.checkpoint, request.profile)?;
-    let mut head_blobs = head_components(request.head.blobs, request.profile)?;
+    let mut head_blobs = head::components(request.head.blobs, request.profile)?;
     blob::compress_missing(
         env,
         checkpoint
@@ -61,7 +56,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
         blobs.push(component.insert(&mut session)?);
     }
     let retained = blob::retain(&session.tx, &request.head.retained)?;
-    usage::append_entries(&mut session, &request.usage)?;
+    usage::append_entries(&mut session, &request.usage, now_ms)?;
     change_graph(
         &mut session,
         &request.graph,

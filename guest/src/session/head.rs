@@ -3,12 +3,14 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::blob::{self, key::BlobKey};
+use super::checkpoint::Component;
+use super::graph;
 use crate::Result;
 use crate::bindings::exports::lash::store::session::Head;
-use crate::blob;
-use crate::blob::key::BlobKey;
+use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobSource};
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, incomplete, verify};
+use crate::corruption::{RowReader, corrupt, incomplete, invalid, verify};
 use crate::seam::{Transaction, Value, unsigned};
 use crate::transaction::SessionTransaction;
 
@@ -241,4 +243,39 @@ pub(crate) fn roots<T: Transaction>(session: &SessionTransaction<T>) -> Result<V
             .collect(),
         None => Vec::new(),
     })
+}
+
+/// Checks that the head, if there is one, is the last that was written.
+pub(crate) fn check<T: Transaction>(session: &SessionTransaction<T>) -> Result<()> {
+    HeadRow::load_identity(session).map(|_| ())
+}
+
+/// The blobs of a head.
+pub(super) fn components(blobs: Vec<BlobSource>, profile: BlobProfile) -> Result<Vec<Component>> {
+    blobs
+        .into_iter()
+        .map(|source| Component::new(source, BlobKind::ExecutionState, profile))
+        .collect()
+}
+
+/// The revision after that of the stored head. A revision is never used twice, not
+/// even the last one.
+pub(super) fn next_revision(stored: Option<&HeadIdentity>) -> Result<i64> {
+    let revision = stored.map_or(0, |stored| stored.revision);
+    revision
+        .checked_add(1)
+        .ok_or_else(|| invalid("the revision can not become higher"))
+}
+
+/// Refuses a leaf that is not stored.
+pub(super) fn require_leaf<T: Transaction>(
+    session: &SessionTransaction<T>,
+    leaf: Option<&str>,
+) -> Result<()> {
+    match leaf {
+        Some(leaf) if graph::find(&session.tx, leaf)?.is_none() => {
+            Err(invalid(["the leaf ", leaf, " is not stored"].concat()))
+        }
+        _ => Ok(()),
+    }
 }

@@ -2,10 +2,11 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
+use super::blob::key::BlobKey;
 use crate::Result;
 use crate::bindings::exports::lash::store::session::TurnStamp;
-use crate::blob::key::BlobKey;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, corrupt, verify, verify_complete};
 use crate::seam::{Transaction, Value};
@@ -31,23 +32,12 @@ pub(super) fn find(tx: &impl Transaction, stamp: &TurnStamp) -> Result<Option<Co
     if !reader.advance() {
         return Ok(None);
     }
-    let commit_hash = reader.text()?;
-    let revision = reader.integer()?;
-    let key = reader.blob()?;
-    let committed_at_ms = reader.integer()?;
-    let stored = reader.integer()?;
-    verify(
-        TABLE,
-        &stamp.turn_id,
-        stored,
-        checksum(stamp, commit_hash, revision, key, committed_at_ms),
-    )?;
-    Ok(Some(CommittedTurn {
-        commit_hash: commit_hash.to_string(),
-        revision,
-        checkpoint: BlobKey::from_bytes(key)
-            .ok_or_else(|| corrupt(TABLE, &stamp.turn_id, "the checkpoint's key is damaged"))?,
-    }))
+    let stored = TurnStamp {
+        commit_hash: reader.text()?.to_string(),
+        ..stamp.clone()
+    };
+    let (turn, ..) = read(&mut reader, &stored)?;
+    Ok(Some(turn))
 }
 
 /// Records the commit of a turn.
@@ -59,7 +49,7 @@ pub(super) fn insert<T: Transaction>(
     now_ms: i64,
 ) -> Result<()> {
     let key = checkpoint.as_bytes();
-    let checksum = checksum(stamp, &stamp.commit_hash, revision, key, now_ms);
+    let checksum = checksum(stamp, revision, key, now_ms);
     session.tx.execute(
         "INSERT INTO runtime_turn_commits (session_id, turn_id, commit_hash, revision, checkpoint,
              committed_at_ms, checksum)
@@ -78,10 +68,16 @@ pub(super) fn insert<T: Transaction>(
     Ok(())
 }
 
-/// The checkpoints of all committed turns, which a replay answers.
-pub(crate) fn checkpoints<T: Transaction>(
-    session: &SessionTransaction<T>,
-) -> Result<BTreeSet<BlobKey>> {
+/// A row, checked.
+struct StoredTurn {
+    stamp: TurnStamp,
+    turn: CommittedTurn,
+    committed_at_ms: i64,
+    checksum: i64,
+}
+
+/// Every row; none may be missing.
+fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<StoredTurn>> {
     let rows = session.tx.query(
         "SELECT session_id, turn_id, commit_hash, revision, checkpoint, committed_at_ms, checksum
          FROM runtime_turn_commits",
@@ -89,41 +85,83 @@ pub(crate) fn checkpoints<T: Transaction>(
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
-    let mut keys = BTreeSet::new();
+    let mut all = Vec::with_capacity(rows.count as usize);
     while reader.advance() {
         let stamp = TurnStamp {
             session_id: reader.text()?.to_string(),
             turn_id: reader.text()?.to_string(),
             commit_hash: reader.text()?.to_string(),
         };
-        let revision = reader.integer()?;
-        let key = reader.blob()?;
-        let committed_at_ms = reader.integer()?;
-        let stored = reader.integer()?;
-        let computed = checksum(&stamp, &stamp.commit_hash, revision, key, committed_at_ms);
-        verify(TABLE, &stamp.turn_id, stored, computed)?;
-        found.insert(stored);
-        keys.insert(
-            BlobKey::from_bytes(key)
-                .ok_or_else(|| corrupt(TABLE, &stamp.turn_id, "the checkpoint's key is damaged"))?,
-        );
+        let (turn, committed_at_ms, checksum) = read(&mut reader, &stamp)?;
+        found.insert(checksum);
+        all.push(StoredTurn {
+            stamp,
+            turn,
+            committed_at_ms,
+            checksum,
+        });
     }
-    let expected = session.digests.turns;
-    verify_complete(TABLE, found, expected)?;
-    Ok(keys)
+    verify_complete(TABLE, found, session.digests.turns)?;
+    Ok(all)
 }
 
-fn checksum(
-    stamp: &TurnStamp,
-    commit_hash: &str,
-    revision: i64,
-    checkpoint: &[u8],
-    committed_at_ms: i64,
-) -> i64 {
+/// Reads and checks `revision, checkpoint, committed_at_ms, checksum`, which come
+/// after what is in the stamp; answers the last two too.
+fn read(reader: &mut RowReader<'_>, stamp: &TurnStamp) -> Result<(CommittedTurn, i64, i64)> {
+    let revision = reader.integer()?;
+    let key = reader.blob()?;
+    let committed_at_ms = reader.integer()?;
+    let stored = reader.integer()?;
+    let computed = checksum(stamp, revision, key, committed_at_ms);
+    verify(TABLE, &stamp.turn_id, stored, computed)?;
+    let turn = CommittedTurn {
+        commit_hash: stamp.commit_hash.clone(),
+        revision,
+        checkpoint: BlobKey::from_bytes(key)
+            .ok_or_else(|| corrupt(TABLE, &stamp.turn_id, "the checkpoint's key is damaged"))?,
+    };
+    Ok((turn, committed_at_ms, stored))
+}
+
+/// The checkpoints of all committed turns, which a replay answers.
+pub(crate) fn checkpoints<T: Transaction>(
+    session: &SessionTransaction<T>,
+) -> Result<BTreeSet<BlobKey>> {
+    let turns = load_all(session)?;
+    Ok(turns.into_iter().map(|row| row.turn.checkpoint).collect())
+}
+
+/// Removes the stamps of turns that were committed before a time, and answers how
+/// many. The newest stays: its commit is the one that may just be asked for again.
+pub(crate) fn forget<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    before_ms: i64,
+) -> Result<u64> {
+    let turns = load_all(session)?;
+    let newest = turns.iter().map(|row| row.turn.revision).max();
+    let old: Vec<&StoredTurn> = turns
+        .iter()
+        .filter(|row| row.committed_at_ms < before_ms && Some(row.turn.revision) != newest)
+        .collect();
+    for row in &old {
+        session.digests.turns.remove(row.checksum);
+    }
+    let keys: Vec<[Value<'_>; 2]> = old
+        .iter()
+        .map(|row| [&row.stamp.session_id, &row.stamp.turn_id].map(|text| Value::Text(text)))
+        .collect();
+    let keys: Vec<&[Value<'_>]> = keys.iter().map(|key| &key[..]).collect();
+    Ok(session.tx.execute_many(
+        "DELETE FROM runtime_turn_commits WHERE session_id = ?1 AND turn_id = ?2",
+        &keys,
+    )?)
+}
+
+fn checksum(stamp: &TurnStamp, revision: i64, checkpoint: &[u8], committed_at_ms: i64) -> i64 {
     Checksum::of(TABLE)
         .bytes(stamp.session_id.as_bytes())
         .bytes(stamp.turn_id.as_bytes())
-        .bytes(commit_hash.as_bytes())
+        .bytes(stamp.commit_hash.as_bytes())
         .integer(revision)
         .bytes(checkpoint)
         .integer(committed_at_ms)

@@ -6,16 +6,24 @@ pub(crate) mod commit;
 pub(crate) mod graph;
 pub(crate) mod head;
 pub(crate) mod meta;
+pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod session;
 pub(crate) mod usage;
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+
+/// A time in ms since 1970; 0 if it is before that.
+pub(crate) fn epoch_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Encodes with the names of fields, so that a field may be added later.
 pub(crate) fn to_msgpack<T: Serialize>(

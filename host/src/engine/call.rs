@@ -9,8 +9,8 @@ use super::database::Context;
 use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
-    artifacts, attachments, blobs, checkpoints, format, graph, maintenance, metadata, queue,
-    session, usage,
+    artifacts, attachments, blobs, checkpoints, format, graph, maintenance, metadata,
+    process_events, process_handles, process_leases, processes, queue, retention, session, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -90,6 +90,16 @@ impl<'a> Call<'a> {
         metadata: lash_store_metadata;
         /// Calls a function of the interface `maintenance`.
         maintenance: lash_store_maintenance;
+        /// Calls a function of the interface `processes`.
+        processes: lash_store_processes;
+        /// Calls a function of the interface `process-events`.
+        process_events: lash_store_process_events;
+        /// Calls a function of the interface `process-handles`.
+        process_handles: lash_store_process_handles;
+        /// Calls a function of the interface `process-leases`.
+        process_leases: lash_store_process_leases;
+        /// Calls a function of the interface `retention`.
+        retention: lash_store_retention;
     }
 
     /// Says what a file is, see `format.classify`.

@@ -12,6 +12,7 @@ use super::open::{self, Initialize};
 use super::options::OpenOptions;
 use super::pool::Pool;
 use super::reply::Reply;
+use super::watch::{Look, Probe, Waiter, Watch};
 use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
 use crate::error::{Error, MEMORY};
@@ -77,6 +78,7 @@ impl Context {
 
 struct Inner {
     context: Arc<Context>,
+    watch: OnceLock<Arc<Watch>>,
     write: Arc<Lane>,
     read: Arc<Lane>,
     permits: Arc<Semaphore>,
@@ -158,6 +160,22 @@ impl Database {
         )
     }
 
+    /// As [`Database::write`], but the job is given when this is called, and done
+    /// even if the future is dropped.
+    pub(crate) fn write_surely<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
+    ) -> impl Future<Output = Result<R, Error>> + Send {
+        let lane = &self.inner.write;
+        let (reply, answer) = Reply::certain();
+        let given = self.submit(lane, operation, None, reply, self.job(lane, operation, job));
+        async move {
+            given?;
+            answer.await.unwrap_or_else(|_| Err(self.lost(operation)))
+        }
+    }
+
     /// As [`Database::write`], but nobody waits for it: a failure is logged.
     pub(crate) fn write_detached(
         &self,
@@ -199,6 +217,61 @@ impl Database {
             operation,
             self.job(&self.inner.write, operation, job),
         )
+    }
+
+    /// Begins to wait for a topic. What changes after this is not missed, so it is
+    /// to be called before reading.
+    pub(crate) fn waiter(&self, topic: String, probe: Probe) -> Waiter {
+        Arc::clone(self.watch()).waiter(self.clone(), topic, probe)
+    }
+
+    /// Wakes everybody in this process who waits for the topic, through whatever
+    /// handle of the file.
+    pub(crate) fn notify(&self, topic: &str) {
+        self.watch().notify(topic);
+    }
+
+    /// Whether others than this handle can change the database.
+    pub(super) fn is_shared(&self) -> bool {
+        self.inner.context.file.get().is_some()
+    }
+
+    fn watch(&self) -> &Arc<Watch> {
+        self.inner.watch.get_or_init(|| {
+            let file = self.inner.context.file.get();
+            Watch::of(file.map(|file| file.path().to_path_buf()))
+        })
+    }
+
+    /// Finds out for those who wait whether anything has changed.
+    pub(super) fn look(&self, look: Look, probe: Probe) {
+        const OPERATION: &str = "look for changes";
+        let lane = &self.inner.read;
+        let context = Arc::clone(&self.inner.context);
+        let role = lane.role();
+        let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+            let changed = connected(slot, &context, role)
+                .and_then(|sqlite| {
+                    let changed = sqlite.has_changed();
+                    changed.map_err(|error| context.sqlite_error(error))
+                })
+                .and_then(|changed| {
+                    let topics = look.due(changed);
+                    if !topics.is_empty() {
+                        let call = |call: &mut Call<'_>| probe(call, &topics);
+                        look.compare(&topics, &worker.call(&context, OPERATION, slot, call)?);
+                    }
+                    Ok(())
+                });
+            if let Err(error) = &changed {
+                tracing::warn!(%error, "could not look for changes");
+                look.wake_all();
+            }
+            changed
+        };
+        if let Err(error) = self.submit(lane, OPERATION, None, Reply::Nobody, work) {
+            tracing::warn!(%error, "could not look for changes");
+        }
     }
 
     /// Gives the pages that are no longer needed back to the file system.
@@ -362,6 +435,7 @@ impl Opening<()> {
         Database {
             inner: Arc::new(Inner {
                 context,
+                watch: OnceLock::new(),
                 write,
                 read,
                 permits: Arc::new(Semaphore::new(WAITING_CALLS)),

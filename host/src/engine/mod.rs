@@ -16,12 +16,15 @@ mod options;
 mod pool;
 mod reply;
 mod state;
+mod watch;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use call::Call;
 pub(crate) use database::Database;
 pub(crate) use open::Initialize;
 pub use options::Durability;
-pub(crate) use options::OpenOptions;
+pub(crate) use options::{Clock, OpenOptions};
+pub(crate) use watch::{Probe, Waiter};

@@ -8,6 +8,8 @@ use tokio::sync::oneshot;
 pub(super) enum Reply<R> {
     /// In a future.
     Future(oneshot::Sender<R>),
+    /// In a future, and the job is done even if it is dropped.
+    Certain(oneshot::Sender<R>),
     /// In a thread that has nothing else to do.
     Thread(mpsc::SyncSender<R>),
     /// Nowhere: the job is done for its effect.
@@ -20,16 +22,21 @@ impl<R> Reply<R> {
         (Self::Future(sender), receiver)
     }
 
+    pub(super) fn certain() -> (Self, oneshot::Receiver<R>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self::Certain(sender), receiver)
+    }
+
     pub(super) fn thread() -> (Self, mpsc::Receiver<R>) {
         let (sender, receiver) = mpsc::sync_channel(1);
         (Self::Thread(sender), receiver)
     }
 
-    /// Whether nobody waits any more.
+    /// Whether the job need not be done, because nobody waits any more.
     pub(super) fn is_abandoned(&self) -> bool {
         match self {
             Self::Future(sender) => sender.is_closed(),
-            Self::Thread(_) | Self::Nobody => false,
+            Self::Certain(_) | Self::Thread(_) | Self::Nobody => false,
         }
     }
 
@@ -37,7 +44,7 @@ impl<R> Reply<R> {
     /// done.
     pub(super) fn send(self, answer: R) {
         match self {
-            Self::Future(sender) => drop(sender.send(answer)),
+            Self::Future(sender) | Self::Certain(sender) => drop(sender.send(answer)),
             Self::Thread(sender) => drop(sender.send(answer)),
             Self::Nobody => {}
         }

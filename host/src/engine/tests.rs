@@ -1,5 +1,7 @@
 //! The engine with the embedded component: opening, failing, waiting, closing.
 
+mod watch;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};

@@ -66,6 +66,8 @@ pub(crate) struct Sqlite {
     pub(super) role: Role,
     pub(super) synchronous: Synchronous,
     pub(super) log: Log,
+    /// What `PRAGMA data_version` was last.
+    pub(super) data_version: Option<i64>,
     _file: Option<Arc<FileGuard>>,
 }
 
@@ -138,6 +140,7 @@ impl Sqlite {
             role,
             synchronous: Synchronous::Normal,
             log,
+            data_version: None,
             _file: file,
         })
     }

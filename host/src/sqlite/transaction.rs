@@ -197,6 +197,15 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Whether another connection, of this process or another one, has committed
+    /// since this was asked last. True when it is asked for the first time.
+    pub(crate) fn has_changed(&mut self) -> Result<bool, Error> {
+        let _granted = self.permission.grant();
+        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
+        let version: i64 = statement.query_row([], |row| row.get(0))?;
+        Ok(self.data_version.replace(version) != Some(version))
+    }
+
     /// Gives the pages that are no longer needed back to the file system. Only
     /// the host can do that: it is a pragma.
     pub(crate) fn incremental_vacuum(&mut self) -> Result<(), Error> {

@@ -11,6 +11,7 @@
 mod data;
 mod engines;
 mod memory;
+#[path = "../report.rs"]
 mod report;
 
 use std::time::{Duration, Instant};

@@ -3,13 +3,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::blob::key::{BlobKey, KEY_LENGTH};
+use super::blob::{self, NewBlob, StoredBlob};
 use crate::Result;
 use crate::bindings::exports::lash::store::checkpoints::{
     Checkpoint, CheckpointDraft, Manifest, StoredCheckpoint,
 };
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobSource};
-use crate::blob::key::{BlobKey, KEY_LENGTH};
-use crate::blob::{self, NewBlob, StoredBlob};
 use crate::corruption::{corrupt, invalid};
 use crate::seam::{Environment, Transaction};
 use crate::transaction::SessionTransaction;

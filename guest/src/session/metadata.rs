@@ -2,13 +2,12 @@
 
 use alloc::string::ToString;
 
+use super::{graph, head};
 use crate::Result;
 use crate::bindings::exports::lash::store::metadata::{Description, Meta};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, corrupt, incomplete, verify};
-use crate::graph;
 use crate::seam::{Environment, Transaction, Value};
-use crate::session;
 use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "session_meta";
@@ -117,7 +116,7 @@ pub fn describe(env: &impl Environment) -> Result<Option<Description>> {
     };
     // The counts are answered as they are; the head shows whether they are those
     // of the last commit.
-    session::check_head(&session)?;
+    head::check(&session)?;
     Ok(Some(Description {
         meta,
         nodes: session.digests.nodes.count,

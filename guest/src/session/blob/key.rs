@@ -2,11 +2,12 @@
 
 use alloc::string::String;
 
+use crate::hex::push_hex;
+
 /// The multihash code of BLAKE3, the first byte of every stored key.
 const BLAKE3: u8 = 0x1e;
 /// How a key begins in its text form.
 const PREFIX: &str = "blake3:";
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// How long a stored key is.
 pub(crate) const KEY_LENGTH: usize = 33;
@@ -64,17 +65,6 @@ fn digit(character: u8) -> Option<u8> {
         b'0'..=b'9' => Some(character - b'0'),
         b'a'..=b'f' => Some(character - b'a' + 10),
         _ => None,
-    }
-}
-
-/// Appends bytes in lower-case hex.
-pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from(
-                HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'),
-            ));
-        }
     }
 }
 

@@ -112,6 +112,15 @@ pub(super) fn find(
     Ok((digest == blake3::hash(packed).as_bytes()).then_some(row))
 }
 
+/// Forgets the source keys of batches that were completed before a time; answers
+/// how many.
+pub(crate) fn forget(tx: &impl Transaction, before_ms: i64) -> Result<u64> {
+    Ok(tx.execute(
+        "DELETE FROM completed_sources WHERE completed_at_ms < ?1",
+        &[Value::Integer(before_ms)],
+    )?)
+}
+
 fn checksum(row: &BatchRow, source_key: &str, digest: &[u8], completed_at_ms: i64) -> i64 {
     Checksum::of(TABLE)
         .bytes(row.session_id.as_bytes())

@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
+use super::blob::key::BlobKey;
+use super::blob::{self, NewBlob, kind_code};
 use crate::Result;
 use crate::bindings::exports::lash::store::artifacts::NameSpace;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile};
-use crate::blob::key::BlobKey;
-use crate::blob::{self, NewBlob, kind_code};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, corrupt, invalid, verify, verify_complete};
 use crate::seam::{Environment, Transaction, Value};

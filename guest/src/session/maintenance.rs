@@ -3,14 +3,11 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use super::blob::key::BlobKey;
+use super::{artifacts, blob, graph, head, turn};
 use crate::Result;
-use crate::artifacts;
 use crate::bindings::exports::lash::store::maintenance::GcReport;
-use crate::blob;
-use crate::blob::key::BlobKey;
-use crate::graph;
 use crate::seam::{Environment, Transaction, Value};
-use crate::session;
 use crate::transaction::SessionTransaction;
 
 /// The WIT function `maintenance.vacuum`.
@@ -24,7 +21,7 @@ pub fn vacuum(env: &impl Environment) -> Result<u64> {
 /// The WIT function `maintenance.gc`.
 pub fn gc(env: &impl Environment) -> Result<GcReport> {
     let mut session = SessionTransaction::write_durably(env)?;
-    let mut roots = session::head_roots(&session)?;
+    let mut roots = head::roots(&session)?;
     roots.extend(artifacts::all_keys(&session)?);
     let root_count = roots.len() as u64;
     let reachable = mark(&session, roots)?;
@@ -62,7 +59,7 @@ fn sweep<T: Transaction>(
     session: &mut SessionTransaction<T>,
     reachable: &BTreeSet<BlobKey>,
 ) -> Result<u64> {
-    let replayed = session::turn_checkpoints(session)?;
+    let replayed = turn::checkpoints(session)?;
     let mut garbage = Vec::new();
     blob::visit(session, |row| {
         if !reachable.contains(&row.key) && !replayed.contains(&row.key) {

@@ -23,6 +23,7 @@ use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::token;
 use crate::transaction::SessionTransaction;
 
+pub(crate) use completed::forget as forget_completed;
 use row::{BatchRow, TABLE, select_batches};
 use selection::claimed_prefix;
 

@@ -1,0 +1,49 @@
+//! Reading a session.
+
+use alloc::vec::Vec;
+
+use super::head::HeadRow;
+use super::{checkpoint, graph, usage};
+use crate::Result;
+use crate::bindings::exports::lash::store::session::{Head, ReadScope, Snapshot};
+use crate::seam::Environment;
+use crate::transaction::SessionTransaction;
+
+/// The WIT function `session.load`.
+pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>> {
+    let session = SessionTransaction::read(env)?;
+    let Some(row) = HeadRow::load(&session)? else {
+        return Ok(None);
+    };
+    let (leaf, nodes) = match scope {
+        ReadScope::Full => (row.leaf.clone(), graph::load_all(&session)?),
+        ReadScope::Path(leaf) => {
+            let leaf = leaf.or_else(|| row.leaf.clone());
+            let nodes = match leaf.as_deref() {
+                Some(leaf) => graph::load_path(&session, leaf)?,
+                None => Vec::new(),
+            };
+            (leaf, nodes)
+        }
+    };
+    let checkpoint = row
+        .checkpoint
+        .map(|key| checkpoint::load_referenced(&session, &key))
+        .transpose()?;
+    let usage = usage::load_totals(&session)?;
+    Ok(Some(Snapshot {
+        head: row.hydrate(&session)?,
+        leaf,
+        nodes,
+        checkpoint,
+        usage,
+    }))
+}
+
+/// The WIT function `session.load-head`.
+pub fn load_head(env: &impl Environment) -> Result<Option<Head>> {
+    let session = SessionTransaction::read(env)?;
+    HeadRow::load(&session)?
+        .map(|row| row.hydrate(&session))
+        .transpose()
+}

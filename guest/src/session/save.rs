@@ -1,0 +1,53 @@
+//! Writing the head directly, without a commit.
+
+use alloc::vec::Vec;
+
+use super::checkpoint::{self, Component};
+use super::head::{self, HeadRow, next_revision, require_leaf};
+use super::{blob, graph, usage};
+use crate::Result;
+use crate::bindings::exports::lash::store::session::HeadDraft;
+use crate::corruption::invalid;
+use crate::seam::{Environment, unsigned};
+use crate::transaction::SessionTransaction;
+
+/// The WIT function `session.save-head`.
+pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
+    let mut components = head::components(draft.body.blobs, draft.profile)?;
+    blob::compress_missing(env, components.iter_mut().filter_map(Component::new_blob))?;
+    let mut session = SessionTransaction::write_durably(env)?;
+    let stored = HeadRow::load_identity(&session)?;
+    let asked = i64::try_from(draft.revision).map_err(|_| invalid("the revision is too high"))?;
+    let revision = match &stored {
+        Some(_) => asked.max(next_revision(stored.as_ref())?),
+        None => asked,
+    };
+    if let Some(nodes) = &draft.nodes {
+        graph::replace_nodes(&mut session, nodes)?;
+    }
+    if let Some(entries) = &draft.usage {
+        usage::replace_entries(&mut session, entries, env.now_ms())?;
+    }
+    require_leaf(&session, draft.leaf.as_deref())?;
+    let checkpoint = draft
+        .checkpoint_ref
+        .map(|reference| checkpoint::adopt(&mut session, &reference))
+        .transpose()?;
+    let mut blobs = Vec::with_capacity(components.len());
+    for component in components {
+        blobs.push(component.insert(&mut session)?);
+    }
+    let retained = blob::retain(&session.tx, &draft.body.retained)?;
+    let row = HeadRow {
+        session_id: draft.session_id,
+        revision,
+        leaf: draft.leaf,
+        checkpoint,
+        blobs,
+        retained,
+        content: draft.body.content,
+    };
+    row.store(&mut session)?;
+    session.commit()?;
+    Ok(unsigned(row.revision))
+}

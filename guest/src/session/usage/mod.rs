@@ -1,0 +1,194 @@
+//! The ledger of token usage: every entry, and a total for each source and
+//! model, so that reading the totals does not depend on the number of entries.
+
+mod row;
+
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::lash::store::types::UsageEntry;
+use crate::checksum::SetDigest;
+use crate::corruption::{RowReader, confirm_found};
+use crate::seam::{Environment, Transaction, Value, clamp};
+use crate::transaction::SessionTransaction;
+use row::{ENTRIES, TOTALS, UsageRow};
+
+/// Adds entries to the ledger and to the totals.
+pub(crate) fn append_entries<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    entries: &[UsageEntry],
+    now_ms: i64,
+) -> Result<()> {
+    for entry in entries {
+        let seq = clamp(session.digests.next_usage_entry);
+        session.digests.next_usage_entry = session.digests.next_usage_entry.saturating_add(1);
+        let row = UsageRow {
+            seq,
+            entry: entry.clone(),
+            recorded_at_ms: now_ms,
+        };
+        insert_entry(session, &row)?;
+        add_to_total(session, entry, now_ms)?;
+    }
+    Ok(())
+}
+
+/// Makes these entries the whole ledger.
+pub(crate) fn replace_entries<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    entries: &[UsageEntry],
+    now_ms: i64,
+) -> Result<()> {
+    session.tx.execute("DELETE FROM usage_entries", &[])?;
+    session.tx.execute("DELETE FROM usage_totals", &[])?;
+    session.digests.usage_entries = SetDigest::default();
+    session.digests.usage_totals = SetDigest::default();
+    append_entries(session, entries, now_ms)
+}
+
+/// The totals, in order of first use.
+pub(crate) fn load_totals<T: Transaction>(
+    session: &SessionTransaction<T>,
+) -> Result<Vec<UsageEntry>> {
+    let rows = session.tx.query(
+        "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
+                reasoning_tokens, recorded_at_ms, checksum
+         FROM usage_totals ORDER BY seq",
+        &[],
+    )?;
+    let totals = UsageRow::all(TOTALS, &rows, session.digests.usage_totals)?;
+    Ok(totals.into_iter().map(|row| row.entry).collect())
+}
+
+/// Sums up the entries from before a time into one for each source and model;
+/// answers how many entries there are fewer.
+pub(crate) fn fold_entries<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    before_ms: i64,
+) -> Result<u64> {
+    let mut sums: Vec<UsageRow> = Vec::new();
+    let mut folded = Vec::new();
+    for row in load_entries(session)? {
+        if row.recorded_at_ms >= before_ms {
+            continue;
+        }
+        match sums.iter_mut().find(|sum| sum.is_like(&row.entry)) {
+            Some(sum) => sum.add(&row.entry, row.recorded_at_ms),
+            None => sums.push(UsageRow {
+                entry: row.entry.clone(),
+                ..row
+            }),
+        }
+        folded.push(row);
+    }
+    let fewer = folded.len().saturating_sub(sums.len()) as u64;
+    if fewer == 0 {
+        return Ok(0);
+    }
+    for row in &folded {
+        let checksum = row.checksum(ENTRIES);
+        session.digests.usage_entries.remove(checksum);
+    }
+    let seqs: Vec<[Value<'_>; 1]> = folded.iter().map(|row| [Value::Integer(row.seq)]).collect();
+    let seqs: Vec<&[Value<'_>]> = seqs.iter().map(|row| &row[..]).collect();
+    session
+        .tx
+        .execute_many("DELETE FROM usage_entries WHERE seq = ?1", &seqs)?;
+    for sum in &sums {
+        insert_entry(session, sum)?;
+    }
+    Ok(fewer)
+}
+
+/// What counts as used: cached input is part of the input.
+fn total(entry: &UsageEntry) -> i64 {
+    entry
+        .input_tokens
+        .saturating_add(entry.output_tokens)
+        .saturating_add(entry.reasoning_tokens)
+}
+
+fn insert_entry<T: Transaction>(session: &mut SessionTransaction<T>, row: &UsageRow) -> Result<()> {
+    let checksum = row.checksum(ENTRIES);
+    row.store(
+        &session.tx,
+        "INSERT INTO usage_entries (seq, source, model, input_tokens, output_tokens,
+             cached_tokens, reasoning_tokens, recorded_at_ms, checksum)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        checksum,
+    )?;
+    session.digests.usage_entries.insert(checksum);
+    Ok(())
+}
+
+fn add_to_total<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    entry: &UsageEntry,
+    now_ms: i64,
+) -> Result<()> {
+    if total(entry) == 0 {
+        return Ok(());
+    }
+    let rows = session.tx.query(
+        "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
+                reasoning_tokens, recorded_at_ms, checksum
+         FROM usage_totals WHERE source = ?1 AND model = ?2",
+        &[Value::Text(&entry.source), Value::Text(&entry.model)],
+    )?;
+    let mut reader = RowReader::new(TOTALS, &rows);
+    let row = if reader.advance() {
+        let (mut row, checksum) = UsageRow::read(TOTALS, &mut reader)?;
+        confirm_found(TOTALS, row.seq, row.is_like(entry))?;
+        session.digests.usage_totals.remove(checksum);
+        row.add(entry, now_ms);
+        row
+    } else {
+        UsageRow {
+            // A total is never removed by itself, so there are no gaps.
+            seq: clamp(session.digests.usage_totals.count.saturating_add(1)),
+            entry: entry.clone(),
+            recorded_at_ms: now_ms,
+        }
+    };
+    let checksum = row.checksum(TOTALS);
+    row.store(
+        &session.tx,
+        "INSERT INTO usage_totals (seq, source, model, input_tokens, output_tokens,
+             cached_tokens, reasoning_tokens, recorded_at_ms, checksum)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (seq) DO UPDATE SET
+             input_tokens = excluded.input_tokens,
+             output_tokens = excluded.output_tokens,
+             cached_tokens = excluded.cached_tokens,
+             reasoning_tokens = excluded.reasoning_tokens,
+             recorded_at_ms = excluded.recorded_at_ms,
+             checksum = excluded.checksum",
+        checksum,
+    )?;
+    session.digests.usage_totals.insert(checksum);
+    Ok(())
+}
+
+fn load_entries<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<UsageRow>> {
+    let rows = session.tx.query(
+        "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
+                reasoning_tokens, recorded_at_ms, checksum
+         FROM usage_entries ORDER BY seq",
+        &[],
+    )?;
+    UsageRow::all(ENTRIES, &rows, session.digests.usage_entries)
+}
+
+/// The WIT function `usage.append`.
+pub fn append(env: &impl Environment, entries: &[UsageEntry]) -> Result<()> {
+    let mut session = SessionTransaction::write_durably(env)?;
+    append_entries(&mut session, entries, env.now_ms())?;
+    session.commit()
+}
+
+/// The WIT function `usage.load`.
+pub fn load(env: &impl Environment) -> Result<Vec<UsageEntry>> {
+    let session = SessionTransaction::read(env)?;
+    let entries = load_entries(&session)?;
+    Ok(entries.into_iter().map(|row| row.entry).collect())
+}
