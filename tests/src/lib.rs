@@ -3,6 +3,8 @@
 pub mod damage_fixture;
 pub mod fixtures;
 pub mod native;
+pub mod process_fixtures;
+pub mod recorder;
 
 /// The README's example is compiled and run.
 #[cfg(doctest)]
