@@ -39,6 +39,18 @@ impl Recorder {
         self.begun.take()
     }
 
+    /// How SQLite runs a statement, one step a line.
+    pub fn plan(&self, sql: &str) -> rusqlite::Result<Vec<String>> {
+        let connection = self.inner.connection();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next()? {
+            steps.push(row.get("detail")?);
+        }
+        Ok(steps)
+    }
+
     fn note(&self, sql: &str) {
         self.statements.borrow_mut().push(sql.to_owned());
     }

@@ -524,3 +524,29 @@ async fn more_than_a_batch_is_pruned() {
     assert_eq!(registry.prune_ended(at(1_001)).await.unwrap(), 300);
     assert!(registry.list_processes(&any()).await.unwrap().is_empty());
 }
+
+/// Lists are read in pages.
+#[tokio::test]
+async fn a_list_is_whole_whatever_its_length() {
+    let registry = SqliteProcessRegistry::memory().await.unwrap();
+    for count in 1..=130_usize {
+        register(&registry, &[&format!("p{count:03}")]).await;
+        if count % 2 == 0 {
+            let id = format!("p{count:03}");
+            registry.complete_process(&id, success("")).await.unwrap();
+        }
+        if [1, 63, 64, 65, 128, 129].contains(&count) {
+            let all = registry.list_processes(&any()).await.unwrap();
+            let running = registry.list_non_terminal().await.unwrap();
+            assert_eq!((all.len(), running.len()), (count, count.div_ceil(2)));
+        }
+    }
+    // More events than one query reads.
+    for n in 0..600 {
+        registry.append_event("p001", tick(n)).await.unwrap();
+    }
+    for after in [0, 1, 88, 343, 344, 599, 600] {
+        let events = registry.events_after("p001", after).await.unwrap();
+        assert_eq!(events.len() as u64, 600 - after);
+    }
+}

@@ -162,7 +162,7 @@ async fn waiting_for_what_does_not_exist_or_exists_already_does_not_wait() {
 /// What a waiter asks for takes no lock and costs the same after any history.
 #[test]
 fn waiting_begins_no_write_and_reads_no_history() {
-    let recorder = Recorder::new(|env| processes::initialize(env));
+    let recorder = Recorder::new(processes::initialize);
     let registration = Registration {
         id: "p".to_owned(),
         hash: "hash".to_owned(),

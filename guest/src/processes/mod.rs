@@ -21,11 +21,11 @@ use crate::bindings::exports::lash::store::processes::{
     Changed, Process, Registered, Registration, Selection, Status,
 };
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, invalid, verify_complete};
+use crate::corruption::{RowReader, confirm_found, invalid, verify_complete};
 use crate::digests::{Digests, ProcessDigests};
 use crate::format;
 use crate::schema;
-use crate::seam::{Environment, Transaction, TransactionMode, clamp};
+use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp};
 use crate::transaction::ProcessTransaction;
 
 pub use events::{
@@ -46,6 +46,9 @@ const TABLE: &str = "processes";
 /// The highest number of a process, which is the upper half of the keys of its
 /// events.
 const LAST_PROCESS: i64 = i32::MAX as i64;
+
+/// How many processes one query of `list` reads.
+const PAGE: i64 = 64;
 
 /// The WIT function `processes.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {
@@ -90,27 +93,38 @@ pub fn get(env: &impl Environment, id: &str, known_hash: Option<&str>) -> Result
 /// The WIT function `processes.list`.
 pub fn list(env: &impl Environment, selection: Selection) -> Result<Vec<Process>> {
     let transaction = ProcessTransaction::read(env)?;
-    let rows = transaction.tx.query(
-        match selection {
-            Selection::All => select_whole_processes!("0", ""),
-            Selection::Running => select_whole_processes!(
-                "0",
-                "WHERE p.seq IN (SELECT seq FROM process_states WHERE status = 0)"
-            ),
-        },
-        &[],
-    )?;
-    let mut reader = RowReader::new(TABLE, &rows);
+    let sql = match selection {
+        Selection::All => select_whole_processes!("0", "WHERE p.seq > ?1 ORDER BY p.seq LIMIT ?2"),
+        Selection::Running => select_whole_processes!(
+            "0",
+            "WHERE p.seq IN (
+                 SELECT seq FROM process_states WHERE status = 0 AND seq > ?1
+                 ORDER BY seq LIMIT ?2)
+             ORDER BY p.seq"
+        ),
+    };
     let mut running = SetDigest::default();
     let mut ended = SetDigest::default();
-    let mut processes = Vec::with_capacity(rows.count as usize);
-    while reader.advance() {
-        let whole = ProcessRow::read_whole(&mut reader)?;
-        match whole.process.status {
-            Status::Running => running.insert(whole.checksum),
-            _ => ended.insert(whole.checksum),
+    let mut processes = Vec::new();
+    let mut last = 0;
+    loop {
+        let rows = transaction
+            .tx
+            .query(sql, &[Value::Integer(last), Value::Integer(PAGE)])?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        while reader.advance() {
+            let whole = ProcessRow::read_whole(&mut reader)?;
+            match whole.process.status {
+                Status::Running => running.insert(whole.checksum),
+                _ => ended.insert(whole.checksum),
+            }
+            confirm_found(TABLE, whole.seq, whole.seq > last)?;
+            last = whole.seq;
+            processes.push(whole.process);
         }
-        processes.push(whole.process);
+        if i64::from(rows.count) < PAGE {
+            break;
+        }
     }
     verify_complete(TABLE, running, transaction.digests.running)?;
     if selection == Selection::All {
