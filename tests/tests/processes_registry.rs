@@ -10,7 +10,7 @@ use lash_core::{
     ProcessEventAppendRequest, ProcessExternalRef, ProcessHandleDescriptor, ProcessListFilter,
     ProcessRegistry, ProcessStatusFilter, SessionScope, WaitKind, WaitState,
 };
-use lash_wasm_store::{Error, SqliteProcessRegistry, Store};
+use lash_wasm_store::{Durability, Error, SqliteProcessRegistry, Store};
 use lash_wasm_store_tests::fixtures::{Place, TestClock, json};
 use lash_wasm_store_tests::process_fixtures::{
     CHILD, child, open, open_with, register, registration, says, success, tick, wake,
@@ -513,15 +513,20 @@ async fn only_what_ended_long_ago_and_nobody_refers_to_is_pruned() {
 }
 
 #[tokio::test]
-async fn more_than_a_batch_is_pruned() {
+async fn more_than_a_batch_is_pruned_and_the_file_gets_smaller() {
+    let place = Place::new();
     let clock = TestClock::at(1_000);
-    let registry = clock.builder().memory_process_registry().await.unwrap();
+    let builder = clock.builder().durability(Durability::Normal);
+    let registry = open_with(builder, place.path()).await;
     for n in 0..300 {
         let id = format!("p{n}");
         register(&registry, &[&id]).await;
         registry.complete_process(&id, success("")).await.unwrap();
     }
+    let raw = place.raw();
+    let before = raw.integer("PRAGMA page_count");
     assert_eq!(registry.prune_ended(at(1_001)).await.unwrap(), 300);
+    assert!(raw.integer("PRAGMA page_count") < before / 4);
     assert!(registry.list_processes(&any()).await.unwrap().is_empty());
 }
 

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::SqliteProcessRegistry;
 use crate::convert::epoch_ms;
 use crate::error::Error;
+use crate::store::Chain;
 
 /// How many processes one transaction removes, so that others are not kept from
 /// writing for long.
@@ -20,7 +21,8 @@ impl SqliteProcessRegistry {
     /// time that nobody asks for a result any more, and that no start is repeated
     /// after, for example a week ago.
     ///
-    /// It removes a few hundred at a time. If it fails, or the future is dropped,
+    /// It removes a few hundred at a time, and gives their pages back to the file
+    /// system at the end. If it fails, or the future is dropped,
     /// what was removed until then stays removed.
     ///
     /// # Errors
@@ -31,10 +33,23 @@ impl SqliteProcessRegistry {
         loop {
             let ids = self.prunable(ended_before).await?;
             if ids.is_empty() {
-                return Ok(removed);
+                break;
             }
             let pruned = self.prune(ended_before, ids).await?;
             removed += pruned.len() as u64;
+        }
+        if removed > 0 {
+            self.give_back_pages().await;
+        }
+        Ok(removed)
+    }
+
+    /// Makes the file smaller after something was removed. What was removed is
+    /// removed, whether or not this succeeds: an error would deny it.
+    pub(crate) async fn give_back_pages(&self) {
+        if let Err(error) = self.shared.db.incremental_vacuum().await {
+            let error = Chain(&error);
+            tracing::warn!(%error, "could not give unused pages back to the file system");
         }
     }
 
