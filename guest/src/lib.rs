@@ -21,6 +21,7 @@ mod runtime;
 mod checksum;
 mod corruption;
 mod digests;
+pub mod effects;
 pub mod format;
 mod hex;
 mod pack;

@@ -15,6 +15,10 @@ use crate::bindings::{sqlite, types};
 /// How an error names a database that has no file.
 pub(crate) const MEMORY: &str = ":memory:";
 
+/// How the text of an error of lash-core's types begins that is no answer, but a
+/// failure of a database of this crate, where the type has no code that says so.
+pub(crate) const INFRASTRUCTURE: &str = "lash store: ";
+
 /// The cause of an [`Error`], of whatever type it is.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 

@@ -28,6 +28,7 @@
 mod artifact;
 mod bindings;
 mod convert;
+mod effects;
 mod engine;
 mod error;
 mod factory;
@@ -37,6 +38,7 @@ mod sqlite;
 mod store;
 
 pub use artifact::{BlobArtifactDescriptor, BlobStorageHint, PersistedArtifactKind};
+pub use effects::{SqliteEffectHost, SqliteEffectReplayOptions, SqliteRuntimeEffectController};
 pub use engine::Durability;
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::effects::{SqliteEffectHost, SqliteEffectReplayOptions};
 use crate::engine::{Durability, OpenOptions};
 use crate::error::Error;
 use crate::processes::SqliteProcessRegistry;
@@ -139,6 +140,20 @@ impl StoreBuilder {
     /// [`Error::Component`] if the component cannot be loaded.
     pub async fn memory(self) -> Result<Store, Error> {
         Store::memory_built(self).await
+    }
+
+    /// Opens a database of effects, and creates it if it does not exist. The
+    /// options of session stores play no role.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_effect_host(
+        self,
+        path: &Path,
+        options: SqliteEffectReplayOptions,
+    ) -> Result<SqliteEffectHost, Error> {
+        SqliteEffectHost::open_built(path, self.open, options).await
     }
 }
 

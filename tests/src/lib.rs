@@ -1,6 +1,7 @@
 //! Suites and benchmarks of lash-wasm-store.
 
 pub mod damage_fixture;
+pub mod effects;
 pub mod fixtures;
 pub mod native;
 pub mod process_fixtures;

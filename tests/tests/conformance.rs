@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use lash_core::DurabilityTier;
 use lash_core::testing::conformance::{
     ReopenableLashlangArtifactStore, ReopenableProcessRegistry, ReopenableRuntimePersistence,
-    lashlang_artifact_store_reopenable, process_registry_reopenable,
-    runtime_persistence_reopenable,
+    effect_controller_concurrent_replay_deterministic, lashlang_artifact_store_reopenable,
+    process_registry_reopenable, runtime_persistence_reopenable,
 };
-use lash_wasm_store::{Error, SqliteProcessRegistry, Store};
+use lash_core::{DurabilityTier, EffectScope};
+use lash_wasm_store::{
+    Error, SqliteEffectHost, SqliteProcessRegistry, SqliteRuntimeEffectController, Store,
+};
 use tempfile::TempDir;
 
 /// Makes files that live as long as the suite.
@@ -25,29 +27,23 @@ impl Files {
     }
 }
 
-/// Opens something within a runtime that is gone when it is used.
-fn open<T, F>(path: &Path, open: fn(PathBuf) -> F) -> Arc<T>
-where
-    T: Send + Sync + 'static,
-    F: Future<Output = Result<T, Error>> + 'static,
-{
+/// Opens a store within a runtime that is gone when the store is used.
+fn open(path: &Path) -> Arc<Store> {
     let path = path.to_path_buf();
+    Arc::new(elsewhere(async move { Store::open(&path).await }))
+}
+
+fn elsewhere<T: Send + 'static>(
+    open: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> T {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        Arc::new(runtime.block_on(open(path)).unwrap())
+        runtime.block_on(open).unwrap()
     })
     .join()
     .unwrap()
-}
-
-async fn store(path: PathBuf) -> Result<Store, Error> {
-    Store::open(&path).await
-}
-
-async fn process_registry(path: PathBuf) -> Result<SqliteProcessRegistry, Error> {
-    SqliteProcessRegistry::open(&path).await
 }
 
 #[tokio::test]
@@ -56,8 +52,8 @@ async fn runtime_persistence() {
     runtime_persistence_reopenable(|| {
         let path = files.fresh();
         ReopenableRuntimePersistence {
-            open: open(&path, store),
-            reopen: open(&path, store),
+            open: open(&path),
+            reopen: open(&path),
         }
     })
     .await;
@@ -70,8 +66,8 @@ async fn lashlang_artifact_store() {
         || {
             let path = files.fresh();
             ReopenableLashlangArtifactStore {
-                open: open(&path, store),
-                reopen: open(&path, store),
+                open: open(&path),
+                reopen: open(&path),
             }
         },
         DurabilityTier::Durable,
@@ -80,13 +76,42 @@ async fn lashlang_artifact_store() {
 }
 
 #[tokio::test]
+async fn effect_host() {
+    let files = Files::default();
+    lash_core::testing::conformance::effect_host(|| {
+        let path = files.fresh();
+        Arc::new(elsewhere(
+            async move { SqliteEffectHost::open(&path).await },
+        ))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn effect_controller() {
+    let files = Files::default();
+    let path = files.fresh();
+    let scope = EffectScope::turn("effect-conformance-session", "effect-conformance-turn");
+    let controller =
+        elsewhere(async move { SqliteRuntimeEffectController::open(&path, scope).await });
+    effect_controller_concurrent_replay_deterministic(&controller, || controller.start_replay())
+        .await;
+}
+
+#[tokio::test]
 async fn processes() {
     let files = Files::default();
+    let open = |path: &Path| {
+        let path = path.to_path_buf();
+        Arc::new(elsewhere(async move {
+            SqliteProcessRegistry::open(&path).await
+        }))
+    };
     process_registry_reopenable(|| {
         let path = files.fresh();
         ReopenableProcessRegistry {
-            open: open(&path, process_registry),
-            reopen: open(&path, process_registry),
+            open: open(&path),
+            reopen: open(&path),
         }
     })
     .await;

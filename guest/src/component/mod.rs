@@ -1,5 +1,6 @@
 //! The component: every export hands over to the logic, on the imports.
 
+mod effects;
 mod processes;
 mod session;
 

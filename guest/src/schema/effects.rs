@@ -1,4 +1,8 @@
 //! The tables of the database of effects.
+//!
+//! The scopes count their effects, so that what retention removes is known to be
+//! all that a scope has, and is found without reading the effects. Nothing else
+//! reads more than single effects, so there are no digests.
 
 use super::Schema;
 use crate::bindings::exports::lash::store::format::Kind;
@@ -11,4 +15,36 @@ pub(crate) const SCHEMA: Schema = Schema {
     statements: STATEMENTS,
 };
 
-const STATEMENTS: &[&str] = &[];
+const STATEMENTS: &[&str] = &[
+    "CREATE TABLE effect_scopes (
+        id            INTEGER PRIMARY KEY,
+        scope         TEXT NOT NULL UNIQUE,
+        effects       INTEGER NOT NULL,
+        claimed       INTEGER NOT NULL,
+        settled_at_ms INTEGER NOT NULL,
+        checksum      INTEGER NOT NULL
+    )",
+    "CREATE INDEX effect_scopes_settled ON effect_scopes (settled_at_ms) WHERE claimed = 0",
+    // `content` comes last, so that reading the other columns does not touch the
+    // overflow pages of a long result.
+    "CREATE TABLE effects (
+        id               INTEGER PRIMARY KEY,
+        scope_id         INTEGER NOT NULL,
+        replay_key       TEXT NOT NULL,
+        identity         INTEGER NOT NULL,
+        envelope_hash    TEXT NOT NULL,
+        status           INTEGER NOT NULL,
+        owner_id         TEXT,
+        token            TEXT,
+        lease_expires_ms INTEGER NOT NULL,
+        due_at_ms        INTEGER,
+        generation       INTEGER NOT NULL,
+        claimed_at_ms    INTEGER NOT NULL,
+        settled_at_ms    INTEGER,
+        content_hash     INTEGER NOT NULL,
+        checksum         INTEGER NOT NULL,
+        content          BLOB NOT NULL,
+        UNIQUE (scope_id, replay_key)
+    )",
+    "CREATE INDEX effects_identity ON effects (identity)",
+];

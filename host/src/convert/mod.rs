@@ -3,6 +3,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
+pub(crate) mod effects;
 pub(crate) mod graph;
 pub(crate) mod head;
 pub(crate) mod meta;

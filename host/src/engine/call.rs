@@ -9,7 +9,7 @@ use super::database::Context;
 use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
-    artifacts, attachments, blobs, checkpoints, format, graph, maintenance, metadata,
+    artifacts, attachments, blobs, checkpoints, effects, format, graph, maintenance, metadata,
     process_events, process_handles, process_leases, processes, queue, retention, session, usage,
 };
 use crate::bindings::types;
@@ -100,6 +100,8 @@ impl<'a> Call<'a> {
         process_leases: lash_store_process_leases;
         /// Calls a function of the interface `retention`.
         retention: lash_store_retention;
+        /// Calls a function of the interface `effects`.
+        effects: lash_store_effects;
     }
 
     /// Says what a file is, see `format.classify`.

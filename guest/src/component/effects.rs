@@ -1,0 +1,65 @@
+//! The interface of databases of effects.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Component;
+use crate::bindings::exports::lash::store::effects as exports;
+use crate::bindings::exports::lash::store::format::Initialized;
+use crate::bindings::lash::store::sqlite::Database;
+use crate::bindings::lash::store::types::Error;
+use crate::effects;
+
+impl exports::Guest for Component {
+    fn initialize(db: &Database) -> Result<Initialized, Error> {
+        effects::initialize(db)
+    }
+
+    fn find(db: &Database, request: exports::Request) -> Result<exports::Known, Error> {
+        effects::find(db, &request)
+    }
+
+    fn acquire(
+        db: &Database,
+        request: exports::Request,
+        owner_id: String,
+        ttl_ms: u64,
+        delay_ms: Option<u64>,
+    ) -> Result<exports::Acquired, Error> {
+        effects::acquire(db, request, owner_id, ttl_ms, delay_ms)
+    }
+
+    fn renew(
+        db: &Database,
+        key: exports::EffectKey,
+        token: String,
+        ttl_ms: u64,
+    ) -> Result<Option<u64>, Error> {
+        effects::renew(db, &key, &token, ttl_ms)
+    }
+
+    fn finish(
+        db: &Database,
+        key: exports::EffectKey,
+        token: String,
+        recorded: exports::Recorded,
+    ) -> Result<bool, Error> {
+        effects::finish(db, &key, &token, &recorded)
+    }
+
+    fn release(db: &Database, key: exports::EffectKey, token: String) -> Result<(), Error> {
+        effects::release(db, &key, &token)
+    }
+
+    fn generations(db: &Database, keys: Vec<exports::EffectKey>) -> Result<Vec<u64>, Error> {
+        effects::generations(db, &keys)
+    }
+
+    fn forget_scope(db: &Database, scope: String) -> Result<u64, Error> {
+        effects::forget_scope(db, &scope)
+    }
+
+    fn prune(db: &Database, settled_before_ms: u64, limit: u32) -> Result<u64, Error> {
+        effects::prune(db, settled_before_ms, limit)
+    }
+}

@@ -1,0 +1,192 @@
+//! Effects that were executed, so that they are replayed and not executed again.
+//!
+//! An effect is executed under a lease, which is proved by a random token. A lease
+//! that expired is void only once somebody else has claimed: until then its owner
+//! may still renew it or finish.
+//!
+//! That an effect is not known means that it is executed, so two indexes must
+//! agree on it. Claims, and giving them back, may be lost with the machine's
+//! power; results may not.
+
+mod retention;
+mod row;
+mod scope;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::effects::{
+    Acquired, Busy, Claim, EffectKey, Known, Recorded, Request,
+};
+use crate::bindings::exports::lash::store::format::Initialized;
+use crate::format;
+use crate::schema;
+use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
+use crate::token;
+
+pub use retention::{forget_scope, prune};
+use row::{EffectRow, Status};
+use scope::ScopeRow;
+
+/// The WIT function `effects.initialize`.
+pub fn initialize(env: &impl Environment) -> Result<Initialized> {
+    format::initialize(env, &schema::EFFECTS, |_| Ok(()))
+}
+
+/// The WIT function `effects.find`.
+pub fn find(env: &impl Environment, request: &Request) -> Result<Known> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let now_ms = env.now_ms();
+    let found = row::find_recorded(&tx, &request.key)?;
+    Ok(match found {
+        Some((row, recorded)) => known(&row, recorded, &request.envelope_hash, now_ms),
+        None => Known::Nothing,
+    })
+}
+
+/// What a row says to somebody who wants the result for a digest.
+fn known(row: &EffectRow, recorded: Option<Recorded>, envelope_hash: &str, now_ms: i64) -> Known {
+    if row.envelope_hash != envelope_hash {
+        return Known::Conflict;
+    }
+    match recorded {
+        Some(recorded) => Known::Finished((recorded, row.due_at_ms.map(unsigned))),
+        None if row.status == Status::Claimed && row.lease_expires_ms > now_ms => {
+            Known::Busy(Busy {
+                expires_at_ms: unsigned(row.lease_expires_ms),
+                generation: unsigned(row.generation),
+            })
+        }
+        None => Known::Nothing,
+    }
+}
+
+/// The WIT function `effects.acquire`.
+pub fn acquire(
+    env: &impl Environment,
+    request: Request,
+    owner_id: String,
+    ttl_ms: u64,
+    delay_ms: Option<u64>,
+) -> Result<Acquired> {
+    let tx = env.begin(TransactionMode::Write)?;
+    let now_ms = env.now_ms();
+    let Request { key, envelope_hash } = request;
+    let mut stored = None;
+    if let Some((row, recorded)) = row::find_recorded(&tx, &key)? {
+        match known(&row, recorded, &envelope_hash, now_ms) {
+            Known::Nothing => stored = Some(row),
+            known => return Ok(Acquired::Known(known)),
+        }
+    }
+    let due_at_ms = delay_ms.map(|delay_ms| now_ms.saturating_add(clamp(delay_ms)));
+    let token = token::random(env);
+    let expires_at_ms = now_ms.saturating_add(clamp(ttl_ms));
+    let due_at_ms = match stored {
+        Some(mut row) => {
+            if row.status != Status::Claimed {
+                let mut scope = ScopeRow::load(&tx, &key.scope)?;
+                scope.claim();
+                scope.store(&tx)?;
+            }
+            // The first claim began the delay.
+            row.due_at_ms = row.due_at_ms.or(due_at_ms);
+            row.claim(owner_id, token.clone(), expires_at_ms);
+            row.update(&tx)?;
+            row.due_at_ms
+        }
+        None => {
+            let mut scope = match ScopeRow::find(&tx, &key.scope)? {
+                Some(scope) => scope,
+                None => ScopeRow::new(&tx, &key.scope)?,
+            };
+            scope.add();
+            scope.claim();
+            scope.store(&tx)?;
+            let mut row = EffectRow::new(key.clone(), scope.id, envelope_hash, due_at_ms, now_ms);
+            row.claim(owner_id, token.clone(), expires_at_ms);
+            row.insert(&tx)?;
+            due_at_ms
+        }
+    };
+    tx.commit()?;
+    Ok(Acquired::Claimed(Claim {
+        key,
+        token,
+        expires_at_ms: unsigned(expires_at_ms),
+        due_at_ms: due_at_ms.map(unsigned),
+    }))
+}
+
+/// The effect, if the token proves a claim of it.
+fn find_held(tx: &impl Transaction, key: &EffectKey, token: &str) -> Result<Option<EffectRow>> {
+    Ok(row::find(tx, key)?.filter(|row| row.is_held_with(token)))
+}
+
+/// The WIT function `effects.renew`.
+pub fn renew(
+    env: &impl Environment,
+    key: &EffectKey,
+    token: &str,
+    ttl_ms: u64,
+) -> Result<Option<u64>> {
+    let tx = env.begin(TransactionMode::Write)?;
+    let expires_at_ms = env.now_ms().saturating_add(clamp(ttl_ms));
+    let Some(mut row) = find_held(&tx, key, token)? else {
+        return Ok(None);
+    };
+    row.lease_expires_ms = expires_at_ms;
+    row.update(&tx)?;
+    tx.commit()?;
+    Ok(Some(unsigned(expires_at_ms)))
+}
+
+/// The WIT function `effects.finish`.
+pub fn finish(
+    env: &impl Environment,
+    key: &EffectKey,
+    token: &str,
+    recorded: &Recorded,
+) -> Result<bool> {
+    let tx = env.begin(TransactionMode::WriteDurable)?;
+    let now_ms = env.now_ms();
+    let Some(mut row) = find_held(&tx, key, token)? else {
+        return Ok(false);
+    };
+    row.record(&tx, recorded, now_ms)?;
+    settle_scope(&tx, &key.scope, now_ms)?;
+    tx.commit()?;
+    Ok(true)
+}
+
+/// The WIT function `effects.release`.
+pub fn release(env: &impl Environment, key: &EffectKey, token: &str) -> Result<()> {
+    let tx = env.begin(TransactionMode::Write)?;
+    let now_ms = env.now_ms();
+    let Some(mut row) = find_held(&tx, key, token)? else {
+        return Ok(());
+    };
+    row.settle(Status::Released, now_ms);
+    row.update(&tx)?;
+    settle_scope(&tx, &key.scope, now_ms)?;
+    tx.commit()?;
+    Ok(())
+}
+
+fn settle_scope(tx: &impl Transaction, scope: &str, now_ms: i64) -> Result<()> {
+    let mut scope = ScopeRow::load(tx, scope)?;
+    scope.settle(now_ms);
+    scope.store(tx)
+}
+
+/// The WIT function `effects.generations`.
+pub fn generations(env: &impl Environment, keys: &[EffectKey]) -> Result<Vec<u64>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let mut generations = Vec::with_capacity(keys.len());
+    for key in keys {
+        let row = row::find(&tx, key)?;
+        generations.push(row.map_or(0, |row| unsigned(row.generation)));
+    }
+    Ok(generations)
+}

@@ -1,0 +1,164 @@
+//! The right to execute an effect: taking it, keeping it, and ending it.
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::Shared;
+use crate::bindings::interfaces::effects::{Acquired, Claim, Known, Recorded, Request};
+use crate::convert::effects::to_topic;
+use crate::engine::Call;
+use crate::error::Error;
+use crate::store::Chain;
+
+/// A claimed effect. Dropping it gives the claim back, so that an execution that
+/// was cancelled or panicked holds up nobody until the lease expires.
+pub(super) struct HeldEffect {
+    shared: Arc<Shared>,
+    claim: Claim,
+    /// Whether it is to be given back.
+    held: bool,
+}
+
+/// What came of trying to claim an effect.
+pub(super) enum Taken {
+    Held(HeldEffect),
+    /// It is not to be executed. Never [`Known::Nothing`].
+    Known(Known),
+}
+
+/// Claims an effect, unless something is known of it.
+pub(super) async fn take(
+    shared: &Arc<Shared>,
+    request: Request,
+    delay_ms: Option<u64>,
+) -> Result<Taken, Error> {
+    let owner = Arc::clone(shared);
+    shared
+        .db
+        .write("claim effect", move |call| {
+            let acquired = call.effects(|effects, guest, db| {
+                let ttl_ms = owner.lease_ttl_ms();
+                effects.call_acquire(guest, db, &request, &owner.owner_id, ttl_ms, delay_ms)
+            })?;
+            // Held from here on: if nobody waits for the answer any more, dropping
+            // it gives the claim back.
+            Ok(match acquired {
+                Acquired::Claimed(claim) => Taken::Held(HeldEffect {
+                    shared: owner,
+                    claim,
+                    held: true,
+                }),
+                Acquired::Known(known) => Taken::Known(known),
+            })
+        })
+        .await
+}
+
+impl HeldEffect {
+    /// When the effect is due, in ms since 1970.
+    pub(super) fn due_at_ms(&self) -> Option<u64> {
+        self.claim.due_at_ms
+    }
+
+    /// Does the work, and keeps the claim meanwhile.
+    pub(super) async fn renewed_while<W: Future>(&self, work: W) -> W::Output {
+        tokio::select! {
+            biased;
+            output = work => output,
+            never = self.renewals() => match never {},
+        }
+    }
+
+    async fn renewals(&self) -> Infallible {
+        let interval = (self.shared.lease_ttl / 3).max(Duration::from_millis(1));
+        let mut next = Instant::now() + interval;
+        loop {
+            sleep_until(next).await;
+            next = Instant::now() + interval;
+            match self.renew().await {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let replay_key = &self.claim.key.replay_key;
+                    tracing::warn!(replay_key, "the claim of an effect was taken over");
+                    return pending().await;
+                }
+                // The lease may last until the next time.
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "could not renew the claim of an effect");
+                }
+            }
+        }
+    }
+
+    async fn renew(&self) -> Result<Option<u64>, Error> {
+        let claim = self.claim.clone();
+        let ttl_ms = self.shared.lease_ttl_ms();
+        self.shared
+            .db
+            .write("renew effect", move |call| {
+                call.effects(|effects, guest, db| {
+                    effects.call_renew(guest, db, &claim.key, &claim.token, ttl_ms)
+                })
+            })
+            .await
+    }
+
+    /// Records how the effect ended; false if somebody else has claimed it. It is
+    /// recorded even if the future is dropped.
+    pub(super) async fn finish(mut self, recorded: Recorded) -> Result<bool, Error> {
+        let shared = Arc::clone(&self.shared);
+        let claim = self.claim.clone();
+        let finished = self.shared.db.write_surely("finish effect", move |call| {
+            let finished = call.effects(|effects, guest, db| {
+                effects.call_finish(guest, db, &claim.key, &claim.token, &recorded)
+            })?;
+            shared.db.notify(&to_topic(&claim.key));
+            Ok(finished)
+        });
+        // From here on a claim that is given back could overtake the result.
+        self.held = false;
+        let finished = finished.await;
+        // If it was not recorded, the next one need not wait for the lease. If it
+        // was, the claim is not held any more, and nothing happens.
+        self.held = finished.is_err();
+        finished
+    }
+
+    /// Gives the claim back.
+    pub(super) async fn release(mut self) {
+        self.held = false;
+        let released = self
+            .shared
+            .db
+            .write_surely("release effect", self.releasing());
+        if let Err(error) = released.await {
+            tracing::warn!(error = %Chain(&error), "could not give an effect back");
+        }
+    }
+
+    fn releasing(&self) -> impl FnOnce(&mut Call<'_>) -> Result<(), Error> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        let claim = self.claim.clone();
+        move |call| {
+            call.effects(|effects, guest, db| {
+                effects.call_release(guest, db, &claim.key, &claim.token)
+            })?;
+            shared.db.notify(&to_topic(&claim.key));
+            Ok(())
+        }
+    }
+}
+
+impl Drop for HeldEffect {
+    fn drop(&mut self) {
+        if self.held {
+            self.shared
+                .db
+                .write_detached("release effect", self.releasing());
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Deciding what is done with an effect: replay it, wait for it, or execute it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lash_core::{
+    DurabilityTier, EffectScope, RuntimeEffectController, RuntimeEffectControllerError,
+    RuntimeEffectEnvelope, RuntimeEffectLocalExecutor, RuntimeEffectOutcome,
+};
+
+use super::claim::{HeldEffect, Taken, take};
+use super::execution::{execute, wait_for_due};
+use super::{Shared, SqliteEffectReplayOptions, error, recording};
+use crate::bindings::interfaces::effects::{Busy, EffectKey, Known, Recorded, Request};
+use crate::convert::effects as convert;
+use crate::engine::{OpenOptions, Probe, Waiter};
+use crate::error::Error;
+
+/// How far effects are, for those who wait for them.
+const GENERATIONS: Probe = |call, topics| {
+    let keys: Vec<EffectKey> = topics
+        .iter()
+        .map(|topic| convert::from_topic(topic))
+        .collect();
+    call.effects(|effects, guest, db| effects.call_generations(guest, db, &keys))
+};
+
+/// The effects of one scope.
+///
+/// Results are kept for the whole scope, with its kind and its session: two scopes
+/// with the same identifier share nothing.
+///
+/// Clones share what this controller knows: whether it replays only, and whether
+/// its scope is being executed for the first time.
+#[derive(Clone)]
+pub struct SqliteRuntimeEffectController {
+    shared: Arc<Shared>,
+    scope: EffectScope,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether nothing is executed.
+    strict: AtomicBool,
+    /// Whether the last effect was new, so that the next one is expected to be new
+    /// too, and is claimed without being looked for first.
+    forward: AtomicBool,
+}
+
+/// What is to be done with an effect.
+enum Decision {
+    /// Answer this, when it is due.
+    Replay {
+        recorded: Recorded,
+        due_at_ms: Option<u64>,
+    },
+    /// Execute it.
+    Execute(HeldEffect),
+}
+
+impl SqliteRuntimeEffectController {
+    /// Opens a database of effects for one scope with the default options, and
+    /// creates it if it does not exist. The path `:memory:` opens a private
+    /// database in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::open`](crate::StoreBuilder::open).
+    pub async fn open(path: &Path, scope: EffectScope) -> Result<Self, Error> {
+        Self::open_with_options(path, scope, SqliteEffectReplayOptions::default()).await
+    }
+
+    /// Opens a database of effects for one scope, and creates it if it does not
+    /// exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::open`](crate::StoreBuilder::open).
+    pub async fn open_with_options(
+        path: &Path,
+        scope: EffectScope,
+        options: SqliteEffectReplayOptions,
+    ) -> Result<Self, Error> {
+        let shared = Shared::open(path, OpenOptions::default(), options).await?;
+        Ok(Self::new(shared, scope, false))
+    }
+
+    /// Makes a private database of effects in memory, for one scope.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::memory`](crate::StoreBuilder::memory).
+    pub async fn memory(scope: EffectScope) -> Result<Self, Error> {
+        Self::memory_with_options(scope, SqliteEffectReplayOptions::default()).await
+    }
+
+    /// Makes a private database of effects in memory, for one scope.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::memory`](crate::StoreBuilder::memory).
+    pub async fn memory_with_options(
+        scope: EffectScope,
+        options: SqliteEffectReplayOptions,
+    ) -> Result<Self, Error> {
+        Ok(Self::new(Shared::memory(options).await?, scope, false))
+    }
+
+    pub(super) fn new(shared: Arc<Shared>, scope: EffectScope, strict: bool) -> Self {
+        Self {
+            shared,
+            scope,
+            state: Arc::new(State {
+                strict: AtomicBool::new(strict),
+                forward: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Lets this controller and its clones replay only: an effect that nothing is
+    /// recorded of fails with `sqlite_effect_replay_missing` instead of being
+    /// executed. One that somebody else executes is waited for.
+    pub fn start_replay(&self) {
+        self.state.strict.store(true, Ordering::SeqCst);
+    }
+
+    /// The file, `:memory:` if there is none.
+    pub fn path(&self) -> &Path {
+        self.shared.db.path()
+    }
+
+    /// What identifies the effect. Hashing it is the expensive part, and is done
+    /// once for each call.
+    fn request(
+        &self,
+        envelope: &RuntimeEffectEnvelope,
+    ) -> Result<Request, RuntimeEffectControllerError> {
+        let replay_key = envelope
+            .invocation
+            .replay_key()
+            .ok_or_else(error::key_missing)?;
+        Ok(Request {
+            key: EffectKey {
+                scope: convert::to_scope(self.path(), &self.scope).map_err(error::from_store)?,
+                replay_key: replay_key.to_owned(),
+            },
+            envelope_hash: envelope.stable_hash()?,
+        })
+    }
+
+    async fn find(&self, request: &Request) -> Result<Known, Error> {
+        let request = request.clone();
+        self.shared
+            .db
+            .read("find effect", move |call| {
+                call.effects(|effects, guest, db| effects.call_find(guest, db, &request))
+            })
+            .await
+    }
+
+    async fn decide(
+        &self,
+        request: &Request,
+        delay_ms: Option<u64>,
+    ) -> Result<Decision, RuntimeEffectControllerError> {
+        let strict = self.state.strict.load(Ordering::SeqCst);
+        let mut waiter = None;
+        loop {
+            let expect_new = self.state.forward.load(Ordering::Relaxed);
+            let known = if expect_new && !strict && waiter.is_none() {
+                Known::Nothing
+            } else {
+                self.find(request).await.map_err(error::from_store)?
+            };
+            let known = match known {
+                Known::Nothing if strict => return Err(error::missing(&self.scope, request)),
+                Known::Nothing => {
+                    match take(&self.shared, request.clone(), delay_ms)
+                        .await
+                        .map_err(error::from_store)?
+                    {
+                        Taken::Held(held) => {
+                            self.state.forward.store(true, Ordering::Relaxed);
+                            return Ok(Decision::Execute(held));
+                        }
+                        Taken::Known(known) => {
+                            self.state.forward.store(false, Ordering::Relaxed);
+                            known
+                        }
+                    }
+                }
+                known => known,
+            };
+            match known {
+                // It was given back between two looks.
+                Known::Nothing => {}
+                Known::Finished((recorded, due_at_ms)) => {
+                    return Ok(Decision::Replay {
+                        recorded,
+                        due_at_ms,
+                    });
+                }
+                Known::Conflict => return Err(error::hash_conflict(&self.scope, request)),
+                Known::Busy(busy) => match &mut waiter {
+                    // What happens from now on is not missed, so look once more.
+                    None => waiter = Some(self.waiter(request)),
+                    Some(waiter) => self.wait(waiter, &busy).await.map_err(error::from_store)?,
+                },
+            }
+        }
+    }
+
+    fn waiter(&self, request: &Request) -> Waiter {
+        let topic = convert::to_topic(&request.key);
+        self.shared.db.waiter(topic, GENERATIONS)
+    }
+
+    /// Waits until the effect is finished or given back, or its lease expires as
+    /// far as it is known now.
+    async fn wait(&self, waiter: &mut Waiter, busy: &Busy) -> Result<(), Error> {
+        let left = busy.expires_at_ms.saturating_sub(self.shared.now_ms());
+        let left = Duration::from_millis(left.max(1));
+        match tokio::time::timeout(left, waiter.changed(busy.generation)).await {
+            Ok(changed) => changed,
+            Err(_expired) => Ok(()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl RuntimeEffectController for SqliteRuntimeEffectController {
+    fn durability_tier(&self) -> DurabilityTier {
+        DurabilityTier::Durable
+    }
+
+    fn requires_durable_attachment_store(&self) -> bool {
+        true
+    }
+
+    async fn execute_effect(
+        &self,
+        envelope: RuntimeEffectEnvelope,
+        local_executor: RuntimeEffectLocalExecutor<'_>,
+    ) -> Result<RuntimeEffectOutcome, RuntimeEffectControllerError> {
+        let request = self.request(&envelope)?;
+        let delay_ms = convert::delay_ms(&envelope);
+        let held = match self.decide(&request, delay_ms).await? {
+            Decision::Replay {
+                recorded,
+                due_at_ms,
+            } => {
+                wait_for_due(&self.shared, due_at_ms, delay_ms).await;
+                let key = &request.key.replay_key;
+                return convert::from_recorded(self.path(), key, &recorded)
+                    .map_err(error::from_store)?;
+            }
+            Decision::Execute(held) => held,
+        };
+        let due_at_ms = held.due_at_ms();
+        let ended = held
+            .renewed_while(execute(&self.shared, due_at_ms, envelope, local_executor))
+            .await;
+        if !recording::is_recorded(&ended) {
+            held.release().await;
+            return ended;
+        }
+        let recorded = convert::to_recorded(self.path(), &ended).map_err(error::from_store)?;
+        match held.finish(recorded).await {
+            Ok(true) => ended,
+            Ok(false) => Err(error::lease_lost(&self.scope, &request)),
+            Err(error) => Err(error::from_store(error)),
+        }
+    }
+}
+
+impl fmt::Debug for SqliteRuntimeEffectController {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteRuntimeEffectController")
+            .field("path", &self.path())
+            .field("scope", &self.scope)
+            .field("lease_ttl", &self.shared.lease_ttl)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! Forgetting effects of which no replay can come.
+//!
+//! Whole scopes are forgotten, never single effects: a replay that finds the first
+//! effects of its scope missing would execute them again.
+
+use std::time::SystemTime;
+
+use lash_core::EffectScope;
+
+use super::SqliteEffectHost;
+use crate::convert::effects::to_scope;
+use crate::convert::epoch_ms;
+use crate::error::Error;
+
+/// How many scopes one transaction removes, so that others need not wait long for
+/// the write lock.
+const BATCH: u32 = 256;
+
+impl SqliteEffectHost {
+    /// Removes what is recorded of a scope that is over; answers how many effects.
+    ///
+    /// A scope is needed until its turn is committed, its process has ended, or
+    /// its operation is done, and until no retry of that can come any more. One
+    /// that comes later executes the effects again. An effect that somebody
+    /// executes right now stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if an effect of the scope is damaged or missing; then
+    /// nothing is removed.
+    pub async fn forget_scope(&self, scope: &EffectScope) -> Result<u64, Error> {
+        let scope = to_scope(self.path(), scope)?;
+        self.shared
+            .db
+            .write("forget effects", move |call| {
+                call.effects(|effects, guest, db| effects.call_forget_scope(guest, db, &scope))
+            })
+            .await
+    }
+
+    /// Removes what is recorded of every scope in which nothing has happened since
+    /// a time; answers how many effects.
+    ///
+    /// Choose a time that no retry reaches back to, for example a week ago: what is
+    /// replayed later is executed again. A scope with an effect that is claimed is
+    /// kept, even if its owner died: whoever takes the claim over replays the
+    /// effects before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`forget_scope`](Self::forget_scope); scopes that were removed before the
+    /// damage was found stay removed.
+    pub async fn prune(&self, finished_before: SystemTime) -> Result<u64, Error> {
+        let before_ms = epoch_ms(finished_before);
+        let mut removed = 0_u64;
+        loop {
+            let batch = self
+                .shared
+                .db
+                .write("prune effects", move |call| {
+                    call.effects(|effects, guest, db| {
+                        effects.call_prune(guest, db, before_ms, BATCH)
+                    })
+                })
+                .await?;
+            removed = removed.saturating_add(batch);
+            if batch == 0 {
+                break;
+            }
+        }
+        if removed > 0 {
+            self.shared.db.incremental_vacuum().await?;
+        }
+        Ok(removed)
+    }
+}
