@@ -25,6 +25,7 @@ pub mod effects;
 pub mod format;
 mod hex;
 mod pack;
+pub mod processes;
 mod schema;
 pub mod seam;
 pub mod session;

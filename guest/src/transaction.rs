@@ -1,7 +1,7 @@
 //! A transaction on a database together with its digests.
 
 use crate::Result;
-use crate::digests::{Digests, SessionDigests};
+use crate::digests::{Digests, ProcessDigests, SessionDigests};
 use crate::seam::{Environment, Transaction, TransactionMode};
 
 /// What every operation that reads or writes sets of rows works on.
@@ -11,6 +11,9 @@ pub(crate) struct Digested<T, D> {
     pub(crate) digests: D,
     stored: D,
 }
+
+/// A transaction on a database of processes.
+pub(crate) type ProcessTransaction<T> = Digested<T, ProcessDigests>;
 
 /// A transaction on a session database.
 pub(crate) type SessionTransaction<T> = Digested<T, SessionDigests>;

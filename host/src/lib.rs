@@ -33,6 +33,7 @@ mod engine;
 mod error;
 mod factory;
 mod options;
+mod processes;
 mod sqlite;
 mod store;
 
@@ -42,6 +43,7 @@ pub use engine::Durability;
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;
 pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
+pub use processes::SqliteProcessRegistry;
 pub use store::{SessionPruneReport, Store, StoredSessionCheckpoint};
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::effects::{SqliteEffectHost, SqliteEffectReplayOptions};
 use crate::engine::{Durability, OpenOptions};
 use crate::error::Error;
+use crate::processes::SqliteProcessRegistry;
 use crate::store::Store;
 
 /// How much time a store spends on making blobs smaller. It never affects how
@@ -111,6 +112,25 @@ impl StoreBuilder {
     /// [`open`](Self::open).
     pub async fn open_readonly(self, path: &Path) -> Result<Store, Error> {
         Store::open_built_readonly(path, self).await
+    }
+
+    /// Opens a database of processes, and creates it if it does not exist. Of the
+    /// options, durability, clock and busy timeout apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_process_registry(self, path: &Path) -> Result<SqliteProcessRegistry, Error> {
+        SqliteProcessRegistry::open_built(path, self).await
+    }
+
+    /// Makes a private database of processes in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`memory`](Self::memory).
+    pub async fn memory_process_registry(self) -> Result<SqliteProcessRegistry, Error> {
+        SqliteProcessRegistry::memory_built(self).await
     }
 
     /// Makes a private session database in memory.

@@ -4,6 +4,8 @@ pub mod damage_fixture;
 pub mod effects;
 pub mod fixtures;
 pub mod native;
+pub mod process_fixtures;
+pub mod recorder;
 
 /// The README's example is compiled and run.
 #[cfg(doctest)]

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use lash_core::testing::conformance::{
-    ReopenableLashlangArtifactStore, ReopenableRuntimePersistence,
+    ReopenableLashlangArtifactStore, ReopenableProcessRegistry, ReopenableRuntimePersistence,
     effect_controller_concurrent_replay_deterministic, lashlang_artifact_store_reopenable,
-    runtime_persistence_reopenable,
+    process_registry_reopenable, runtime_persistence_reopenable,
 };
 use lash_core::{DurabilityTier, EffectScope};
-use lash_wasm_store::{Error, SqliteEffectHost, SqliteRuntimeEffectController, Store};
+use lash_wasm_store::{
+    Error, SqliteEffectHost, SqliteProcessRegistry, SqliteRuntimeEffectController, Store,
+};
 use tempfile::TempDir;
 
 /// Makes files that live as long as the suite.
@@ -94,4 +96,23 @@ async fn effect_controller() {
         elsewhere(async move { SqliteRuntimeEffectController::open(&path, scope).await });
     effect_controller_concurrent_replay_deterministic(&controller, || controller.start_replay())
         .await;
+}
+
+#[tokio::test]
+async fn processes() {
+    let files = Files::default();
+    let open = |path: &Path| {
+        let path = path.to_path_buf();
+        Arc::new(elsewhere(async move {
+            SqliteProcessRegistry::open(&path).await
+        }))
+    };
+    process_registry_reopenable(|| {
+        let path = files.fresh();
+        ReopenableProcessRegistry {
+            open: open(&path),
+            reopen: open(&path),
+        }
+    })
+    .await;
 }

@@ -1,6 +1,5 @@
 //! What statements the logic runs, seen at its seam to the database.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::CheckpointDraft;
@@ -11,88 +10,13 @@ use lash_wasm_store_guest::bindings::exports::lash::store::queue::{
 use lash_wasm_store_guest::bindings::exports::lash::store::session::{
     CommitOutcome, CommitRequest, GraphChange, HeadBody, ReadScope, TurnStamp,
 };
-use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobProfile, BlobSource, UsageEntry};
-use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
+use lash_wasm_store_guest::seam::TransactionMode;
 use lash_wasm_store_guest::session::{self, graph, maintenance, queue};
-use lash_wasm_store_tests::native::{NativeEnvironment, NativeTransaction};
+use lash_wasm_store_tests::recorder::Recorder;
 
 /// How many statements the host keeps compiled for a connection.
 const STATEMENT_CACHE: usize = 64;
-
-/// Notes what passes the seam.
-struct Recorder {
-    inner: NativeEnvironment,
-    begun: RefCell<Vec<TransactionMode>>,
-    statements: RefCell<Vec<String>>,
-}
-
-impl Recorder {
-    fn new() -> Self {
-        let inner = NativeEnvironment::memory().unwrap();
-        session::initialize(&inner).unwrap();
-        Self {
-            inner,
-            begun: RefCell::default(),
-            statements: RefCell::default(),
-        }
-    }
-
-    fn note(&self, sql: &str) {
-        self.statements.borrow_mut().push(sql.to_owned());
-    }
-
-    /// How many statements ran since the last call.
-    fn count(&self) -> usize {
-        std::mem::take(&mut *self.statements.borrow_mut()).len()
-    }
-}
-
-impl Environment for Recorder {
-    type Transaction<'a> = Recorded<'a>;
-
-    fn begin(&self, mode: TransactionMode) -> Result<Recorded<'_>, Error> {
-        self.begun.borrow_mut().push(mode);
-        Ok(Recorded {
-            recorder: self,
-            inner: self.inner.begin(mode)?,
-        })
-    }
-
-    fn now_ms(&self) -> i64 {
-        self.inner.now_ms()
-    }
-
-    fn random(&self) -> u64 {
-        self.inner.random()
-    }
-}
-
-struct Recorded<'a> {
-    recorder: &'a Recorder,
-    inner: NativeTransaction<'a>,
-}
-
-impl Transaction for Recorded<'_> {
-    fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
-        self.recorder.note(sql);
-        self.inner.execute(sql, params)
-    }
-
-    fn execute_many(&self, sql: &str, rows: &[&[Value<'_>]]) -> Result<u64, Error> {
-        self.recorder.note(sql);
-        self.inner.execute_many(sql, rows)
-    }
-
-    fn query(&self, sql: &str, params: &[Value<'_>]) -> Result<Rows, Error> {
-        self.recorder.note(sql);
-        self.inner.query(sql, params)
-    }
-
-    fn commit(self) -> Result<(), Error> {
-        self.inner.commit()
-    }
-}
 
 fn commit(recorder: &Recorder, turn: u64, nodes: usize, completions: Vec<Completion>) {
     let node = |index: usize| Node {
@@ -153,7 +77,7 @@ fn commit(recorder: &Recorder, turn: u64, nodes: usize, completions: Vec<Complet
 /// together fit into the cache of a connection, so each is compiled once.
 #[test]
 fn all_statements_together_fit_into_the_cache() {
-    let recorder = Recorder::new();
+    let recorder = Recorder::new(session::initialize);
     let mut texts = BTreeSet::new();
     for turn in 1..=20 {
         let batch = queue::enqueue(
@@ -199,7 +123,7 @@ fn all_statements_together_fit_into_the_cache() {
             .unwrap();
         queue::list(&recorder, "session", true).unwrap();
         maintenance::gc(&recorder).unwrap();
-        texts.extend(recorder.statements.borrow_mut().drain(..));
+        texts.extend(recorder.statements());
     }
     assert!(texts.len() > 20, "{texts:?}");
     // The host's own BEGIN, COMMIT and ROLLBACK are in the cache too.
@@ -209,16 +133,16 @@ fn all_statements_together_fit_into_the_cache() {
 /// Nodes cross in one statement, whatever their number, and history adds none.
 #[test]
 fn a_commit_runs_as_many_statements_whatever_it_appends_and_after_whatever() {
-    let recorder = Recorder::new();
+    let recorder = Recorder::new(session::initialize);
     commit(&recorder, 1, 1, Vec::new());
     commit(&recorder, 2, 1, Vec::new());
-    recorder.count();
+    recorder.statements();
     commit(&recorder, 3, 1, Vec::new());
-    let one = recorder.count();
+    let one = recorder.statements().len();
     commit(&recorder, 4, 5000, Vec::new());
-    assert_eq!(recorder.count(), one);
+    assert_eq!(recorder.statements().len(), one);
     commit(&recorder, 5, 2, Vec::new());
-    assert_eq!(recorder.count(), one);
+    assert_eq!(recorder.statements().len(), one);
 }
 
 /// Defect P4. The native crate hashes and compresses while it holds the write
@@ -226,9 +150,9 @@ fn a_commit_runs_as_many_statements_whatever_it_appends_and_after_whatever() {
 /// the write lock once, with everything ready to be inserted.
 #[test]
 fn a_commit_takes_the_write_lock_once_after_it_has_looked() {
-    let recorder = Recorder::new();
+    let recorder = Recorder::new(session::initialize);
     commit(&recorder, 1, 1, Vec::new());
-    let modes = recorder.begun.borrow();
+    let modes = recorder.begun();
     let names: Vec<String> = modes.iter().map(|mode| format!("{mode:?}")).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(matches!(modes[0], TransactionMode::Read), "{names:?}");

@@ -1,7 +1,9 @@
 //! The one row that says which rows the tables of a database must have.
 
+mod processes;
 mod session;
 
+pub(crate) use processes::ProcessDigests;
 pub(crate) use session::SessionDigests;
 
 use alloc::vec::Vec;

@@ -7,6 +7,7 @@ pub(crate) mod effects;
 pub(crate) mod graph;
 pub(crate) mod head;
 pub(crate) mod meta;
+pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod session;
 pub(crate) mod usage;

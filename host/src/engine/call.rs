@@ -10,7 +10,7 @@ use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
     artifacts, attachments, blobs, checkpoints, effects, format, graph, maintenance, metadata,
-    queue, retention, session, usage,
+    process_events, process_handles, process_leases, processes, queue, retention, session, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -90,6 +90,14 @@ impl<'a> Call<'a> {
         metadata: lash_store_metadata;
         /// Calls a function of the interface `maintenance`.
         maintenance: lash_store_maintenance;
+        /// Calls a function of the interface `processes`.
+        processes: lash_store_processes;
+        /// Calls a function of the interface `process-events`.
+        process_events: lash_store_process_events;
+        /// Calls a function of the interface `process-handles`.
+        process_handles: lash_store_process_handles;
+        /// Calls a function of the interface `process-leases`.
+        process_leases: lash_store_process_leases;
         /// Calls a function of the interface `retention`.
         retention: lash_store_retention;
         /// Calls a function of the interface `effects`.

@@ -163,7 +163,11 @@ impl std::fmt::Debug for Store {
 
 /// Answers what the native crate answers on a failure, and logs the failure,
 /// which it swallows or turns into a panic.
-fn logged<T>(operation: &'static str, result: Result<T, Error>, fallback: impl FnOnce() -> T) -> T {
+pub(crate) fn logged<T>(
+    operation: &'static str,
+    result: Result<T, Error>,
+    fallback: impl FnOnce() -> T,
+) -> T {
     result.unwrap_or_else(|error| {
         tracing::warn!(operation, error = %Chain(&error), "the store call failed");
         fallback()

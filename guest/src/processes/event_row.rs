@@ -1,0 +1,304 @@
+//! Rows of `process_events`.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::process_events::{Draft, Event};
+use crate::checksum::Checksum;
+use crate::corruption::{RowReader, confirm_absent, confirm_found, corrupt, verify};
+use crate::seam::{Rows, Transaction, Value, unsigned};
+
+pub(super) const TABLE: &str = "process_events";
+
+/// The highest sequence of an event, which is the lower half of its key.
+pub(super) const LAST_SEQUENCE: i64 = u32::MAX as i64;
+
+/// Whether an event is to wake somebody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    Nobody,
+    Pending,
+    Acknowledged,
+}
+
+impl Wake {
+    fn code(self) -> i64 {
+        match self {
+            Self::Nobody => 0,
+            Self::Pending => 1,
+            Self::Acknowledged => 2,
+        }
+    }
+
+    fn from_code(code: i64) -> Option<Self> {
+        match code {
+            0 => Some(Self::Nobody),
+            1 => Some(Self::Pending),
+            2 => Some(Self::Acknowledged),
+            _ => None,
+        }
+    }
+}
+
+/// An event without its content.
+pub(super) struct EventRow {
+    process: i64,
+    pub(super) sequence: i64,
+    kind: String,
+    replay_key: Option<String>,
+    payload_hash: String,
+    pub(super) wake: Wake,
+    content_hash: i64,
+}
+
+/// A query for events, with what `$content` is as the last column.
+macro_rules! select_events {
+    ($content:literal, $rest:literal) => {
+        concat!(
+            "SELECT id, type, replay_key, payload_hash, wake, content_hash, checksum, ",
+            $content,
+            " FROM process_events ",
+            $rest
+        )
+    };
+}
+pub(super) use select_events;
+
+/// The key of an event.
+pub(super) fn key(process: i64, sequence: i64) -> i64 {
+    (process << 32) | sequence
+}
+
+fn content_hash(content: &[u8]) -> i64 {
+    Checksum::of(TABLE).bytes(content).finish()
+}
+
+fn type_identity(process: i64, kind: &str) -> i64 {
+    Checksum::of("types of process_events")
+        .integer(process)
+        .bytes(kind.as_bytes())
+        .finish()
+}
+
+fn replay_identity(process: i64, replay_key: &str) -> i64 {
+    Checksum::of("replay keys of process_events")
+        .integer(process)
+        .bytes(replay_key.as_bytes())
+        .finish()
+}
+
+impl EventRow {
+    /// The event that a draft becomes.
+    pub(super) fn new(process: i64, sequence: i64, draft: &Draft) -> Self {
+        Self {
+            process,
+            sequence,
+            kind: draft.event_type.clone(),
+            replay_key: draft.replay_key.clone(),
+            payload_hash: draft.payload_hash.clone(),
+            wake: if draft.wakes {
+                Wake::Pending
+            } else {
+                Wake::Nobody
+            },
+            content_hash: content_hash(&draft.content),
+        }
+    }
+
+    /// Reads and checks the columns that [`select_events!`] names, of an event of
+    /// this process; answers the checksum and the content too.
+    pub(super) fn read<'r>(
+        reader: &mut RowReader<'r>,
+        process: i64,
+    ) -> Result<(Self, i64, Option<&'r [u8]>)> {
+        let id = reader.integer()?;
+        confirm_found(TABLE, id, id >> 32 == process)?;
+        let kind = reader.text()?.to_string();
+        let replay_key = reader.optional_text()?.map(ToString::to_string);
+        let payload_hash = reader.text()?.to_string();
+        let wake = Wake::from_code(reader.integer()?)
+            .ok_or_else(|| corrupt(TABLE, id, "the state of the wake is unknown"))?;
+        let row = Self {
+            process,
+            sequence: id & LAST_SEQUENCE,
+            kind,
+            replay_key,
+            payload_hash,
+            wake,
+            content_hash: reader.integer()?,
+        };
+        let stored = reader.integer()?;
+        verify(TABLE, row.name(), stored, row.checksum())?;
+        let content = reader.optional_blob()?;
+        if let Some(content) = content {
+            verify(TABLE, row.name(), row.content_hash, content_hash(content))?;
+        }
+        Ok((row, stored, content))
+    }
+
+    /// What errors call the row.
+    fn name(&self) -> String {
+        format!("{} of process {}", self.sequence, self.process)
+    }
+
+    pub(super) fn checksum(&self) -> i64 {
+        Checksum::of(TABLE)
+            .integer(self.process)
+            .integer(self.sequence)
+            .bytes(self.kind.as_bytes())
+            .optional(self.replay_key.as_deref().map(str::as_bytes))
+            .bytes(self.payload_hash.as_bytes())
+            .integer(self.wake.code())
+            .integer(self.content_hash)
+            .finish()
+    }
+
+    /// Writes a new event.
+    pub(super) fn insert(&self, tx: &impl Transaction, content: &[u8]) -> Result<()> {
+        let replay_key = self.replay_key.as_deref();
+        tx.execute(
+            "INSERT INTO process_events (id, process, type, type_identity, replay_key,
+                 replay_identity, payload_hash, wake, content_hash, checksum, content)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            &[
+                Value::Integer(key(self.process, self.sequence)),
+                Value::Integer(self.process),
+                Value::Text(&self.kind),
+                Value::Integer(type_identity(self.process, &self.kind)),
+                replay_key.map_or(Value::Null, Value::Text),
+                replay_key.map_or(Value::Null, |replay_key| {
+                    Value::Integer(replay_identity(self.process, replay_key))
+                }),
+                Value::Text(&self.payload_hash),
+                Value::Integer(self.wake.code()),
+                Value::Integer(self.content_hash),
+                Value::Integer(self.checksum()),
+                Value::Blob(content),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Writes the state of the wake.
+    pub(super) fn update_wake(&self, tx: &impl Transaction) -> Result<()> {
+        tx.execute(
+            "UPDATE process_events SET wake = ?2, checksum = ?3 WHERE id = ?1",
+            &[
+                Value::Integer(key(self.process, self.sequence)),
+                Value::Integer(self.wake.code()),
+                Value::Integer(self.checksum()),
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+/// Reads an event without its content, and its checksum.
+pub(super) fn find(tx: &impl Transaction, process: i64, sequence: i64) -> Result<(EventRow, i64)> {
+    let rows = tx.query(
+        select_events!("NULL", "WHERE id = ?1"),
+        &[Value::Integer(key(process, sequence))],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if !reader.advance() {
+        return Err(missing(process, sequence));
+    }
+    let (row, checksum, _) = EventRow::read(&mut reader, process)?;
+    confirm_found(TABLE, sequence, row.sequence == sequence)?;
+    Ok((row, checksum))
+}
+
+/// Reads the event with a replay key.
+pub(super) fn find_replayed(
+    tx: &impl Transaction,
+    process: i64,
+    replay_key: &str,
+) -> Result<Option<Event>> {
+    let rows = tx.query(
+        select_events!("content", "WHERE process = ?1 AND replay_key = ?2"),
+        &[Value::Integer(process), Value::Text(replay_key)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if !reader.advance() {
+        confirm_absent(
+            tx,
+            TABLE,
+            replay_key,
+            "SELECT 1 FROM process_events WHERE replay_identity = ?1 LIMIT 1",
+            &[Value::Integer(replay_identity(process, replay_key))],
+        )?;
+        return Ok(None);
+    }
+    let (row, _, content) = EventRow::read(&mut reader, process)?;
+    let found = row.replay_key.as_deref() == Some(replay_key);
+    confirm_found(TABLE, replay_key, found)?;
+    Ok(Some(Event {
+        sequence: unsigned(row.sequence),
+        payload_hash: row.payload_hash,
+        content: content.map(<[u8]>::to_vec).unwrap_or_default(),
+    }))
+}
+
+/// Reads the first event of a type after a sequence.
+pub(super) fn find_first_of_type(
+    tx: &impl Transaction,
+    process: i64,
+    kind: &str,
+    sequence: i64,
+) -> Result<Option<Vec<u8>>> {
+    let rows = tx.query(
+        select_events!(
+            "content",
+            "INDEXED BY process_events_type
+             WHERE process = ?1 AND type = ?2 AND id > ?3 ORDER BY id LIMIT 1"
+        ),
+        &[
+            Value::Integer(process),
+            Value::Text(kind),
+            Value::Integer(key(process, sequence)),
+        ],
+    )?;
+    // The other index must lead to the same one, or an event before it is hidden.
+    let other = tx.query(
+        "SELECT id FROM process_events INDEXED BY process_events_type_identity
+         WHERE type_identity = ?1 AND id > ?2 ORDER BY id LIMIT 1",
+        &[
+            Value::Integer(type_identity(process, kind)),
+            Value::Integer(key(process, sequence)),
+        ],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let first = if reader.advance() {
+        let (row, _, content) = EventRow::read(&mut reader, process)?;
+        confirm_found(TABLE, kind, row.kind == kind && row.sequence > sequence)?;
+        Some((
+            row.sequence,
+            content.map(<[u8]>::to_vec).unwrap_or_default(),
+        ))
+    } else {
+        None
+    };
+    if first_id(&other)? != first.as_ref().map(|(sequence, _)| key(process, *sequence)) {
+        return Err(corrupt(TABLE, kind, "two indexes lead to different rows"));
+    }
+    Ok(first.map(|(_, content)| content))
+}
+
+fn first_id(rows: &Rows) -> Result<Option<i64>> {
+    let mut reader = RowReader::new(TABLE, rows);
+    match reader.advance() {
+        true => reader.integer().map(Some),
+        false => Ok(None),
+    }
+}
+
+/// An event that the state of its process counts is not there.
+pub(super) fn missing(process: i64, sequence: i64) -> crate::bindings::lash::store::types::Error {
+    corrupt(
+        TABLE,
+        format!("{sequence} of process {process}"),
+        "the row is missing",
+    )
+}

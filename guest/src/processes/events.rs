@@ -1,0 +1,262 @@
+//! Appending events and reading them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::process_events::{
+    Appended, Awaited, Basis, Draft, Position,
+};
+use crate::bindings::exports::lash::store::processes::Status;
+use crate::checksum::SetDigest;
+use crate::corruption::{RowReader, invalid, verify_complete};
+use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
+use crate::transaction::ProcessTransaction;
+
+use super::event_row::{self, EventRow, LAST_SEQUENCE, TABLE, Wake, select_events};
+use super::row;
+
+/// How many events one query reads.
+const PAGE: i64 = 256;
+
+/// The answer of `last-sequences` for a process that does not exist.
+const UNKNOWN: u64 = u64::MAX;
+
+/// A sequence of the caller, no higher than one can be.
+fn bounded(sequence: u64) -> i64 {
+    clamp(sequence).min(LAST_SEQUENCE)
+}
+
+/// The WIT function `process-events.get-basis`.
+pub fn get_basis(
+    env: &impl Environment,
+    process_id: &str,
+    known_hash: Option<&str>,
+    replay_key: Option<&str>,
+) -> Result<Option<Basis>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let Some(whole) = row::find_whole(&tx, process_id, known_hash)? else {
+        return Ok(None);
+    };
+    let existing = match replay_key {
+        Some(replay_key) => event_row::find_replayed(&tx, whole.seq, replay_key)?,
+        None => None,
+    };
+    Ok(Some(Basis {
+        process: whole.process,
+        existing,
+    }))
+}
+
+/// The WIT function `process-events.append`.
+pub fn append(env: &impl Environment, draft: &Draft) -> Result<Appended> {
+    if draft.end.is_none() {
+        // Only the end of a process changes the digests.
+        let tx = env.begin(TransactionMode::WriteDurable)?;
+        let (appended, _) = insert(env, &tx, draft)?;
+        if let Appended::Sequence(_) = appended {
+            tx.commit()?;
+        }
+        return Ok(appended);
+    }
+    let mut transaction = ProcessTransaction::write_durably(env)?;
+    let (appended, ended) = insert(env, &transaction.tx, draft)?;
+    if let Some(checksum) = ended {
+        transaction.digests.running.remove(checksum);
+        transaction.digests.ended.insert(checksum);
+    }
+    if let Appended::Sequence(_) = appended {
+        transaction.commit()?;
+    }
+    Ok(appended)
+}
+
+/// Writes an event, if nothing is against it. Answers the checksum of the process
+/// too, if that ends.
+fn insert(
+    env: &impl Environment,
+    tx: &impl Transaction,
+    draft: &Draft,
+) -> Result<(Appended, Option<i64>)> {
+    let Some(mut process) = row::find(tx, &draft.process_id)? else {
+        return Ok((Appended::Unknown, None));
+    };
+    if let Some(replay_key) = draft.replay_key.as_deref()
+        && let Some(existing) = event_row::find_replayed(tx, process.seq, replay_key)?
+    {
+        return Ok((Appended::Existing(existing), None));
+    }
+    let state = &mut process.state;
+    let fencing_token = unsigned(state.fencing_token);
+    if draft
+        .fencing_token
+        .is_some_and(|presented| presented < fencing_token)
+    {
+        return Ok((Appended::Fenced(fencing_token), None));
+    }
+    if draft.last_sequence != unsigned(state.last_sequence) {
+        return Ok((Appended::Moved, None));
+    }
+    if state.last_sequence >= LAST_SEQUENCE {
+        return Err(invalid("the process has too many events"));
+    }
+    state.last_sequence += 1;
+    state.updated_at_ms = clamp(draft.occurred_at_ms);
+    let event = EventRow::new(process.seq, state.last_sequence, draft);
+    if event.wake == Wake::Pending {
+        state.wakes.insert(event.checksum());
+    }
+    if let Some(token) = draft.release.as_deref() {
+        state.release(token);
+    }
+    event.insert(tx, &draft.content)?;
+    let mut ended = None;
+    if let Some(end) = &draft.end {
+        if end.status == Status::Running || !state.is_running() {
+            return Err(invalid("the event ends a process that ended, or ends none"));
+        }
+        state.status = end.status;
+        state.ended_at_ms = env.now_ms();
+        state.wait = None;
+        state.update_end(tx, process.seq)?;
+        process.insert_outcome(tx, &end.outcome)?;
+        ended = Some(process.checksum);
+    }
+    process.state.update(tx, process.seq)?;
+    Ok((Appended::Sequence(unsigned(event.sequence)), ended))
+}
+
+/// The WIT function `process-events.after`.
+pub fn after(
+    env: &impl Environment,
+    process_id: &str,
+    sequence: u64,
+) -> Result<Option<Vec<Vec<u8>>>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let Some(process) = row::find(&tx, process_id)? else {
+        return Ok(None);
+    };
+    let mut last = bounded(sequence);
+    let mut contents = Vec::new();
+    while last < process.state.last_sequence {
+        let rows = tx.query(
+            select_events!("content", "WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3"),
+            &[
+                Value::Integer(event_row::key(process.seq, last)),
+                Value::Integer(event_row::key(process.seq, LAST_SEQUENCE)),
+                Value::Integer(PAGE),
+            ],
+        )?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        while reader.advance() {
+            let (event, _, content) = EventRow::read(&mut reader, process.seq)?;
+            last += 1;
+            if event.sequence != last {
+                return Err(event_row::missing(process.seq, last));
+            }
+            contents.push(content.map(<[u8]>::to_vec).unwrap_or_default());
+        }
+        if rows.count == 0 {
+            return Err(event_row::missing(process.seq, last + 1));
+        }
+    }
+    Ok(Some(contents))
+}
+
+/// The WIT function `process-events.wakes-after`.
+pub fn wakes_after(
+    env: &impl Environment,
+    process_id: &str,
+    sequence: u64,
+) -> Result<Option<Vec<Vec<u8>>>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let Some(process) = row::find(&tx, process_id)? else {
+        return Ok(None);
+    };
+    // All that are pending, to see that none is missing; the content only of those
+    // that were asked for.
+    let rows = tx.query(
+        select_events!(
+            "CASE WHEN id > ?2 THEN content END",
+            "INDEXED BY process_events_wakes WHERE process = ?1 AND wake = 1 ORDER BY id"
+        ),
+        &[
+            Value::Integer(process.seq),
+            Value::Integer(event_row::key(process.seq, bounded(sequence))),
+        ],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut found = SetDigest::default();
+    let mut contents = Vec::new();
+    while reader.advance() {
+        let (_, checksum, content) = EventRow::read(&mut reader, process.seq)?;
+        found.insert(checksum);
+        contents.extend(content.map(<[u8]>::to_vec));
+    }
+    verify_complete(TABLE, found, process.state.wakes)?;
+    Ok(Some(contents))
+}
+
+/// The WIT function `process-events.first-of-type`.
+pub fn first_of_type(
+    env: &impl Environment,
+    process_id: &str,
+    event_type: &str,
+    sequence: u64,
+) -> Result<Awaited> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let Some(process) = row::find(&tx, process_id)? else {
+        return Ok(Awaited::Unknown);
+    };
+    let found = event_row::find_first_of_type(&tx, process.seq, event_type, bounded(sequence))?;
+    Ok(match found {
+        Some(content) => Awaited::Event(content),
+        None => Awaited::NoneUntil(unsigned(process.state.last_sequence)),
+    })
+}
+
+/// The WIT function `process-events.acknowledge-wake`.
+pub fn acknowledge_wake(env: &impl Environment, process_id: &str, sequence: u64) -> Result<bool> {
+    let tx = env.begin(TransactionMode::Write)?;
+    let Some(mut process) = row::find(&tx, process_id)? else {
+        return Ok(false);
+    };
+    let sequence = clamp(sequence);
+    if sequence == 0 || sequence > process.state.last_sequence {
+        return Ok(true);
+    }
+    let (mut event, checksum) = event_row::find(&tx, process.seq, sequence)?;
+    if event.wake == Wake::Pending {
+        event.wake = Wake::Acknowledged;
+        event.update_wake(&tx)?;
+        process.state.wakes.remove(checksum);
+        process.state.update(&tx, process.seq)?;
+        tx.commit()?;
+    }
+    Ok(true)
+}
+
+/// The WIT function `process-events.get-position`.
+pub fn get_position(env: &impl Environment, process_id: &str) -> Result<Option<Position>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let Some(process) = row::find(&tx, process_id)? else {
+        return Ok(None);
+    };
+    let outcome = process.outcome(&tx)?;
+    Ok(Some(Position {
+        last_sequence: unsigned(process.state.last_sequence),
+        status: process.state.status,
+        outcome,
+    }))
+}
+
+/// The WIT function `process-events.last-sequences`.
+pub fn last_sequences(env: &impl Environment, process_ids: &[String]) -> Result<Vec<u64>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let mut sequences = Vec::with_capacity(process_ids.len());
+    for process_id in process_ids {
+        let process = row::find(&tx, process_id)?;
+        sequences.push(process.map_or(UNKNOWN, |process| unsigned(process.state.last_sequence)));
+    }
+    Ok(sequences)
+}

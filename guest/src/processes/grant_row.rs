@@ -1,0 +1,188 @@
+//! Rows of `process_grants`.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::checksum::Checksum;
+use crate::corruption::{RowReader, confirm_absent, confirm_found, incomplete, verify};
+use crate::seam::{Transaction, Value, unsigned};
+
+pub(super) const TABLE: &str = "process_grants";
+
+/// A handle that is granted.
+pub(super) struct GrantRow {
+    pub(super) scope_id: String,
+    /// The number of the process.
+    pub(super) process: i64,
+    pub(super) session_id: String,
+    pub(super) descriptor: Vec<u8>,
+}
+
+fn scope_identity(scope_id: &str) -> i64 {
+    Checksum::of("scopes of process_grants")
+        .bytes(scope_id.as_bytes())
+        .finish()
+}
+
+fn session_identity(session_id: &str) -> i64 {
+    Checksum::of("sessions of process_grants")
+        .bytes(session_id.as_bytes())
+        .finish()
+}
+
+impl GrantRow {
+    /// Reads and checks `scope_id, process, session_id, checksum, descriptor`;
+    /// answers the checksum too.
+    pub(super) fn read(reader: &mut RowReader<'_>) -> Result<(Self, i64)> {
+        let scope_id = reader.text()?.to_string();
+        let process = reader.integer()?;
+        let session_id = reader.text()?.to_string();
+        let stored = reader.integer()?;
+        let row = Self {
+            scope_id,
+            process,
+            session_id,
+            descriptor: reader.blob()?.to_vec(),
+        };
+        verify(TABLE, &row.scope_id, stored, row.checksum())?;
+        Ok((row, stored))
+    }
+
+    pub(super) fn checksum(&self) -> i64 {
+        Checksum::of(TABLE)
+            .bytes(self.scope_id.as_bytes())
+            .integer(self.process)
+            .bytes(self.session_id.as_bytes())
+            .bytes(&self.descriptor)
+            .finish()
+    }
+
+    /// Writes a new grant.
+    pub(super) fn insert(&self, tx: &impl Transaction) -> Result<()> {
+        tx.execute(
+            "INSERT INTO process_grants (scope_id, process, session_id, scope_identity,
+                 session_identity, checksum, descriptor)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            &[
+                Value::Text(&self.scope_id),
+                Value::Integer(self.process),
+                Value::Text(&self.session_id),
+                Value::Integer(scope_identity(&self.scope_id)),
+                Value::Integer(session_identity(&self.session_id)),
+                Value::Integer(self.checksum()),
+                Value::Blob(&self.descriptor),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Removes the grant.
+    pub(super) fn delete(&self, tx: &impl Transaction) -> Result<()> {
+        tx.execute(
+            "DELETE FROM process_grants WHERE scope_id = ?1 AND process = ?2",
+            &[Value::Text(&self.scope_id), Value::Integer(self.process)],
+        )?;
+        Ok(())
+    }
+}
+
+/// Reads the grant of a process to a scope, and its checksum.
+pub(super) fn find(
+    tx: &impl Transaction,
+    scope_id: &str,
+    process: i64,
+) -> Result<Option<(GrantRow, i64)>> {
+    let rows = tx.query(
+        "SELECT scope_id, process, session_id, checksum, descriptor
+         FROM process_grants WHERE scope_id = ?1 AND process = ?2",
+        &[Value::Text(scope_id), Value::Integer(process)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    if !reader.advance() {
+        confirm_absent(
+            tx,
+            TABLE,
+            scope_id,
+            "SELECT 1 FROM process_grants INDEXED BY process_grants_scope_identity
+             WHERE scope_identity = ?1 AND process = ?2 LIMIT 1",
+            &[
+                Value::Integer(scope_identity(scope_id)),
+                Value::Integer(process),
+            ],
+        )?;
+        return Ok(None);
+    }
+    let (row, checksum) = GrantRow::read(&mut reader)?;
+    let found = row.scope_id == scope_id && row.process == process;
+    confirm_found(TABLE, scope_id, found)?;
+    Ok(Some((row, checksum)))
+}
+
+/// Reads the grants of a process, ordered by session and scope, with their
+/// checksums.
+pub(super) fn of_process(tx: &impl Transaction, process: i64) -> Result<Vec<(GrantRow, i64)>> {
+    let rows = tx.query(
+        "SELECT scope_id, process, session_id, checksum, descriptor
+         FROM process_grants INDEXED BY process_grants_process WHERE process = ?1
+         ORDER BY session_id, scope_id",
+        &[Value::Integer(process)],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut grants = Vec::with_capacity(rows.count as usize);
+    while reader.advance() {
+        let (row, checksum) = GrantRow::read(&mut reader)?;
+        confirm_found(TABLE, process, row.process == process)?;
+        grants.push((row, checksum));
+    }
+    Ok(grants)
+}
+
+/// Reads the grants to all scopes of a session, with their checksums.
+pub(super) fn of_session(tx: &impl Transaction, session_id: &str) -> Result<Vec<(GrantRow, i64)>> {
+    let rows = tx.query(
+        "SELECT scope_id, process, session_id, checksum, descriptor
+         FROM process_grants INDEXED BY process_grants_session WHERE session_id = ?1",
+        &[Value::Text(session_id)],
+    )?;
+    let counted = tx.query(
+        "SELECT count(*) FROM process_grants INDEXED BY process_grants_session_identity
+         WHERE session_identity = ?1",
+        &[Value::Integer(session_identity(session_id))],
+    )?;
+    confirm_count(rows.count, &counted)?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut grants = Vec::with_capacity(rows.count as usize);
+    while reader.advance() {
+        let (row, checksum) = GrantRow::read(&mut reader)?;
+        confirm_found(TABLE, session_id, row.session_id == session_id)?;
+        grants.push((row, checksum));
+    }
+    Ok(grants)
+}
+
+/// The index over the checksums of scopes leads to as many grants of a scope as
+/// were found.
+pub(super) fn confirm_count_of_scope(
+    tx: &impl Transaction,
+    scope_id: &str,
+    found: u32,
+) -> Result<()> {
+    let counted = tx.query(
+        "SELECT count(*) FROM process_grants INDEXED BY process_grants_scope_identity
+         WHERE scope_identity = ?1",
+        &[Value::Integer(scope_identity(scope_id))],
+    )?;
+    confirm_count(found, &counted)
+}
+
+fn confirm_count(found: u32, counted: &crate::seam::Rows) -> Result<()> {
+    let mut reader = RowReader::new(TABLE, counted);
+    reader.advance();
+    let expected = unsigned(reader.integer()?);
+    if u64::from(found) == expected {
+        Ok(())
+    } else {
+        Err(incomplete(TABLE, u64::from(found), expected))
+    }
+}

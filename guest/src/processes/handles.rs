@@ -1,0 +1,192 @@
+//! Which sessions may address which processes.
+//!
+//! The state of a process counts its handles, so every change of a handle changes
+//! it too. A process without handles runs on: somebody else may know of it.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::process_handles::{Grant, Revocation};
+use crate::bindings::exports::lash::store::processes::{Process, Selection, Status};
+use crate::checksum::SetDigest;
+use crate::corruption::{RowReader, confirm_found, verify_complete};
+use crate::seam::{Environment, Transaction, TransactionMode, Value};
+
+use super::grant_row::{self, GrantRow, TABLE};
+use super::row::{self, ProcessRow};
+
+/// Removes a grant and writes the process that has one less.
+fn remove(
+    tx: &impl Transaction,
+    process: &mut ProcessRow,
+    grant: &GrantRow,
+    checksum: i64,
+) -> Result<()> {
+    grant.delete(tx)?;
+    process.state.grants.remove(checksum);
+    process.state.update(tx, process.seq)
+}
+
+/// Writes a grant in place of the one that the scope has, and the process.
+fn replace(tx: &impl Transaction, process: &mut ProcessRow, grant: &GrantRow) -> Result<()> {
+    if let Some((old, checksum)) = grant_row::find(tx, &grant.scope_id, grant.process)? {
+        old.delete(tx)?;
+        process.state.grants.remove(checksum);
+    }
+    grant.insert(tx)?;
+    process.state.grants.insert(grant.checksum());
+    process.state.update(tx, process.seq)
+}
+
+/// The WIT function `process-handles.grant-handle`.
+pub fn grant_handle(env: &impl Environment, grant: Grant) -> Result<bool> {
+    let tx = env.begin(TransactionMode::WriteDurable)?;
+    let Some(mut process) = row::find(&tx, &grant.process_id)? else {
+        return Ok(false);
+    };
+    let grant = GrantRow {
+        scope_id: grant.scope_id,
+        process: process.seq,
+        session_id: grant.session_id,
+        descriptor: grant.descriptor,
+    };
+    replace(&tx, &mut process, &grant)?;
+    tx.commit()?;
+    Ok(true)
+}
+
+/// The WIT function `process-handles.revoke`.
+pub fn revoke(env: &impl Environment, scope_id: &str, process_id: &str) -> Result<()> {
+    let tx = env.begin(TransactionMode::WriteDurable)?;
+    if let Some(mut process) = row::find(&tx, process_id)?
+        && let Some((grant, checksum)) = grant_row::find(&tx, scope_id, process.seq)?
+    {
+        remove(&tx, &mut process, &grant, checksum)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+/// The WIT function `process-handles.transfer`.
+pub fn transfer(
+    env: &impl Environment,
+    from_scope_id: &str,
+    to_session_id: &str,
+    to_scope_id: &str,
+    process_ids: &[String],
+) -> Result<Option<String>> {
+    let tx = env.begin(TransactionMode::WriteDurable)?;
+    for process_id in process_ids {
+        let Some(mut process) = row::find(&tx, process_id)? else {
+            return Ok(Some(process_id.clone()));
+        };
+        let Some((grant, checksum)) = grant_row::find(&tx, from_scope_id, process.seq)? else {
+            return Ok(Some(process_id.clone()));
+        };
+        remove(&tx, &mut process, &grant, checksum)?;
+        let moved = GrantRow {
+            scope_id: to_scope_id.to_string(),
+            session_id: to_session_id.to_string(),
+            ..grant
+        };
+        replace(&tx, &mut process, &moved)?;
+    }
+    tx.commit()?;
+    Ok(None)
+}
+
+/// The WIT function `process-handles.of-scope`.
+pub fn of_scope(
+    env: &impl Environment,
+    scope_id: &str,
+    selection: Selection,
+) -> Result<Vec<(Grant, Process)>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let grants = tx.query(
+        "SELECT scope_id, process, session_id, checksum, descriptor
+         FROM process_grants WHERE scope_id = ?1 ORDER BY process",
+        &[Value::Text(scope_id)],
+    )?;
+    grant_row::confirm_count_of_scope(&tx, scope_id, grants.count)?;
+    let mut reader = RowReader::new(TABLE, &grants);
+    let mut handles = Vec::with_capacity(grants.count as usize);
+    while reader.advance() {
+        let (grant, _) = GrantRow::read(&mut reader)?;
+        confirm_found(TABLE, scope_id, grant.scope_id == scope_id)?;
+        if selection == Selection::Running
+            && !row::find_numbered(&tx, grant.process)?.state.is_running()
+        {
+            continue;
+        }
+        let process = row::find_numbered_whole(&tx, grant.process)?;
+        let grant = into_grant(grant, process.id.clone());
+        handles.push((grant, process));
+    }
+    handles.sort_unstable_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+    Ok(handles)
+}
+
+fn into_grant(row: GrantRow, process_id: String) -> Grant {
+    Grant {
+        session_id: row.session_id,
+        scope_id: row.scope_id,
+        process_id,
+        descriptor: row.descriptor,
+    }
+}
+
+/// The WIT function `process-handles.is-granted`.
+pub fn is_granted(env: &impl Environment, scope_id: &str, process_id: &str) -> Result<bool> {
+    let tx = env.begin(TransactionMode::Read)?;
+    match row::find(&tx, process_id)? {
+        Some(process) => Ok(grant_row::find(&tx, scope_id, process.seq)?.is_some()),
+        None => Ok(false),
+    }
+}
+
+/// The WIT function `process-handles.of-process`.
+pub fn of_process(env: &impl Environment, process_id: &str) -> Result<Option<Vec<Grant>>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let Some(process) = row::find(&tx, process_id)? else {
+        return Ok(None);
+    };
+    let mut found = SetDigest::default();
+    let mut grants = Vec::new();
+    for (grant, checksum) in grant_row::of_process(&tx, process.seq)? {
+        found.insert(checksum);
+        grants.push(into_grant(grant, process_id.to_string()));
+    }
+    verify_complete(TABLE, found, process.state.grants)?;
+    Ok(Some(grants))
+}
+
+/// The WIT function `process-handles.revoke-session`.
+pub fn revoke_session(env: &impl Environment, session_id: &str) -> Result<Revocation> {
+    let tx = env.begin(TransactionMode::WriteDurable)?;
+    let grants = grant_row::of_session(&tx, session_id)?;
+    let mut processes = BTreeSet::new();
+    for (grant, checksum) in &grants {
+        let mut process = row::find_numbered(&tx, grant.process)?;
+        remove(&tx, &mut process, grant, *checksum)?;
+        processes.insert(grant.process);
+    }
+    let mut revocation = Revocation {
+        handles: grants.len() as u64,
+        orphaned: Vec::new(),
+        preserved: Vec::new(),
+    };
+    for seq in processes {
+        let process = row::find_numbered(&tx, seq)?;
+        match process.state.grants.count {
+            _ if process.state.status != Status::Running => {}
+            0 => revocation.orphaned.push(process.id),
+            _ => revocation.preserved.push(process.id),
+        }
+    }
+    revocation.orphaned.sort_unstable();
+    revocation.preserved.sort_unstable();
+    tx.commit()?;
+    Ok(revocation)
+}

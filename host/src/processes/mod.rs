@@ -1,0 +1,140 @@
+//! The registry of processes.
+
+mod append;
+mod held;
+mod outcome;
+mod records;
+mod registry;
+mod retention;
+mod wait;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use lash_core::ProcessRecord;
+
+use crate::bindings::interfaces::format::Kind;
+use crate::convert::epoch_ms;
+use crate::engine::{Clock, Database, Initialize};
+use crate::error::Error;
+use crate::options::StoreBuilder;
+
+use held::HeldLeases;
+use records::Records;
+
+/// The calls that make a database of processes of an empty one.
+const INITIALIZE: Initialize =
+    |call| call.processes(|processes, guest, db| processes.call_initialize(guest, db));
+
+/// The durable registry of the processes of a deployment: what was registered, what
+/// happened, who may address them and who works on them, in one SQLite database.
+///
+/// Opening the same file several times, also from several processes, is safe.
+/// Waiting (`await_process`, `wait_event_after`) takes no lock: a change through any
+/// handle of this process wakes at once, one by another process within about 25 ms.
+///
+/// # Leases
+///
+/// An event that ends a process is refused, with `process lease for … is missing or
+/// expired`, if this registry had claimed the lease on the process and somebody has
+/// taken the process over since: a worker that was stopped for too long cannot end
+/// what is not its work any more. A registry that never claimed the lease may end
+/// the process, as it may be the user who cancels it. Two workers that share one
+/// registry are told apart by
+/// [`append_event_with_lease`](Self::append_event_with_lease) and
+/// [`complete_process_with_lease`](Self::complete_process_with_lease).
+///
+/// A lease that expired is void only once somebody else has claimed: until then
+/// its owner may still end the process, but not extend the lease.
+pub struct SqliteProcessRegistry {
+    shared: Arc<Shared>,
+}
+
+/// What jobs need of a registry.
+struct Shared {
+    db: Database,
+    clock: Clock,
+    records: Records,
+    held: HeldLeases,
+}
+
+impl Shared {
+    /// The time in ms since 1970.
+    fn now_ms(&self) -> u64 {
+        epoch_ms((self.clock)())
+    }
+}
+
+impl SqliteProcessRegistry {
+    /// Opens a database of processes with the default options, and creates it if it
+    /// does not exist. The path `:memory:` opens a private database in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::open_process_registry`].
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        StoreBuilder::new().open_process_registry(path).await
+    }
+
+    /// Makes a private database of processes in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::memory`].
+    pub async fn memory() -> Result<Self, Error> {
+        StoreBuilder::new().memory_process_registry().await
+    }
+
+    pub(crate) async fn open_built(path: &Path, builder: StoreBuilder) -> Result<Self, Error> {
+        let db = Database::open(path, &builder.open, Kind::Processes, INITIALIZE).await?;
+        Ok(Self::new(db, builder.open.clock))
+    }
+
+    pub(crate) async fn memory_built(builder: StoreBuilder) -> Result<Self, Error> {
+        let db = Database::memory(&builder.open, Kind::Processes, INITIALIZE).await?;
+        Ok(Self::new(db, builder.open.clock))
+    }
+
+    fn new(db: Database, clock: Clock) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                db,
+                clock,
+                records: Records::new(),
+                held: HeldLeases::default(),
+            }),
+        }
+    }
+
+    /// The file, `:memory:` if there is none.
+    pub fn path(&self) -> &Path {
+        self.shared.db.path()
+    }
+
+    /// Reads a process, and answers the error, which `get_process` of the trait can
+    /// only log. `None` if there is no such process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if what is stored is damaged, [`Error::Decode`] if another
+    /// release has written it.
+    pub async fn try_get_process(&self, process_id: &str) -> Result<Option<ProcessRecord>, Error> {
+        let shared = Arc::clone(&self.shared);
+        let process_id = process_id.to_owned();
+        self.shared
+            .db
+            .read("get process", move |call| {
+                shared.records.get(call, &process_id)
+            })
+            .await
+    }
+}
+
+impl fmt::Debug for SqliteProcessRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteProcessRegistry")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}

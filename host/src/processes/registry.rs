@@ -1,0 +1,564 @@
+//! The trait by which the runtime knows its processes.
+
+use std::sync::Arc;
+
+use lash_core::runtime::{ProcessHandleGrantEntry, prepare_process_registration};
+use lash_core::{
+    DurabilityTier, PluginError, ProcessAwaitOutput, ProcessEvent, ProcessEventAppendRequest,
+    ProcessEventAppendResult, ProcessExternalRef, ProcessHandleDescriptor, ProcessHandleGrant,
+    ProcessLease, ProcessLeaseCompletion, ProcessListFilter, ProcessListMode, ProcessRecord,
+    ProcessRegistration, ProcessRegistry, ProcessSessionDeleteReport, SessionScope, WaitState,
+};
+
+use super::SqliteProcessRegistry;
+use super::outcome::{conflict, ended, failed, lease_lost, leased, not_granted, unknown};
+use crate::bindings::interfaces::process_leases::Claimed;
+use crate::bindings::interfaces::processes::{Changed, Process, Registered, Selection};
+use crate::convert;
+use crate::engine::Call;
+use crate::error::Error;
+use crate::store::logged;
+
+/// A change of one process that was refused.
+enum Refused {
+    Unknown,
+    Ended,
+}
+
+impl SqliteProcessRegistry {
+    /// Changes one process; `change` gets its identifier and the hash of what is
+    /// known of it.
+    async fn change(
+        &self,
+        operation: &'static str,
+        process_id: &str,
+        change: impl FnOnce(&mut Call<'_>, &str, Option<&str>) -> Result<Changed, Error>
+        + Send
+        + 'static,
+    ) -> Result<ProcessRecord, PluginError> {
+        let shared = Arc::clone(&self.shared);
+        let id = process_id.to_owned();
+        let changed = self
+            .shared
+            .db
+            .write(operation, move |call| {
+                let mut refused = Refused::Unknown;
+                let record = shared.records.read(call, &id, |call, known_hash| {
+                    Ok(match change(call, &id, known_hash)? {
+                        Changed::Process(process) => Some(process),
+                        Changed::Unknown => None,
+                        Changed::Ended => {
+                            refused = Refused::Ended;
+                            None
+                        }
+                    })
+                })?;
+                if let Some(record) = &record {
+                    shared.records.put(record.clone());
+                }
+                Ok(record.ok_or(refused))
+            })
+            .await
+            .map_err(failed)?;
+        changed.map_err(|refused| match refused {
+            Refused::Unknown => unknown(process_id),
+            Refused::Ended => ended(process_id),
+        })
+    }
+
+    async fn set_wait(
+        &self,
+        process_id: &str,
+        wait: Option<WaitState>,
+    ) -> Result<ProcessRecord, PluginError> {
+        self.change(
+            "set process wait",
+            process_id,
+            move |call, id, known_hash| {
+                let wait = wait
+                    .map(|wait| convert::process::to_wait(call.path(), &wait))
+                    .transpose()?;
+                call.processes(|processes, guest, db| {
+                    processes.call_set_wait(guest, db, id, known_hash, wait.as_deref())
+                })
+            },
+        )
+        .await
+    }
+
+    /// Reads processes that a filter lets through.
+    async fn list(
+        &self,
+        operation: &'static str,
+        selection: Selection,
+        filter: ProcessListFilter,
+    ) -> Result<Vec<ProcessRecord>, PluginError> {
+        self.shared
+            .db
+            .read(operation, move |call| {
+                let processes = call
+                    .processes(|processes, guest, db| processes.call_list(guest, db, selection))?;
+                let mut records = Vec::new();
+                for process in processes {
+                    // What the status excludes need not be decoded.
+                    let status = convert::process::to_lifecycle(process.status);
+                    if !filter.status.matches(status) {
+                        continue;
+                    }
+                    let record = convert::process::to_record(call.path(), None, process)?;
+                    if filter.matches_record(&record) {
+                        records.push(record);
+                    }
+                }
+                Ok(records)
+            })
+            .await
+            .map_err(failed)
+    }
+
+    async fn handles(
+        &self,
+        session_scope: &SessionScope,
+        selection: Selection,
+    ) -> Result<Vec<ProcessHandleGrantEntry>, PluginError> {
+        let scope_id = session_scope.id();
+        self.shared
+            .db
+            .read("list process handles", move |call| {
+                let handles = call.process_handles(|handles, guest, db| {
+                    handles.call_of_scope(guest, db, scope_id.as_str(), selection)
+                })?;
+                handles
+                    .into_iter()
+                    .map(|(grant, process): (_, Process)| {
+                        Ok((
+                            convert::process::from_grant(call.path(), grant)?,
+                            convert::process::to_record(call.path(), None, process)?,
+                        ))
+                    })
+                    .collect()
+            })
+            .await
+            .map_err(failed)
+    }
+}
+
+#[async_trait::async_trait]
+impl ProcessRegistry for SqliteProcessRegistry {
+    fn durability_tier(&self) -> DurabilityTier {
+        DurabilityTier::Durable
+    }
+
+    async fn register_process(
+        &self,
+        registration: ProcessRegistration,
+    ) -> Result<ProcessRecord, PluginError> {
+        let (registration, hash) = prepare_process_registration(registration)?;
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .db
+            .write("register process", move |call| {
+                let draft =
+                    convert::process::to_registration(call.path(), &registration, hash.clone())?;
+                let registered = call
+                    .processes(|processes, guest, db| processes.call_register(guest, db, &draft))?;
+                Ok(match registered {
+                    Registered::Process(process) => {
+                        let known =
+                            ProcessRecord::from_prepared_registration(registration, hash, 0);
+                        let record =
+                            convert::process::to_record(call.path(), Some(known), process)?;
+                        shared.records.put(record.clone());
+                        Ok(record)
+                    }
+                    Registered::Conflict(existing) => {
+                        Err(conflict(&registration.id, &existing, &hash))
+                    }
+                })
+            })
+            .await
+            .map_err(failed)?
+    }
+
+    async fn set_external_ref(
+        &self,
+        process_id: &str,
+        external_ref: ProcessExternalRef,
+    ) -> Result<ProcessRecord, PluginError> {
+        self.change(
+            "set external reference",
+            process_id,
+            move |call, id, known_hash| {
+                let external_ref = convert::process::to_external_ref(call.path(), &external_ref)?;
+                call.processes(|processes, guest, db| {
+                    processes.call_set_external_ref(guest, db, id, known_hash, &external_ref)
+                })
+            },
+        )
+        .await
+    }
+
+    async fn grant_handle(
+        &self,
+        session_scope: &SessionScope,
+        process_id: &str,
+        descriptor: ProcessHandleDescriptor,
+    ) -> Result<ProcessHandleGrant, PluginError> {
+        let scope_id = session_scope.id();
+        let grant = ProcessHandleGrant {
+            session_id: session_scope.session_id.clone(),
+            process_id: process_id.to_owned(),
+            descriptor,
+        };
+        self.shared
+            .db
+            .write("grant process handle", move |call| {
+                let draft = convert::process::to_grant(call.path(), scope_id.as_str(), &grant)?;
+                let granted = call.process_handles(|handles, guest, db| {
+                    handles.call_grant_handle(guest, db, &draft)
+                })?;
+                Ok(if granted {
+                    Ok(grant)
+                } else {
+                    Err(unknown(&grant.process_id))
+                })
+            })
+            .await
+            .map_err(failed)?
+    }
+
+    async fn revoke_handle(
+        &self,
+        session_scope: &SessionScope,
+        process_id: &str,
+    ) -> Result<(), PluginError> {
+        let scope_id = session_scope.id();
+        let process_id = process_id.to_owned();
+        self.shared
+            .db
+            .write("revoke process handle", move |call| {
+                call.process_handles(|handles, guest, db| {
+                    handles.call_revoke(guest, db, scope_id.as_str(), &process_id)
+                })
+            })
+            .await
+            .map_err(failed)
+    }
+
+    async fn transfer_handle_grants(
+        &self,
+        from_scope: &SessionScope,
+        to_scope: &SessionScope,
+        process_ids: &[String],
+    ) -> Result<(), PluginError> {
+        let from_scope_id = from_scope.id();
+        let to_scope_id = to_scope.id();
+        let to_session_id = to_scope.session_id.clone();
+        let process_ids = process_ids.to_vec();
+        let missing = self
+            .shared
+            .db
+            .write("transfer process handles", move |call| {
+                call.process_handles(|handles, guest, db| {
+                    handles.call_transfer(
+                        guest,
+                        db,
+                        from_scope_id.as_str(),
+                        &to_session_id,
+                        to_scope_id.as_str(),
+                        &process_ids,
+                    )
+                })
+            })
+            .await
+            .map_err(failed)?;
+        match missing {
+            Some(process_id) => Err(not_granted(&process_id, &from_scope.session_id)),
+            None => Ok(()),
+        }
+    }
+
+    async fn list_handle_grants(
+        &self,
+        session_scope: &SessionScope,
+    ) -> Result<Vec<ProcessHandleGrantEntry>, PluginError> {
+        self.handles(session_scope, Selection::All).await
+    }
+
+    async fn list_live_handle_grants(
+        &self,
+        session_scope: &SessionScope,
+    ) -> Result<Vec<ProcessHandleGrantEntry>, PluginError> {
+        self.handles(session_scope, Selection::Running).await
+    }
+
+    async fn has_handle_grant(
+        &self,
+        session_scope: &SessionScope,
+        process_id: &str,
+    ) -> Result<bool, PluginError> {
+        let scope_id = session_scope.id();
+        let process_id = process_id.to_owned();
+        self.shared
+            .db
+            .read("look for process handle", move |call| {
+                call.process_handles(|handles, guest, db| {
+                    handles.call_is_granted(guest, db, scope_id.as_str(), &process_id)
+                })
+            })
+            .await
+            .map_err(failed)
+    }
+
+    async fn handle_grants_for_process(
+        &self,
+        process_id: &str,
+    ) -> Result<Vec<ProcessHandleGrant>, PluginError> {
+        let id = process_id.to_owned();
+        let grants: Option<Vec<_>> = self
+            .shared
+            .db
+            .read("list handles of process", move |call| {
+                call.process_handles(|handles, guest, db| handles.call_of_process(guest, db, &id))?
+                    .map(|grants| {
+                        let grants = grants.into_iter();
+                        grants
+                            .map(|grant| convert::process::from_grant(call.path(), grant))
+                            .collect()
+                    })
+                    .transpose()
+            })
+            .await
+            .map_err(failed)?;
+        grants.ok_or_else(|| unknown(process_id))
+    }
+
+    async fn delete_session_process_state(
+        &self,
+        session_id: &str,
+    ) -> Result<ProcessSessionDeleteReport, PluginError> {
+        let id = session_id.to_owned();
+        let revocation = self
+            .shared
+            .db
+            .write("revoke handles of session", move |call| {
+                call.process_handles(|handles, guest, db| {
+                    handles.call_revoke_session(guest, db, &id)
+                })
+            })
+            .await
+            .map_err(failed)?;
+        Ok(ProcessSessionDeleteReport {
+            session_id: session_id.to_owned(),
+            revoked_handle_count: usize::try_from(revocation.handles).unwrap_or(usize::MAX),
+            // Acknowledgements belong to processes, which other sessions may know.
+            deleted_wake_count: 0,
+            orphaned_process_ids: revocation.orphaned,
+            preserved_process_ids: revocation.preserved,
+        })
+    }
+
+    async fn append_event(
+        &self,
+        process_id: &str,
+        request: ProcessEventAppendRequest,
+    ) -> Result<ProcessEventAppendResult, PluginError> {
+        self.append_unfenced(process_id, request).await
+    }
+
+    async fn events_after(
+        &self,
+        process_id: &str,
+        after_sequence: u64,
+    ) -> Result<Vec<ProcessEvent>, PluginError> {
+        let id = process_id.to_owned();
+        let events = self
+            .shared
+            .db
+            .read("read process events", move |call| {
+                call.process_events(|events, guest, db| {
+                    events.call_after(guest, db, &id, after_sequence)
+                })?
+                .map(|contents| convert::process::from_events(call.path(), &id, &contents))
+                .transpose()
+            })
+            .await
+            .map_err(failed)?;
+        events.ok_or_else(|| unknown(process_id))
+    }
+
+    /// An unknown process has no wakes: that is an error, as it is for events.
+    async fn wake_events_after(
+        &self,
+        process_id: &str,
+        after_sequence: u64,
+    ) -> Result<Vec<ProcessEvent>, PluginError> {
+        let id = process_id.to_owned();
+        let events = self
+            .shared
+            .db
+            .read("read process wakes", move |call| {
+                call.process_events(|events, guest, db| {
+                    events.call_wakes_after(guest, db, &id, after_sequence)
+                })?
+                .map(|contents| convert::process::from_events(call.path(), &id, &contents))
+                .transpose()
+            })
+            .await
+            .map_err(failed)?;
+        events.ok_or_else(|| unknown(process_id))
+    }
+
+    async fn wait_event_after(
+        &self,
+        process_id: &str,
+        event_type: &str,
+        after_sequence: u64,
+    ) -> Result<ProcessEvent, PluginError> {
+        self.wait_for_event(process_id, event_type, after_sequence)
+            .await
+    }
+
+    async fn await_process(&self, process_id: &str) -> Result<ProcessAwaitOutput, PluginError> {
+        self.wait_for_end(process_id).await
+    }
+
+    async fn complete_process(
+        &self,
+        process_id: &str,
+        await_output: ProcessAwaitOutput,
+    ) -> Result<ProcessRecord, PluginError> {
+        self.complete_unfenced(process_id, await_output).await
+    }
+
+    async fn set_process_wait(
+        &self,
+        process_id: &str,
+        wait: WaitState,
+    ) -> Result<ProcessRecord, PluginError> {
+        self.set_wait(process_id, Some(wait)).await
+    }
+
+    async fn clear_process_wait(&self, process_id: &str) -> Result<ProcessRecord, PluginError> {
+        self.set_wait(process_id, None).await
+    }
+
+    /// `None` if there is no such process, and on an error, which is logged; see
+    /// [`try_get_process`](SqliteProcessRegistry::try_get_process).
+    async fn get_process(&self, process_id: &str) -> Option<ProcessRecord> {
+        logged(
+            "get process",
+            self.try_get_process(process_id).await,
+            || None,
+        )
+    }
+
+    async fn list_processes(
+        &self,
+        filter: &ProcessListFilter,
+    ) -> Result<Vec<ProcessRecord>, PluginError> {
+        let selection = match filter.list_mode() {
+            ProcessListMode::Live => Selection::Running,
+            ProcessListMode::All => Selection::All,
+        };
+        self.list("list processes", selection, filter.clone()).await
+    }
+
+    async fn ack_wake(&self, process_id: &str, sequence: u64) -> Result<(), PluginError> {
+        let id = process_id.to_owned();
+        let known = self
+            .shared
+            .db
+            .write("acknowledge process wake", move |call| {
+                call.process_events(|events, guest, db| {
+                    events.call_acknowledge_wake(guest, db, &id, sequence)
+                })
+            })
+            .await
+            .map_err(failed)?;
+        if known {
+            Ok(())
+        } else {
+            Err(unknown(process_id))
+        }
+    }
+
+    async fn list_non_terminal(&self) -> Result<Vec<ProcessRecord>, PluginError> {
+        self.list(
+            "list running processes",
+            Selection::Running,
+            ProcessListFilter::default(),
+        )
+        .await
+    }
+
+    async fn claim_process_lease(
+        &self,
+        process_id: &str,
+        owner_id: &str,
+        lease_ttl_ms: u64,
+    ) -> Result<ProcessLease, PluginError> {
+        let shared = Arc::clone(&self.shared);
+        let process_id = process_id.to_owned();
+        let owner_id = owner_id.to_owned();
+        self.shared
+            .db
+            .write("claim process", move |call| {
+                let claimed = call.process_leases(|leases, guest, db| {
+                    leases.call_claim(guest, db, &process_id, &owner_id, lease_ttl_ms)
+                })?;
+                Ok(match claimed {
+                    Claimed::Lease(lease) => {
+                        shared.held.remember(&lease);
+                        Ok(convert::process::from_lease(lease))
+                    }
+                    Claimed::Held((owner, until_ms)) => Err(leased(&process_id, &owner, until_ms)),
+                    Claimed::Unknown => Err(unknown(&process_id)),
+                })
+            })
+            .await
+            .map_err(failed)?
+    }
+
+    async fn renew_process_lease(
+        &self,
+        lease: &ProcessLease,
+        lease_ttl_ms: u64,
+    ) -> Result<ProcessLease, PluginError> {
+        let id = lease.process_id.clone();
+        let token = lease.lease_token.clone();
+        let expires_at_ms = self
+            .shared
+            .db
+            .write("renew process lease", move |call| {
+                call.process_leases(|leases, guest, db| {
+                    leases.call_renew(guest, db, &id, &token, lease_ttl_ms)
+                })
+            })
+            .await
+            .map_err(failed)?;
+        match expires_at_ms {
+            Some(expires_at_epoch_ms) => Ok(ProcessLease {
+                expires_at_epoch_ms,
+                ..lease.clone()
+            }),
+            None => Err(lease_lost(&lease.process_id)),
+        }
+    }
+
+    async fn complete_process_lease(
+        &self,
+        completion: &ProcessLeaseCompletion,
+    ) -> Result<(), PluginError> {
+        let shared = Arc::clone(&self.shared);
+        let id = completion.process_id.clone();
+        let token = completion.lease_token.clone();
+        self.shared
+            .db
+            .write("release process lease", move |call| {
+                shared.release_lease(call, &id, &token)
+            })
+            .await
+            .map_err(failed)
+    }
+}

@@ -1,0 +1,93 @@
+//! Removing processes that ended.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::SqliteProcessRegistry;
+use crate::convert::epoch_ms;
+use crate::error::Error;
+use crate::store::Chain;
+
+/// How many processes one transaction removes, so that others are not kept from
+/// writing for long.
+const BATCH: u32 = 256;
+
+impl SqliteProcessRegistry {
+    /// Removes processes that ended before a time, with their events, and answers
+    /// how many. A process stays as long as a handle of it is granted, one of its
+    /// wakes is not acknowledged, or somebody holds a live lease on it.
+    ///
+    /// Afterwards an identifier is as if it had never been registered: choose a
+    /// time that nobody asks for a result any more, and that no start is repeated
+    /// after, for example a week ago.
+    ///
+    /// It removes a few hundred at a time, and gives their pages back to the file
+    /// system at the end. If it fails, or the future is dropped,
+    /// what was removed until then stays removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if a process that would have to be removed is damaged.
+    pub async fn prune_ended(&self, ended_before: SystemTime) -> Result<u64, Error> {
+        let mut removed = 0;
+        loop {
+            let ids = self.prunable(ended_before).await?;
+            if ids.is_empty() {
+                break;
+            }
+            let pruned = self.prune(ended_before, ids).await?;
+            removed += pruned.len() as u64;
+        }
+        if removed > 0 {
+            self.give_back_pages().await;
+        }
+        Ok(removed)
+    }
+
+    /// Makes the file smaller after something was removed. What was removed is
+    /// removed, whether or not this succeeds: an error would deny it.
+    pub(crate) async fn give_back_pages(&self) {
+        if let Err(error) = self.shared.db.incremental_vacuum().await {
+            let error = Chain(&error);
+            tracing::warn!(%error, "could not give unused pages back to the file system");
+        }
+    }
+
+    /// The identifiers of the processes that [`prune`](Self::prune) would remove
+    /// next.
+    pub(crate) async fn prunable(&self, ended_before: SystemTime) -> Result<Vec<String>, Error> {
+        let before_ms = epoch_ms(ended_before);
+        self.shared
+            .db
+            .read("find processes to prune", move |call| {
+                call.processes(|processes, guest, db| {
+                    processes.call_prunable(guest, db, before_ms, BATCH)
+                })
+            })
+            .await
+    }
+
+    /// Removes those of the processes that may go; answers which.
+    pub(crate) async fn prune(
+        &self,
+        ended_before: SystemTime,
+        process_ids: Vec<String>,
+    ) -> Result<Vec<String>, Error> {
+        let before_ms = epoch_ms(ended_before);
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .db
+            .write("prune processes", move |call| {
+                let pruned = call.processes(|processes, guest, db| {
+                    processes.call_prune(guest, db, before_ms, &process_ids)
+                })?;
+                for process_id in &pruned {
+                    shared.records.take(process_id);
+                    shared.held.forget(process_id);
+                    shared.db.notify(process_id);
+                }
+                Ok(pruned)
+            })
+            .await
+    }
+}

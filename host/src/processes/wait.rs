@@ -1,0 +1,93 @@
+//! Waiting for events and for the end of a process.
+
+use lash_core::{PluginError, ProcessAwaitOutput, ProcessEvent};
+
+use super::SqliteProcessRegistry;
+use super::outcome::{failed, unknown};
+use crate::bindings::interfaces::process_events::{Awaited, Position};
+use crate::convert;
+use crate::engine::Probe;
+
+/// How far processes are: their numbers of events.
+const PROBE: Probe = |call, process_ids| {
+    call.process_events(|events, guest, db| events.call_last_sequences(guest, db, process_ids))
+};
+
+/// What a read found of something that is waited for.
+enum Seen<T> {
+    There(T),
+    /// Not yet, as of this number of events.
+    NotUntil(u64),
+    /// There is no such process.
+    Unknown,
+}
+
+impl SqliteProcessRegistry {
+    pub(super) async fn wait_for_event(
+        &self,
+        process_id: &str,
+        event_type: &str,
+        after_sequence: u64,
+    ) -> Result<ProcessEvent, PluginError> {
+        let db = &self.shared.db;
+        // Made before reading: what changes after that is not missed.
+        let mut waiter = db.waiter(process_id.to_owned(), PROBE);
+        loop {
+            let (id, kind) = (process_id.to_owned(), event_type.to_owned());
+            let seen = db
+                .read("wait for process event", move |call| {
+                    let found = call.process_events(|events, guest, db| {
+                        events.call_first_of_type(guest, db, &id, &kind, after_sequence)
+                    })?;
+                    Ok(match found {
+                        Awaited::Event(content) => {
+                            Seen::There(convert::process::from_event(call.path(), &id, &content)?)
+                        }
+                        Awaited::NoneUntil(sequence) => Seen::NotUntil(sequence),
+                        Awaited::Unknown => Seen::Unknown,
+                    })
+                })
+                .await
+                .map_err(failed)?;
+            match seen {
+                Seen::There(event) => return Ok(event),
+                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(failed)?,
+                Seen::Unknown => return Err(unknown(process_id)),
+            }
+        }
+    }
+
+    pub(super) async fn wait_for_end(
+        &self,
+        process_id: &str,
+    ) -> Result<ProcessAwaitOutput, PluginError> {
+        let db = &self.shared.db;
+        let mut waiter = db.waiter(process_id.to_owned(), PROBE);
+        loop {
+            let id = process_id.to_owned();
+            let seen = db
+                .read("await process", move |call| {
+                    let position = call.process_events(|events, guest, db| {
+                        events.call_get_position(guest, db, &id)
+                    })?;
+                    Ok(match position {
+                        Some(Position {
+                            outcome: Some(outcome),
+                            ..
+                        }) => {
+                            Seen::There(convert::process::from_outcome(call.path(), &id, &outcome)?)
+                        }
+                        Some(position) => Seen::NotUntil(position.last_sequence),
+                        None => Seen::Unknown,
+                    })
+                })
+                .await
+                .map_err(failed)?;
+            match seen {
+                Seen::There(output) => return Ok(output),
+                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(failed)?,
+                Seen::Unknown => return Err(unknown(process_id)),
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What the logic does, seen at its seam to the database.
+
+use std::cell::RefCell;
+
+use lash_wasm_store_guest::Result;
+use lash_wasm_store_guest::bindings::exports::lash::store::format::Initialized;
+use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
+use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
+
+use crate::native::{NativeEnvironment, NativeTransaction};
+
+/// A database in memory that notes what passes the seam.
+pub struct Recorder {
+    inner: NativeEnvironment,
+    begun: RefCell<Vec<TransactionMode>>,
+    statements: RefCell<Vec<String>>,
+}
+
+impl Recorder {
+    /// Makes a database by the function `initialize` of its kind.
+    #[expect(clippy::expect_used, reason = "only tests use it")]
+    pub fn new(initialize: impl FnOnce(&NativeEnvironment) -> Result<Initialized>) -> Self {
+        let inner = NativeEnvironment::memory().expect("a database");
+        initialize(&inner).expect("a schema");
+        Self {
+            inner,
+            begun: RefCell::default(),
+            statements: RefCell::default(),
+        }
+    }
+
+    /// The statements that ran since the last call.
+    pub fn statements(&self) -> Vec<String> {
+        self.statements.take()
+    }
+
+    /// The transactions that were begun since the last call.
+    pub fn begun(&self) -> Vec<TransactionMode> {
+        self.begun.take()
+    }
+
+    /// How SQLite runs a statement, one step a line.
+    pub fn plan(&self, sql: &str) -> rusqlite::Result<Vec<String>> {
+        let connection = self.inner.connection();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next()? {
+            steps.push(row.get("detail")?);
+        }
+        Ok(steps)
+    }
+
+    fn note(&self, sql: &str) {
+        self.statements.borrow_mut().push(sql.to_owned());
+    }
+}
+
+impl Environment for Recorder {
+    type Transaction<'a> = Recorded<'a>;
+
+    fn begin(&self, mode: TransactionMode) -> std::result::Result<Recorded<'_>, Error> {
+        self.begun.borrow_mut().push(mode);
+        Ok(Recorded {
+            recorder: self,
+            inner: self.inner.begin(mode)?,
+        })
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.inner.now_ms()
+    }
+
+    fn random(&self) -> u64 {
+        self.inner.random()
+    }
+}
+
+/// An open transaction of a [`Recorder`].
+pub struct Recorded<'a> {
+    recorder: &'a Recorder,
+    inner: NativeTransaction<'a>,
+}
+
+impl Transaction for Recorded<'_> {
+    fn execute(&self, sql: &str, params: &[Value<'_>]) -> std::result::Result<u64, Error> {
+        self.recorder.note(sql);
+        self.inner.execute(sql, params)
+    }
+
+    fn execute_many(&self, sql: &str, rows: &[&[Value<'_>]]) -> std::result::Result<u64, Error> {
+        self.recorder.note(sql);
+        self.inner.execute_many(sql, rows)
+    }
+
+    fn query(&self, sql: &str, params: &[Value<'_>]) -> std::result::Result<Rows, Error> {
+        self.recorder.note(sql);
+        self.inner.query(sql, params)
+    }
+
+    fn commit(self) -> std::result::Result<(), Error> {
+        self.inner.commit()
+    }
+}

@@ -1,0 +1,294 @@
+//! A damaged file of processes is answered rightly or not at all.
+//!
+//! Each case damages a copy of a good file and asks everything that can be asked.
+//! Every answer must be the right one or an error; never another one, never a panic,
+//! never a wait without end.
+//!
+//! `LASH_DAMAGE_FLIPS` sets how many cases each pass has, `LASH_DAMAGE_SEED` which
+//! ones.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use lash_core::{
+    PluginError, ProcessHandleDescriptor, ProcessLease, ProcessListFilter, ProcessRegistry,
+    ProcessStatusFilter, SessionScope,
+};
+use lash_wasm_store::Durability;
+use lash_wasm_store_tests::fixtures::{Place, TestClock, json};
+use lash_wasm_store_tests::process_fixtures::{
+    open_with, register, registration, success, tick, wake,
+};
+use serde_json::Value;
+
+/// How many cases a pass has unless it is told otherwise.
+const CASES: u64 = 20;
+
+/// How long all the questions of a case may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When the file is written and read, in ms since 1970.
+const NOW_MS: i64 = 1_700_000_000_000;
+
+const PROCESSES: usize = 24;
+const EVENTS: u64 = 40;
+
+type Answers = BTreeMap<String, Result<Value, String>>;
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+fn id(number: usize) -> String {
+    format!("process {number:02}")
+}
+
+fn scope(number: usize) -> SessionScope {
+    SessionScope::for_agent_frame(format!("session {}", number % 3), format!("{}", number % 5))
+}
+
+/// A file with something of everything, and the lease that is held in it.
+async fn good() -> (Vec<u8>, ProcessLease) {
+    let place = Place::new();
+    let builder = TestClock::at(NOW_MS)
+        .builder()
+        .durability(Durability::Normal);
+    let registry = open_with(builder, place.path()).await;
+    for number in 0..PROCESSES {
+        let id = id(number);
+        register(&registry, &[&id]).await;
+        let descriptor = ProcessHandleDescriptor::new(Some("kind"), Some(&id));
+        registry
+            .grant_handle(&scope(number), &id, descriptor)
+            .await
+            .unwrap();
+        let events = if number == 3 { EVENTS } else { 3 };
+        for n in 0..events {
+            let event = if n % 4 == 1 { wake("hello") } else { tick(n) };
+            let keyed = event.with_replay_key(format!("key {n}"));
+            registry.append_event(&id, keyed).await.unwrap();
+        }
+        if number % 3 == 0 {
+            registry.ack_wake(&id, 2).await.unwrap();
+        }
+        if number % 4 == 1 {
+            registry.complete_process(&id, success(&id)).await.unwrap();
+        }
+    }
+    let lease = registry
+        .claim_process_lease(&id(3), "owner", 1_000)
+        .await
+        .unwrap();
+    let path = place.path().to_path_buf();
+    drop(registry);
+    // Closed by a connection that copies the log into the file.
+    let raw = place.raw();
+    raw.connection()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(raw);
+    (std::fs::read(path).unwrap(), lease)
+}
+
+fn text<T: serde::Serialize>(answer: Result<T, PluginError>) -> Result<Value, String> {
+    answer
+        .map(|answer| json(&answer))
+        .map_err(|error| error.to_string())
+}
+
+/// Asks everything, at last by writing.
+async fn ask(path: &Path, lease: &ProcessLease) -> Answers {
+    let mut answers = Answers::new();
+    let builder = TestClock::at(NOW_MS)
+        .builder()
+        .durability(Durability::Normal);
+    let registry = match builder.open_process_registry(path).await {
+        Ok(registry) => registry,
+        Err(error) => {
+            answers.insert("open".to_owned(), Err(error.to_string()));
+            return answers;
+        }
+    };
+    let mut note = |question: &str, answer| answers.insert(question.to_owned(), answer);
+    for number in 0..=PROCESSES {
+        let id = id(number);
+        let get = registry.try_get_process(&id).await;
+        let get = get
+            .map(|found| json(&found))
+            .map_err(|error| error.to_string());
+        note(&format!("get {id}"), get);
+        note(
+            &format!("events {id}"),
+            text(registry.events_after(&id, 0).await),
+        );
+        note(
+            &format!("wakes {id}"),
+            text(registry.wake_events_after(&id, 1).await),
+        );
+        note(
+            &format!("grants {id}"),
+            text(registry.handle_grants_for_process(&id).await),
+        );
+        for scope in [number, number + 1].map(scope) {
+            let granted = registry.has_handle_grant(&scope, &id).await;
+            note(&format!("granted {id} {}", scope.id()), text(granted));
+        }
+        if number % 4 == 1 {
+            note(
+                &format!("await {id}"),
+                text(registry.await_process(&id).await),
+            );
+        }
+        if number < PROCESSES {
+            let first = registry.wait_event_after(&id, "tick", 1).await;
+            note(&format!("first tick {id}"), text(first));
+        }
+    }
+    for number in 0..15 {
+        let scope = scope(number);
+        let handles = registry.list_handle_grants(&scope).await;
+        note(&format!("handles {}", scope.id()), text(handles));
+        let handles = registry.list_live_handle_grants(&scope).await;
+        note(&format!("live handles {}", scope.id()), text(handles));
+    }
+    let any = ProcessListFilter {
+        status: ProcessStatusFilter::Any,
+        ..ProcessListFilter::default()
+    };
+    note("list", text(registry.list_processes(&any).await));
+    note("list running", text(registry.list_non_terminal().await));
+
+    let foreign = registry.claim_process_lease(&id(3), "foreign", 1_000).await;
+    note("write: claim", text(foreign));
+    note(
+        "write: renew",
+        text(registry.renew_process_lease(lease, 1_000).await),
+    );
+    for number in 0..PROCESSES {
+        let id = id(number);
+        let again = registry.register_process(registration(&id)).await;
+        note(&format!("write: register {id}"), text(again));
+        let replayed = registry
+            .append_event(&id, tick(0).with_replay_key("key 0"))
+            .await;
+        note(&format!("write: replay {id}"), text(replayed));
+        let next = registry
+            .append_event(&id, tick(99).with_replay_key("key 99"))
+            .await;
+        note(&format!("write: append {id}"), text(next));
+    }
+    let report = registry.delete_session_process_state("session 1").await;
+    note(
+        "write: delete session",
+        text(report.map(|report| format!("{report:?}"))),
+    );
+    answers
+}
+
+async fn pass(damage: impl Fn(&mut Vec<u8>, &mut Random) -> String) {
+    let (bytes, lease) = good().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("right.db");
+    std::fs::write(&path, &bytes).unwrap();
+    let right = ask(&path, &lease).await;
+    assert!(right.len() > 200);
+    assert!(
+        right["list"]
+            .as_ref()
+            .is_ok_and(|list| list.as_array().unwrap().len() == PROCESSES)
+    );
+
+    let (mut refused, mut wrong) = (0, Vec::new());
+    let seed = setting("LASH_DAMAGE_SEED", 1);
+    for case in 0..setting("LASH_DAMAGE_FLIPS", CASES) {
+        let mut random = Random(seed.wrapping_mul(1_000_003).wrapping_add(case));
+        let mut damaged = bytes.clone();
+        let what = damage(&mut damaged, &mut random);
+        let path = directory.path().join(format!("{case}.db"));
+        std::fs::write(&path, &damaged).unwrap();
+        let asking = tokio::spawn({
+            let (path, lease) = (path.clone(), lease.clone());
+            async move { ask(&path, &lease).await }
+        });
+        let answers = match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(panic)) => panic!("case {case}, {what}: {panic}"),
+            Err(_) => panic!("case {case}, {what}: no answer within {PATIENCE:?}"),
+        };
+        for (question, answer) in answers {
+            if right.get(&question) == Some(&answer) {
+                continue;
+            }
+            // The outcomes of the registry are answers too.
+            let outcome = |error: &String| {
+                let words = [
+                    "unknown process",
+                    "already leased",
+                    "missing or expired",
+                    "conflict",
+                ];
+                words.iter().any(|word| error.contains(word))
+            };
+            match answer {
+                Err(error) if !outcome(&error) => refused += 1,
+                answer => wrong.push(format!("case {case}, {what}: {question}: {answer:?}")),
+            }
+        }
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let _ = std::fs::remove_file(directory.path().join(format!("{case}.db{suffix}")));
+        }
+    }
+    println!(
+        "seed {seed}: {refused} answers refused, {} wrong",
+        wrong.len()
+    );
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(refused > 0);
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_never_an_answer() {
+    pass(|bytes, random| {
+        let (byte, bit) = (random.below(bytes.len()), random.below(8));
+        bytes[byte] ^= 1 << bit;
+        format!("bit {bit} of byte {byte}")
+    })
+    .await;
+}
+
+const PAGE: usize = 4096;
+
+#[tokio::test]
+async fn a_page_of_zeros_is_never_an_answer() {
+    pass(|bytes, random| {
+        let page = random.below(bytes.len() / PAGE);
+        bytes[page * PAGE..(page + 1) * PAGE].fill(0);
+        format!("page {page} is zero")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_that_was_written_elsewhere_is_never_an_answer() {
+    pass(|bytes, random| {
+        let [from, to] = [(); 2].map(|()| 1 + random.below(bytes.len() / PAGE - 1));
+        bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
+        format!("page {from} over page {to}")
+    })
+    .await;
+}
