@@ -27,6 +27,7 @@ mod corruption;
 mod digests;
 pub mod format;
 pub mod graph;
+pub mod host_events;
 pub mod maintenance;
 pub mod metadata;
 mod pack;

@@ -1,7 +1,7 @@
 //! A transaction on a database together with its digests.
 
 use crate::Result;
-use crate::digests::{Digests, SessionDigests};
+use crate::digests::{Digests, HostEventDigests, SessionDigests};
 use crate::seam::{Environment, Transaction, TransactionMode};
 
 /// What every operation that reads or writes sets of rows works on.
@@ -14,6 +14,9 @@ pub(crate) struct Digested<T, D> {
 
 /// A transaction on a session database.
 pub(crate) type SessionTransaction<T> = Digested<T, SessionDigests>;
+
+/// A transaction on a database of host events.
+pub(crate) type HostEventTransaction<T> = Digested<T, HostEventDigests>;
 
 impl<T: Transaction, D: Digests> Digested<T, D> {
     /// Reads from one snapshot.

@@ -31,6 +31,7 @@ mod convert;
 mod engine;
 mod error;
 mod factory;
+mod host_events;
 mod options;
 mod sqlite;
 mod store;
@@ -39,6 +40,7 @@ pub use artifact::{BlobArtifactDescriptor, BlobStorageHint, PersistedArtifactKin
 pub use engine::Durability;
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;
+pub use host_events::SqliteHostEventStore;
 pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 pub use store::{Store, StoredSessionCheckpoint};
 

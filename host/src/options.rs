@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::engine::{Durability, OpenOptions};
 use crate::error::Error;
+use crate::host_events::SqliteHostEventStore;
 use crate::store::Store;
 
 /// How much time a store spends on making blobs smaller. It never affects how
@@ -119,6 +120,16 @@ impl StoreBuilder {
     /// [`Error::Component`] if the component cannot be loaded.
     pub async fn memory(self) -> Result<Store, Error> {
         Store::memory_built(self).await
+    }
+
+    /// Opens a database of host events, and creates it if it does not exist. Of
+    /// the options, those that the native crate has too do not concern it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_host_events(self, path: &Path) -> Result<SqliteHostEventStore, Error> {
+        SqliteHostEventStore::open_built(path, self).await
     }
 }
 

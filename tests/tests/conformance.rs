@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use lash_core::DurabilityTier;
 use lash_core::testing::conformance::{
-    ReopenableLashlangArtifactStore, ReopenableRuntimePersistence,
-    lashlang_artifact_store_reopenable, runtime_persistence_reopenable,
+    ReopenableHostEventStore, ReopenableLashlangArtifactStore, ReopenableRuntimePersistence,
+    host_event_store_reopenable, lashlang_artifact_store_reopenable,
+    runtime_persistence_reopenable,
 };
-use lash_wasm_store::Store;
+use lash_wasm_store::{SqliteHostEventStore, Store};
 use tempfile::TempDir;
 
 /// Makes files that live as long as the suite.
@@ -27,14 +28,29 @@ impl Files {
 /// Opens a store within a runtime that is gone when the store is used.
 fn open(path: &Path) -> Arc<Store> {
     let path = path.to_path_buf();
+    std::thread::spawn(move || Arc::new(runtime().block_on(Store::open(&path)).unwrap()))
+        .join()
+        .unwrap()
+}
+
+/// As [`open`].
+fn open_host_events(path: &Path) -> Arc<SqliteHostEventStore> {
+    let path = path.to_path_buf();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        Arc::new(runtime.block_on(Store::open(&path)).unwrap())
+        Arc::new(
+            runtime()
+                .block_on(SqliteHostEventStore::open(&path))
+                .unwrap(),
+        )
     })
     .join()
     .unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -59,6 +75,22 @@ async fn lashlang_artifact_store() {
             ReopenableLashlangArtifactStore {
                 open: open(&path),
                 reopen: open(&path),
+            }
+        },
+        DurabilityTier::Durable,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn host_event_store() {
+    let files = Files::default();
+    host_event_store_reopenable(
+        || {
+            let path = files.fresh();
+            ReopenableHostEventStore {
+                open: open_host_events(&path),
+                reopen: open_host_events(&path),
             }
         },
         DurabilityTier::Durable,

@@ -1,5 +1,6 @@
 //! The component: every export hands over to the logic, on the imports.
 
+mod host_events;
 mod session;
 
 use alloc::vec::Vec;

@@ -1,7 +1,9 @@
 //! The one row that says which rows the tables of a database must have.
 
+mod host_events;
 mod session;
 
+pub(crate) use host_events::HostEventDigests;
 pub(crate) use session::SessionDigests;
 
 use alloc::vec::Vec;

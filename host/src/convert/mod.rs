@@ -5,6 +5,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod commit;
 pub(crate) mod graph;
 pub(crate) mod head;
+pub(crate) mod host_events;
 pub(crate) mod meta;
 pub(crate) mod queue;
 pub(crate) mod session;

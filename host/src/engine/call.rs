@@ -9,8 +9,8 @@ use super::database::Context;
 use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
-    artifacts, attachments, blobs, checkpoints, format, graph, maintenance, metadata, queue,
-    session, usage,
+    artifacts, attachments, blobs, checkpoints, format, graph, host_events, maintenance, metadata,
+    queue, session, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -90,6 +90,8 @@ impl<'a> Call<'a> {
         metadata: lash_store_metadata;
         /// Calls a function of the interface `maintenance`.
         maintenance: lash_store_maintenance;
+        /// Calls a function of the interface `host-events`.
+        host_events: lash_store_host_events;
     }
 
     /// Says what a file is, see `format.classify`.
