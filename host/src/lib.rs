@@ -40,7 +40,7 @@ pub use artifact::{BlobArtifactDescriptor, BlobStorageHint, PersistedArtifactKin
 pub use engine::Durability;
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;
-pub use host_events::SqliteHostEventStore;
+pub use host_events::{SqliteHostEventStore, TriggerRedelivery};
 pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 pub use store::{Store, StoredSessionCheckpoint};
 

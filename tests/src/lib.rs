@@ -2,6 +2,7 @@
 
 pub mod damage_fixture;
 pub mod fixtures;
+pub mod host_events;
 pub mod native;
 
 /// The README's example is compiled and run.

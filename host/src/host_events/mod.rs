@@ -3,6 +3,9 @@
 
 mod events;
 mod recovery;
+mod redelivery;
+
+pub use redelivery::TriggerRedelivery;
 
 use std::path::Path;
 
@@ -31,9 +34,10 @@ const INITIALIZE: Initialize =
 /// A router reserves what an occurrence is to start, and then starts one process
 /// after the other. If it stops in between, a repeated report of the same
 /// occurrence reserves nothing more, and the rest would never be started.
-/// [`unstarted_deliveries`](Self::unstarted_deliveries) finds it. Call it when
-/// the application starts, and from time to time, because it also settles what
-/// was started; only what is settled can be pruned.
+/// [`unstarted_deliveries`](Self::unstarted_deliveries) finds it, and
+/// [`TriggerRedelivery`] starts it. Do so when the application starts, and from
+/// time to time: what was started is settled thereby, and only what is settled
+/// can be pruned.
 ///
 /// Opening the same file several times, also from several processes, is safe.
 pub struct SqliteHostEventStore {

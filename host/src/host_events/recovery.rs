@@ -19,6 +19,8 @@ impl SqliteHostEventStore {
     /// order in which they were reserved. What is found to exist is settled, and
     /// not looked at again.
     ///
+    /// [`TriggerRedelivery`](super::TriggerRedelivery) starts one of them.
+    ///
     /// A process that was about to be started when this looked is among them.
     /// Starting it twice is harmless: its identifier follows from occurrence and
     /// subscription, and registering it again changes nothing. A subscription
