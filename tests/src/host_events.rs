@@ -172,3 +172,27 @@ pub fn empty_index(path: &Path, index: &str) {
     file.seek(SeekFrom::Start(start + 3)).expect("a page");
     file.write_all(&[0, 0]).expect("the page is written");
 }
+
+/// Changes rows of a table, and leaves its indexes as they are, but for those
+/// that a constraint made. Answers whether the constraints allow it.
+pub fn update_table_only(path: &Path, sql: &str, value: &rusqlite::types::Value) -> bool {
+    let edit = |sql: &str| {
+        let connection = Connection::open(path).expect("the file opens");
+        connection
+            .execute_batch(&format!("PRAGMA writable_schema = ON; {sql}"))
+            .expect(sql);
+    };
+    edit(
+        "CREATE TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND sql NOT NULL;
+         DELETE FROM sqlite_schema WHERE type = 'index' AND sql NOT NULL;",
+    );
+    let updated = {
+        let connection = Connection::open(path).expect("the file opens");
+        connection.execute(sql, [value]).is_ok()
+    };
+    edit(
+        "INSERT INTO sqlite_schema SELECT * FROM hidden;
+         DELETE FROM sqlite_schema WHERE name = 'hidden';",
+    );
+    updated
+}

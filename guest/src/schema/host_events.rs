@@ -9,9 +9,11 @@
 //!   index, so that one damaged page neither loses an event nor leaves a
 //!   subscription behind.
 //!
-//! Two answers of absence are not confirmed, because they decide nothing: that
-//! there is no occurrence with an identifier, which is an error to whoever asks,
-//! and that no subscription has a name.
+//! What is found by one index only is not confirmed, where a row that is hidden
+//! makes nothing happen twice and loses nothing that is to be started: an
+//! occurrence by its identifier (who asks gets an error), subscriptions by their
+//! name or by the type of their source alone, what is old enough to be pruned,
+//! and a delivery that is to be settled.
 
 use super::{DIGESTS, Schema};
 use crate::bindings::exports::lash::store::format::Kind;
