@@ -189,8 +189,7 @@ fn filters() -> Vec<SubscriptionFilter> {
             ..everything()
         },
         SubscriptionFilter {
-            session_id: some("s"),
-            sequence: Some(999),
+            sequence: Some(999_999),
             ..everything()
         },
         SubscriptionFilter {
@@ -265,9 +264,7 @@ fn nothing_but_the_list_of_everything_scans_a_table() {
     let mut searches = 0;
     for sql in &statements {
         for step in recorder.plan(sql) {
-            // What is not settled is counted by who reads all of it.
-            let counted = sql.contains("count(*)") && step.contains("deliveries_unsettled");
-            assert!(step.starts_with("SEARCH") || counted, "{sql}: {step}");
+            assert!(step.starts_with("SEARCH"), "{sql}: {step}");
             searches += 1;
         }
     }

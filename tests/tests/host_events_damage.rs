@@ -9,7 +9,7 @@ use lash_core::{
     HostEventOccurrenceRecord, HostEventStore, PluginError, TestLocalProcessRegistry,
     TriggerDeliveryReservation, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
 };
-use lash_wasm_store::{Error, SqliteHostEventStore};
+use lash_wasm_store::{Durability, Error, SqliteHostEventStore};
 use lash_wasm_store_tests::fixtures::{Place, TestClock};
 use lash_wasm_store_tests::host_events::{
     SOURCE_TYPE, draft, empty_index, host_draft, request, subscribe, update_table_only,
@@ -28,12 +28,16 @@ struct File {
     deliveries: Vec<TriggerDeliveryReservation>,
 }
 
-async fn open(place: &Place) -> SqliteHostEventStore {
+async fn try_open(place: &Place) -> Result<SqliteHostEventStore, Error> {
     TestClock::at(NOW_MS)
         .builder()
+        .durability(Durability::Normal)
         .open_host_events(place.path())
         .await
-        .unwrap()
+}
+
+async fn open(place: &Place) -> SqliteHostEventStore {
+    try_open(place).await.unwrap()
 }
 
 impl File {
@@ -72,60 +76,60 @@ impl File {
         place
     }
 
-    /// Asks every question, those that write last, each of them on a file of its
-    /// own.
+    /// Asks every question. Those whose answers depend on what another one writes
+    /// are asked of a file of their own.
     async fn ask(&self, place: &Place) -> Answers {
         wait_until_closed(place.path());
         let bytes = std::fs::read(place.path()).unwrap();
         let mut answers = Answers::new();
-        let store = open(place).await;
+        let mut put = |question: &str, answer: Result<String, String>| {
+            answers.insert(question.to_owned(), answer);
+        };
+
+        let store = &open(place).await;
         for (name, filter) in filters() {
             let list = store.list_subscriptions(filter).await;
-            answers.insert(format!("list {name}"), text(list));
+            put(&format!("list {name}"), text(list));
         }
-        drop(store);
+        for (source, key) in [("k", "partly"), ("other", "settled")] {
+            put(
+                &format!("record {key}"),
+                text(record(store, source, key).await),
+            );
+            put(
+                &format!("reserve {key}"),
+                text(reserve(store, source, key).await),
+            );
+        }
+        // That two requests conflict is an answer, which must be right.
+        put("conflict", text(record(store, "other", "partly").await));
         let registry = TestLocalProcessRegistry::default();
-        for write in 0..13 {
+        put(
+            "unstarted",
+            text(store.unstarted_deliveries(&registry).await),
+        );
+        put("record new", text(record(store, "k", "new").await));
+        let subscribed = store.register_subscription(draft("c", "k")).await;
+        put("subscribe", text(subscribed));
+        put(
+            "reserve recorded",
+            text(reserve(store, "k", "recorded").await),
+        );
+        put(
+            "cancel",
+            text(store.cancel_subscription("a", "trigger:1").await),
+        );
+
+        for question in ["settle", "remove a", "prune"] {
             let place = Place::new();
             std::fs::write(place.path(), &bytes).unwrap();
             let store = &open(&place).await;
-            let mut put = |question: &str, answer: Result<String, String>| {
-                answers.insert(question.to_owned(), answer);
+            let answer = match question {
+                "settle" => text(self.settle(store).await),
+                "prune" => text(store.prune_occurrences(later()).await),
+                _ => text(store.delete_session_subscriptions("a").await),
             };
-            match write {
-                0 => put("record again", text(record(store, "k", "partly").await)),
-                1 => put(
-                    "record settled",
-                    text(record(store, "other", "settled").await),
-                ),
-                2 => put("record new", text(record(store, "k", "new").await)),
-                // That two requests conflict is an answer, which must be right.
-                3 => put("conflict", text(record(store, "other", "partly").await)),
-                4 => put("reserve again", text(reserve(store, "k", "partly").await)),
-                5 => put("reserve", text(reserve(store, "k", "recorded").await)),
-                6 => put(
-                    "unstarted",
-                    text(store.unstarted_deliveries(&registry).await),
-                ),
-                7 => put("settle", text(self.settle(store).await)),
-                8 => put(
-                    "cancel",
-                    text(store.cancel_subscription("a", "trigger:1").await),
-                ),
-                9 => put(
-                    "remove a",
-                    text(store.delete_session_subscriptions("a").await),
-                ),
-                10 => put("prune", text(store.prune_occurrences(later()).await)),
-                11 => put(
-                    "reserve settled",
-                    text(reserve(store, "other", "settled").await),
-                ),
-                _ => put(
-                    "subscribe",
-                    text(store.register_subscription(draft("c", "k")).await),
-                ),
-            }
+            put(question, answer);
         }
         answers
     }
@@ -217,6 +221,13 @@ fn text<T: Debug, E: ToString>(answer: Result<T, E>) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
+/// Whether an error says that something is damaged. That requests conflict, or
+/// that an occurrence is unknown, is an answer.
+fn is_refusal(error: &str) -> bool {
+    // A number that is damaged may be one that is given next.
+    error.contains("damaged") || error.contains("constraint failed")
+}
+
 /// Every answer is right, or an error that names what is damaged; answers which
 /// questions were refused.
 fn judge(what: &str, right: &Answers, found: &Answers, unconfirmed: &[&str]) -> Vec<String> {
@@ -225,7 +236,7 @@ fn judge(what: &str, right: &Answers, found: &Answers, unconfirmed: &[&str]) -> 
         let expected = &right[question];
         match answer {
             answer if answer == expected => {}
-            Err(error) if error.contains("damaged") => refused.push(question.clone()),
+            Err(error) if is_refusal(error) => refused.push(question.clone()),
             _ if unconfirmed.contains(&question.as_str()) => {}
             answer => unreachable!("{what}: {question}: {answer:?} instead of {expected:?}"),
         }
@@ -241,9 +252,12 @@ fn unconfirmed(index_or_column: &str) -> &'static [&'static str] {
         "subscriptions_name" | "subscriptions.name" => &["list by name"],
         "subscriptions_source" | "subscriptions.source_type" => &["list of the type"],
         "occurrences_settled" | "occurrences.unsettled" => &["prune", "settle"],
-        "sqlite_autoindex_occurrences_1" | "occurrences.id" => {
-            &["reserve", "reserve again", "reserve settled", "settle"]
-        }
+        "sqlite_autoindex_occurrences_1" | "occurrences.id" => &[
+            "reserve recorded",
+            "reserve partly",
+            "reserve settled",
+            "settle",
+        ],
         "sqlite_autoindex_deliveries_1" | "deliveries.occurrence" | "deliveries.subscription" => {
             &["settle"]
         }
@@ -331,12 +345,12 @@ async fn an_index_that_lost_its_rows_hides_no_answer_that_decides() {
     }
     for (index, question) in [
         ("deliveries_unsettled", "unstarted"),
-        ("sqlite_autoindex_deliveries_1", "reserve again"),
-        ("sqlite_autoindex_occurrences_2", "record again"),
+        ("sqlite_autoindex_deliveries_1", "reserve partly"),
+        ("sqlite_autoindex_occurrences_2", "record partly"),
         ("subscriptions_registrant", "remove a"),
         ("subscriptions_session", "list of a"),
         ("subscriptions_session", "remove a"),
-        ("subscriptions_source", "reserve"),
+        ("subscriptions_source", "reserve recorded"),
         ("subscriptions_source_checksum", "list of the source"),
     ] {
         let refused = &noticed[index];
@@ -365,11 +379,11 @@ async fn a_row_that_is_gone_is_noticed_by_whoever_needs_it() {
         ),
         (
             "DELETE FROM occurrence_payloads WHERE number = 1",
-            &["record again", "reserve again", "unstarted"],
+            &["record partly", "reserve partly", "unstarted"],
         ),
         (
             "DELETE FROM deliveries WHERE number = 2",
-            &["reserve again", "unstarted"],
+            &["reserve partly", "unstarted"],
         ),
         ("DELETE FROM deliveries WHERE occurrence = 2", &["prune"]),
         (
@@ -378,7 +392,7 @@ async fn a_row_that_is_gone_is_noticed_by_whoever_needs_it() {
                 "list everything",
                 "list of a",
                 "record new",
-                "reserve",
+                "reserve recorded",
                 "subscribe",
             ],
         ),
@@ -394,4 +408,43 @@ async fn a_row_that_is_gone_is_noticed_by_whoever_needs_it() {
             );
         }
     }
+}
+
+/// Which bits are flipped: enough for a test that runs each time, and as many as
+/// wanted with `LASH_DAMAGE_STEP=1`, which flips one in every byte that is used.
+fn step() -> usize {
+    std::env::var("LASH_DAMAGE_STEP").map_or(67, |step| step.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_flipped_bit_never_comes_back_as_an_answer() {
+    let file = File::new().await;
+    let right = file.ask(&file.place()).await;
+    // Whichever index it is in.
+    let unconfirmed = ["list by name", "list of the type", "prune", "settle"];
+    let used = (4096..file.bytes.len()).filter(|at| file.bytes[*at] != 0);
+    let (mut cases, mut refusals) = (0, 0);
+    for at in used.step_by(step()) {
+        let place = Place::new();
+        let mut bytes = file.bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        std::fs::write(place.path(), &bytes).unwrap();
+        cases += 1;
+        let opened = try_open(&place).await;
+        if opened.is_err() {
+            refusals += 1;
+            continue;
+        }
+        drop(opened);
+        let mut found = file.ask(&place).await;
+        // That an occurrence is unknown is an error to whoever asks.
+        found.retain(|question, answer| {
+            let unknown = |error: &String| error.contains("unknown host event occurrence");
+            !(question.starts_with("reserve") && answer.as_ref().is_err_and(unknown))
+        });
+        let what = format!("bit {} of byte {at}", at % 8);
+        refusals += judge(&what, &right, &found, &unconfirmed).len();
+    }
+    assert!(cases >= 40, "{cases}");
+    assert!(refusals >= cases, "{refusals} refusals of {cases}");
 }

@@ -13,8 +13,8 @@ pub(crate) struct HostEventDigests {
     pub(crate) next_occurrence: u64,
     /// The number that the next delivery gets.
     pub(crate) next_delivery: u64,
-    /// How many deliveries are not settled.
-    pub(crate) unsettled: u64,
+    /// Deliveries that are not settled.
+    pub(crate) unsettled: SetDigest,
 }
 
 impl Digests for HostEventDigests {
@@ -33,6 +33,6 @@ impl Digests for HostEventDigests {
         visit(&mut self.next_subscription);
         visit(&mut self.next_occurrence);
         visit(&mut self.next_delivery);
-        visit(&mut self.unsettled);
+        self.unsettled.visit(visit);
     }
 }

@@ -54,7 +54,7 @@ impl DeliveryRow {
         Ok(deliveries)
     }
 
-    fn checksum(&self) -> i64 {
+    pub(super) fn checksum(&self) -> i64 {
         Checksum::of(TABLE)
             .integer(self.number)
             .integer(self.occurrence)

@@ -1,5 +1,6 @@
 //! Forgetting what occurred long ago.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::Result;
@@ -23,10 +24,11 @@ pub fn prune(env: &impl Environment, occurred_before_ms: u64, limit: u32) -> Res
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut pruned = Vec::new();
+    let mut numbers = BTreeSet::new();
     while reader.advance() {
         let row = OccurrenceRow::read(&mut reader)?;
-        let found = row.unsettled == 0 && row.occurred_at_ms < before_ms;
-        confirm_found(TABLE, &row.id, found)?;
+        let due = row.unsettled == 0 && row.occurred_at_ms < before_ms;
+        confirm_found(TABLE, &row.id, due && numbers.insert(row.number))?;
         pruned.push(row);
     }
     for row in &pruned {

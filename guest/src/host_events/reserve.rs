@@ -42,13 +42,15 @@ pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<Fan
     for (_, seq, subscription) in matching {
         let number = store.digests.next_delivery;
         store.digests.next_delivery = number.saturating_add(1);
-        rows.push(DeliveryRow {
+        let delivery = DeliveryRow {
             number: clamp(number),
             occurrence: row.number,
             subscription: seq,
             created_at_ms: now_ms,
             settled: false,
-        });
+        };
+        store.digests.unsettled.insert(delivery.checksum());
+        rows.push(delivery);
         deliveries.push(Delivery {
             number,
             subscription,
@@ -57,11 +59,10 @@ pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<Fan
     let occurrence = row.load(&store.tx)?;
     if !rows.is_empty() {
         delivery::insert(&store.tx, &rows)?;
-        let count = rows.len() as u64;
-        row.deliveries = row.deliveries.saturating_add(clamp(count));
-        row.unsettled = row.unsettled.saturating_add(clamp(count));
+        let count = clamp(rows.len() as u64);
+        row.deliveries = row.deliveries.saturating_add(count);
+        row.unsettled = row.unsettled.saturating_add(count);
         row.update_counts(&store.tx)?;
-        store.digests.unsettled = store.digests.unsettled.saturating_add(count);
         store.commit()?;
     }
     Ok(Some(FanOut {

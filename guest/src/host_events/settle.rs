@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut, Settlement};
-use crate::corruption::{RowReader, confirm_found, corrupt, incomplete};
+use crate::checksum::SetDigest;
+use crate::corruption::{confirm_found, corrupt, verify_complete};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::HostEventTransaction;
 
@@ -16,21 +17,11 @@ use super::subscription;
 /// The WIT function `host-events.unsettled`.
 pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<Vec<FanOut>> {
     let store = HostEventTransaction::read(env)?;
-    let rows = store.tx.query(
-        select_deliveries!(
-            "INDEXED BY deliveries_unsettled WHERE settled = 0 AND number > ?1
-             ORDER BY number LIMIT ?2"
-        ),
-        &[
-            Value::Integer(clamp(after)),
-            Value::Integer(i64::from(limit)),
-        ],
-    )?;
-    let found = DeliveryRow::read_all(&rows)?;
+    let mut found = pending_after(&store, clamp(after), limit)?;
+    found.truncate(limit as usize);
     let mut fan_outs: Vec<FanOut> = Vec::new();
     let mut current = None;
-    for row in &found {
-        confirm_found(delivery::TABLE, row.number, !row.settled)?;
+    for row in found {
         if current != Some(row.occurrence) {
             current = Some(row.occurrence);
             fan_outs.push(FanOut {
@@ -52,27 +43,41 @@ pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<Vec<F
             return Err(corrupt(subscription::TABLE, row.subscription, missing));
         }
     }
-    // Who reads to the end learns whether there should have been more.
-    if rows.count < limit {
-        confirm_complete(&store)?;
-    }
     Ok(fan_outs)
 }
 
-/// The index of what is not settled must have as many rows as there are.
-fn confirm_complete<T: Transaction>(store: &HostEventTransaction<T>) -> Result<()> {
+/// What is not settled after a number. Who begins at the first learns whether
+/// any is missing: then all of it is read, without what it refers to.
+fn pending_after<T: Transaction>(
+    store: &HostEventTransaction<T>,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<DeliveryRow>> {
+    let everything = after == 0;
+    let limit = if everything { -1 } else { i64::from(limit) };
     let rows = store.tx.query(
-        "SELECT count(*) FROM deliveries INDEXED BY deliveries_unsettled WHERE settled = 0",
-        &[],
+        select_deliveries!(
+            "INDEXED BY deliveries_unsettled WHERE settled = 0 AND number > ?1
+             ORDER BY number LIMIT ?2"
+        ),
+        &[Value::Integer(after), Value::Integer(limit)],
     )?;
-    let mut reader = RowReader::new(delivery::TABLE, &rows);
-    reader.advance();
-    let (found, expected) = (unsigned(reader.integer()?), store.digests.unsettled);
-    if found == expected {
-        Ok(())
-    } else {
-        Err(incomplete(delivery::TABLE, found, expected))
+    let found = DeliveryRow::read_all(&rows)?;
+    let mut last = after;
+    let mut digest = SetDigest::default();
+    for row in &found {
+        confirm_found(
+            delivery::TABLE,
+            row.number,
+            !row.settled && row.number > last,
+        )?;
+        last = row.number;
+        digest.insert(row.checksum());
     }
+    if everything {
+        verify_complete(delivery::TABLE, digest, store.digests.unsettled)?;
+    }
+    Ok(found)
 }
 
 /// The WIT function `host-events.settle`.
@@ -119,9 +124,11 @@ pub(super) fn settle_subscription<T: Transaction>(
         &[Value::Integer(seq)],
     )?;
     let pending = DeliveryRow::read_all(&rows)?;
+    let mut last = 0;
     for row in &pending {
-        let found = row.subscription == seq && !row.settled;
+        let found = row.subscription == seq && !row.settled && row.number > last;
         confirm_found(delivery::TABLE, row.number, found)?;
+        last = row.number;
     }
     settle_rows(store, pending)
 }
@@ -148,7 +155,8 @@ fn settle_rows<T: Transaction>(
     if !pending.is_empty() {
         delivery::mark_settled(&store.tx, &pending)?;
     }
-    let settled = pending.len() as u64;
-    store.digests.unsettled = store.digests.unsettled.saturating_sub(settled);
+    for row in &pending {
+        store.digests.unsettled.remove(row.checksum());
+    }
     Ok(())
 }

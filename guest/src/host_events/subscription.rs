@@ -1,5 +1,6 @@
 //! Rows of `subscriptions`, and the ways to find them.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 
 use crate::Result;
@@ -163,41 +164,43 @@ fn source(source_type: &str, source_key: &str) -> i64 {
 /// What a function of this module hands over: the row and its checksum.
 type Visitor<'v> = &'v mut dyn FnMut(SubscriptionRow<'_>, i64) -> Result<()>;
 
-/// Visits rows that an index led to. `expected` says whether a row is one of
-/// those that were asked for.
+/// Visits rows that an index led to, each once; answers their numbers. `expected`
+/// says whether a row is one of those that were asked for.
 fn visit(
     rows: &Rows,
     expected: impl Fn(&SubscriptionRow<'_>) -> bool,
     visitor: Visitor<'_>,
-) -> Result<()> {
+) -> Result<BTreeSet<i64>> {
     let mut reader = RowReader::new(TABLE, rows);
+    let mut found = BTreeSet::new();
     while reader.advance() {
         let (row, checksum) = SubscriptionRow::read(&mut reader)?;
-        confirm_found(TABLE, row.seq, expected(&row))?;
+        let new = found.insert(row.seq);
+        confirm_found(TABLE, row.seq, new && expected(&row))?;
         visitor(row, checksum)?;
     }
-    Ok(())
+    Ok(found)
 }
 
-/// A second index must count the rows that the first one led to.
-fn confirm_count(
+/// A second index must lead to the rows that the first one led to. `sql` selects
+/// their numbers by it.
+fn confirm_same(
     tx: &impl Transaction,
     key: &str,
-    found: u32,
+    found: &BTreeSet<i64>,
     sql: &str,
     params: &[Value<'_>],
 ) -> Result<()> {
     let rows = tx.query(sql, params)?;
     let mut reader = RowReader::new(TABLE, &rows);
-    reader.advance();
-    if reader.integer()? == i64::from(found) {
+    let mut same = rows.count as usize == found.len();
+    while same && reader.advance() {
+        same = found.contains(&reader.integer()?);
+    }
+    if same {
         Ok(())
     } else {
-        Err(corrupt(
-            TABLE,
-            key,
-            "two indexes lead to different numbers of rows",
-        ))
+        Err(corrupt(TABLE, key, "two indexes lead to different rows"))
     }
 }
 
@@ -207,20 +210,19 @@ pub(super) fn by_seq(tx: &impl Transaction, seq: i64, visitor: Visitor<'_>) -> R
         select_subscriptions!("WHERE seq = ?1"),
         &[Value::Integer(seq)],
     )?;
-    visit(&rows, |row| row.seq == seq, visitor)?;
-    Ok(rows.count > 0)
+    let found = visit(&rows, |row| row.seq == seq, visitor)?;
+    Ok(!found.is_empty())
 }
 
-/// There is no subscription with this number; the index of the session must not
-/// know one either.
-pub(super) fn confirm_absent(tx: &impl Transaction, session_id: &str, seq: i64) -> Result<()> {
+/// There is no subscription with this number; the other index must not know one
+/// either.
+pub(super) fn confirm_absent(tx: &impl Transaction, seq: i64) -> Result<()> {
     crate::corruption::confirm_absent(
         tx,
         TABLE,
         seq,
-        "SELECT seq FROM subscriptions INDEXED BY subscriptions_registrant
-         WHERE registrant = ?1 AND enabled IN (0, 1) AND seq = ?2",
-        &[Value::Integer(registrant(session_id)), Value::Integer(seq)],
+        "SELECT seq FROM subscriptions INDEXED BY subscriptions_seq WHERE seq = ?1",
+        &[Value::Integer(seq)],
     )
 }
 
@@ -238,21 +240,21 @@ pub(super) fn by_session(
         ),
         &[Value::Text(session_id), flag],
     )?;
-    confirm_count(
+    let found = visit(
+        &rows,
+        |row| row.session_id == Some(session_id) && row.enabled == enabled,
+        visitor,
+    )?;
+    confirm_same(
         tx,
         session_id,
-        rows.count,
-        "SELECT count(*) FROM subscriptions INDEXED BY subscriptions_registrant
+        &found,
+        "SELECT seq FROM subscriptions INDEXED BY subscriptions_registrant
          WHERE registrant = ?1 AND enabled = ?2",
         &[
             Value::Integer(registrant(session_id)),
             Value::Integer(i64::from(enabled)),
         ],
-    )?;
-    visit(
-        &rows,
-        |row| row.session_id == Some(session_id) && row.enabled == enabled,
-        visitor,
     )
 }
 
@@ -275,23 +277,23 @@ pub(super) fn by_source(
             Value::Text(source_key),
         ],
     )?;
-    confirm_count(
-        tx,
-        source_key,
-        rows.count,
-        "SELECT count(*) FROM subscriptions INDEXED BY subscriptions_source_checksum
-         WHERE source = ?1 AND enabled = ?2",
-        &[
-            Value::Integer(source(source_type, source_key)),
-            Value::Integer(i64::from(enabled)),
-        ],
-    )?;
-    visit(
+    let found = visit(
         &rows,
         |row| {
             row.source_type == source_type && row.source_key == source_key && row.enabled == enabled
         },
         visitor,
+    )?;
+    confirm_same(
+        tx,
+        source_key,
+        &found,
+        "SELECT seq FROM subscriptions INDEXED BY subscriptions_source_checksum
+         WHERE source = ?1 AND enabled = ?2",
+        &[
+            Value::Integer(source(source_type, source_key)),
+            Value::Integer(i64::from(enabled)),
+        ],
     )
 }
 
@@ -313,7 +315,8 @@ pub(super) fn by_source_type(
         &rows,
         |row| row.source_type == source_type && row.enabled == enabled,
         visitor,
-    )
+    )?;
+    Ok(())
 }
 
 /// Visits the subscriptions with a name.
@@ -322,5 +325,6 @@ pub(super) fn by_name(tx: &impl Transaction, name: &str, visitor: Visitor<'_>) -
         select_subscriptions!("INDEXED BY subscriptions_name WHERE name = ?1"),
         &[Value::Text(name)],
     )?;
-    visit(&rows, |row| row.name == Some(name), visitor)
+    visit(&rows, |row| row.name == Some(name), visitor)?;
+    Ok(())
 }

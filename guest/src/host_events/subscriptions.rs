@@ -103,12 +103,10 @@ pub fn subscriptions(
     match filter {
         SubscriptionFilter {
             sequence: Some(seq),
-            session_id,
             ..
         } => {
-            let known = by_seq(&store.tx, clamp(*seq), visitor)?;
-            if let (false, Some(session_id)) = (known, session_id) {
-                confirm_absent(&store.tx, session_id, clamp(*seq))?;
+            if !by_seq(&store.tx, clamp(*seq), visitor)? {
+                confirm_absent(&store.tx, clamp(*seq))?;
             }
         }
         SubscriptionFilter {
@@ -192,7 +190,7 @@ pub fn unsubscribe(env: &impl Environment, session_id: &str, sequence: u64) -> R
         Ok(())
     })?;
     if !known {
-        confirm_absent(tx, session_id, seq)?;
+        confirm_absent(tx, seq)?;
     }
     if ended {
         store.commit()?;

@@ -1,12 +1,13 @@
 //! The tables of the database of host events.
 //!
-//! Only subscriptions have a digest of all their rows. Occurrences and deliveries
-//! are many, and are read one at a time or by what they belong to:
-//! - an idempotency key is unknown only if both of its indexes say so,
-//! - an occurrence counts its deliveries, and the digests count those that are
-//!   not settled,
-//! - the subscriptions of a source, or of a session, are counted by a second
-//!   index, so that one damaged page neither loses an event nor leaves a
+//! Only subscriptions, and deliveries that are not settled, have a digest of all
+//! their rows. Occurrences and settled deliveries are many, and are read one at a
+//! time or by what they belong to:
+//! - an idempotency key, or the number of a subscription, is unknown only if both
+//!   of its indexes say so,
+//! - an occurrence counts its deliveries,
+//! - a second index must lead to the same subscriptions of a source, or of a
+//!   session, so that one damaged page neither loses an event nor leaves a
 //!   subscription behind.
 //!
 //! What is found by one index only is not confirmed, where a row that is hidden
@@ -44,6 +45,7 @@ const STATEMENTS: &[&str] = &[
         checksum      INTEGER NOT NULL,
         content       BLOB NOT NULL
     )",
+    "CREATE INDEX subscriptions_seq ON subscriptions (seq)",
     "CREATE INDEX subscriptions_session
         ON subscriptions (session_id, enabled) WHERE session_id IS NOT NULL",
     "CREATE INDEX subscriptions_registrant
