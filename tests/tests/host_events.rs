@@ -10,10 +10,15 @@ use lash_core::{
     TriggerSubscriptionFilter,
 };
 use lash_wasm_store::{Durability, Error, SqliteHostEventStore, Store, StoreBuilder};
+use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
+    OccurrenceDraft, Settlement, SubscriptionFilter,
+};
+use lash_wasm_store_guest::host_events;
 use lash_wasm_store_tests::fixtures::{Place, TestClock};
 use lash_wasm_store_tests::host_events::{
     SOURCE_TYPE, draft, handles, host_draft, listed, open, record, request, reserve, subscribe,
 };
+use lash_wasm_store_tests::native::NativeEnvironment;
 
 fn everything() -> TriggerSubscriptionFilter {
     TriggerSubscriptionFilter::default()
@@ -475,6 +480,46 @@ async fn more_is_forgotten_than_goes_into_one_transaction() {
     record(&store, "k", "last").await;
     let far = UNIX_EPOCH + Duration::from_secs(1 << 50);
     assert_eq!(store.prune_occurrences(far).await.unwrap(), 600);
+}
+
+#[test]
+fn numbers_of_any_size_are_harmless() {
+    let env = NativeEnvironment::memory().unwrap();
+    host_events::initialize(&env).unwrap();
+    let occurrence = OccurrenceDraft {
+        id: "id".to_owned(),
+        idempotency_key: "key".to_owned(),
+        request_hash: "hash".to_owned(),
+        source_type: "type".to_owned(),
+        source_key: "key".to_owned(),
+        content: Vec::new(),
+    };
+    host_events::record_occurrence(&env, occurrence).unwrap();
+    for number in [0, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX] {
+        assert!(!host_events::unsubscribe(&env, "a", number).unwrap());
+        for limit in [0, 1, u32::MAX] {
+            let unsettled = host_events::unsettled(&env, number, limit).unwrap();
+            assert!(unsettled.is_empty());
+        }
+        let settlement = Settlement {
+            occurrence_id: "id".to_owned(),
+            subscriptions: vec![number],
+        };
+        host_events::settle(&env, &[settlement]).unwrap();
+        let filter = SubscriptionFilter {
+            session_id: None,
+            sequence: Some(number),
+            name: None,
+            source_type: None,
+            source_key: None,
+            enabled: None,
+        };
+        let found = host_events::subscriptions(&env, &filter).unwrap();
+        assert!(found.is_empty());
+    }
+    assert_eq!(host_events::prune(&env, 0, u32::MAX).unwrap(), 0);
+    assert_eq!(host_events::prune(&env, u64::MAX, 0).unwrap(), 0);
+    assert_eq!(host_events::prune(&env, u64::MAX, u32::MAX).unwrap(), 1);
 }
 
 #[tokio::test]

@@ -6,10 +6,9 @@
 use std::path::Path;
 
 use lash_core::{
-    HostEventOccurrenceRecord, HostEventOccurrenceRequest, PluginError, ProcessOriginator,
+    HostEventOccurrenceRecord, HostEventOccurrenceRequest, ProcessOriginator,
     TriggerDeliveryReservation, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
-    TriggerSubscriptionRecord, deterministic_delivery_process_id, deterministic_occurrence_id,
-    host_event_occurrence_request_hash, validate_host_event_occurrence_request,
+    TriggerSubscriptionRecord, deterministic_delivery_process_id,
 };
 
 use super::{from_json, to_json};
@@ -103,17 +102,17 @@ pub(crate) fn to_filter(filter: &TriggerSubscriptionFilter) -> Option<Subscripti
     })
 }
 
-/// Checks a request, and derives what identifies it.
+/// A request under what lash-core derives from it: an identifier and a digest.
 pub(crate) fn to_occurrence_draft(
     path: &Path,
     request: HostEventOccurrenceRequest,
-) -> Result<OccurrenceDraft, PluginError> {
-    validate_host_event_occurrence_request(&request)?;
-    let content = to_json(path, OCCURRENCE, &request)
-        .map_err(|error| PluginError::Session(crate::store::Chain(&error).to_string()))?;
+    id: String,
+    request_hash: String,
+) -> Result<OccurrenceDraft, Error> {
+    let content = to_json(path, OCCURRENCE, &request)?;
     Ok(OccurrenceDraft {
-        id: deterministic_occurrence_id(&request)?,
-        request_hash: host_event_occurrence_request_hash(&request)?,
+        id,
+        request_hash,
         idempotency_key: request.idempotency_key,
         source_type: request.source_type,
         source_key: request.source_key,

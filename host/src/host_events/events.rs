@@ -3,7 +3,8 @@
 use lash_core::{
     DurabilityTier, HostEventOccurrenceRecord, HostEventOccurrenceRequest, HostEventStore,
     PluginError, TriggerDeliveryReservation, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
-    TriggerSubscriptionRecord,
+    TriggerSubscriptionRecord, deterministic_occurrence_id, host_event_occurrence_request_hash,
+    validate_host_event_occurrence_request,
 };
 
 use super::{SqliteHostEventStore, plugin};
@@ -93,11 +94,14 @@ impl HostEventStore for SqliteHostEventStore {
         &self,
         request: HostEventOccurrenceRequest,
     ) -> Result<HostEventOccurrenceRecord, PluginError> {
-        let draft = convert::to_occurrence_draft(self.path(), request)?;
-        let idempotency_key = draft.idempotency_key.clone();
+        validate_host_event_occurrence_request(&request)?;
+        let id = deterministic_occurrence_id(&request)?;
+        let request_hash = host_event_occurrence_request_hash(&request)?;
+        let idempotency_key = request.idempotency_key.clone();
         let recorded = self
             .db
             .write("record occurrence", move |call| {
+                let draft = convert::to_occurrence_draft(call.path(), request, id, request_hash)?;
                 let recorded = call.host_events(|events, guest, db| {
                     events.call_record_occurrence(guest, db, &draft)
                 })?;
