@@ -11,7 +11,7 @@ use crate::transaction::HostEventTransaction;
 
 use super::delivery::{self, DeliveryRow, select_deliveries};
 use super::occurrence::{self, OccurrenceRow};
-use super::subscription;
+use super::subscription::{self, Sorted};
 
 /// The WIT function `host-events.reserve`.
 pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<FanOut>> {
@@ -21,7 +21,7 @@ pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<Fan
     };
     let now_ms = env.now_ms();
     let reserved = reserved(&store.tx, &row)?;
-    let mut matching = Vec::new();
+    let mut matching = Sorted::default();
     subscription::by_source(
         &store.tx,
         &row.source_type,
@@ -29,23 +29,21 @@ pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<Fan
         true,
         &mut |subscription, _| {
             if subscription.seq < row.watermark && !reserved.contains(&subscription.seq) {
-                let order = subscription.order();
-                matching.push((order, subscription.seq, subscription.to_subscription()));
+                matching.push(subscription);
             }
             Ok(())
         },
     )?;
-    matching.sort_by(|(left, ..), (right, ..)| left.cmp(right));
-
+    let matching = matching.finish();
     let mut rows = Vec::with_capacity(matching.len());
     let mut deliveries = Vec::with_capacity(matching.len());
-    for (_, seq, subscription) in matching {
+    for subscription in matching {
         let number = store.digests.next_delivery;
         store.digests.next_delivery = number.saturating_add(1);
         let delivery = DeliveryRow {
             number: clamp(number),
             occurrence: row.number,
-            subscription: seq,
+            subscription: clamp(subscription.sequence),
             created_at_ms: now_ms,
             settled: false,
         };

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::Subscription;
@@ -127,10 +128,26 @@ impl<'r> SubscriptionRow<'r> {
             updated_at_ms: unsigned(self.updated_at_ms),
         }
     }
+}
 
-    /// What answers are ordered by: the scope, then the text of the number.
-    pub(super) fn order(&self) -> (String, String) {
-        (self.scope_id.to_string(), self.seq.to_string())
+/// Subscriptions in the order in which they are answered: by scope, then by the
+/// text of their number.
+#[derive(Default)]
+pub(super) struct Sorted(Vec<((String, String), Subscription)>);
+
+impl Sorted {
+    pub(super) fn push(&mut self, row: SubscriptionRow<'_>) {
+        let order = (row.scope_id.to_string(), row.seq.to_string());
+        self.0.push((order, row.to_subscription()));
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Subscription> {
+        self.0
+            .sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        self.0
+            .into_iter()
+            .map(|(_, subscription)| subscription)
+            .collect()
     }
 }
 
@@ -168,7 +185,7 @@ type Visitor<'v> = &'v mut dyn FnMut(SubscriptionRow<'_>, i64) -> Result<()>;
 /// says whether a row is one of those that were asked for.
 fn visit(
     rows: &Rows,
-    expected: impl Fn(&SubscriptionRow<'_>) -> bool,
+    expected: &dyn Fn(&SubscriptionRow<'_>) -> bool,
     visitor: Visitor<'_>,
 ) -> Result<BTreeSet<i64>> {
     let mut reader = RowReader::new(TABLE, rows);
@@ -210,7 +227,7 @@ pub(super) fn by_seq(tx: &impl Transaction, seq: i64, visitor: Visitor<'_>) -> R
         select_subscriptions!("WHERE seq = ?1"),
         &[Value::Integer(seq)],
     )?;
-    let found = visit(&rows, |row| row.seq == seq, visitor)?;
+    let found = visit(&rows, &|row: &SubscriptionRow<'_>| row.seq == seq, visitor)?;
     Ok(!found.is_empty())
 }
 
@@ -242,7 +259,7 @@ pub(super) fn by_session(
     )?;
     let found = visit(
         &rows,
-        |row| row.session_id == Some(session_id) && row.enabled == enabled,
+        &|row: &SubscriptionRow<'_>| row.session_id == Some(session_id) && row.enabled == enabled,
         visitor,
     )?;
     confirm_same(
@@ -279,7 +296,7 @@ pub(super) fn by_source(
     )?;
     let found = visit(
         &rows,
-        |row| {
+        &|row: &SubscriptionRow<'_>| {
             row.source_type == source_type && row.source_key == source_key && row.enabled == enabled
         },
         visitor,
@@ -313,7 +330,7 @@ pub(super) fn by_source_type(
     )?;
     visit(
         &rows,
-        |row| row.source_type == source_type && row.enabled == enabled,
+        &|row: &SubscriptionRow<'_>| row.source_type == source_type && row.enabled == enabled,
         visitor,
     )?;
     Ok(())
@@ -325,6 +342,10 @@ pub(super) fn by_name(tx: &impl Transaction, name: &str, visitor: Visitor<'_>) -
         select_subscriptions!("INDEXED BY subscriptions_name WHERE name = ?1"),
         &[Value::Text(name)],
     )?;
-    visit(&rows, |row| row.name == Some(name), visitor)?;
+    visit(
+        &rows,
+        &|row: &SubscriptionRow<'_>| row.name == Some(name),
+        visitor,
+    )?;
     Ok(())
 }

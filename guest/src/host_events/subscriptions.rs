@@ -1,6 +1,5 @@
 //! Subscribing, and reading and ending subscriptions.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
@@ -14,8 +13,8 @@ use crate::transaction::HostEventTransaction;
 
 use super::settle::settle_subscription;
 use super::subscription::{
-    SubscriptionRow, TABLE, by_name, by_seq, by_session, by_source, by_source_type, confirm_absent,
-    select_subscriptions,
+    Sorted, SubscriptionRow, TABLE, by_name, by_seq, by_session, by_source, by_source_type,
+    confirm_absent, select_subscriptions,
 };
 
 /// How many rows one query reads of all subscriptions.
@@ -49,24 +48,6 @@ pub fn subscribe(env: &impl Environment, draft: SubscriptionDraft) -> Result<Sub
         created_at_ms: unsigned(now_ms),
         updated_at_ms: unsigned(now_ms),
     })
-}
-
-/// Subscriptions in the order in which they are answered.
-#[derive(Default)]
-struct Sorted(Vec<((String, String), Subscription)>);
-
-impl Sorted {
-    fn push(&mut self, row: SubscriptionRow<'_>) {
-        self.0.push((row.order(), row.to_subscription()));
-    }
-
-    fn finish(mut self) -> Vec<Subscription> {
-        self.0.sort_by(|(left, _), (right, _)| left.cmp(right));
-        self.0
-            .into_iter()
-            .map(|(_, subscription)| subscription)
-            .collect()
-    }
 }
 
 fn matches(filter: &SubscriptionFilter, row: &SubscriptionRow<'_>) -> bool {
