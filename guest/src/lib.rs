@@ -24,6 +24,7 @@ mod digests;
 pub mod effects;
 pub mod format;
 mod hex;
+pub mod host_events;
 mod pack;
 pub mod processes;
 mod schema;

@@ -1,7 +1,7 @@
 //! A transaction on a database together with its digests.
 
 use crate::Result;
-use crate::digests::{Digests, ProcessDigests, SessionDigests};
+use crate::digests::{Digests, HostEventDigests, ProcessDigests, SessionDigests};
 use crate::seam::{Environment, Transaction, TransactionMode};
 
 /// What every operation that reads or writes sets of rows works on.
@@ -17,6 +17,9 @@ pub(crate) type ProcessTransaction<T> = Digested<T, ProcessDigests>;
 
 /// A transaction on a session database.
 pub(crate) type SessionTransaction<T> = Digested<T, SessionDigests>;
+
+/// A transaction on a database of host events.
+pub(crate) type HostEventTransaction<T> = Digested<T, HostEventDigests>;
 
 impl<T: Transaction, D: Digests> Digested<T, D> {
     /// Reads from one snapshot.

@@ -32,6 +32,7 @@ mod effects;
 mod engine;
 mod error;
 mod factory;
+mod host_events;
 mod options;
 mod processes;
 mod sqlite;
@@ -42,6 +43,7 @@ pub use effects::{SqliteEffectHost, SqliteEffectReplayOptions, SqliteRuntimeEffe
 pub use engine::Durability;
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;
+pub use host_events::{SqliteHostEventStore, TriggerRedelivery};
 pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 pub use processes::SqliteProcessRegistry;
 pub use store::{SessionPruneReport, Store, StoredSessionCheckpoint};

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::effects::{SqliteEffectHost, SqliteEffectReplayOptions};
 use crate::engine::{Durability, OpenOptions};
 use crate::error::Error;
+use crate::host_events::SqliteHostEventStore;
 use crate::processes::SqliteProcessRegistry;
 use crate::store::Store;
 
@@ -154,6 +155,16 @@ impl StoreBuilder {
         options: SqliteEffectReplayOptions,
     ) -> Result<SqliteEffectHost, Error> {
         SqliteEffectHost::open_built(path, self.open, options).await
+    }
+
+    /// Opens a database of host events, and creates it if it does not exist. Of
+    /// the options, those that the native crate has too do not concern it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_host_events(self, path: &Path) -> Result<SqliteHostEventStore, Error> {
+        SqliteHostEventStore::open_built(path, self).await
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod damage_fixture;
 pub mod effects;
 pub mod fixtures;
+pub mod host_events;
 pub mod native;
 pub mod process_fixtures;
 pub mod recorder;

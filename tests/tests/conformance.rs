@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use lash_core::testing::conformance::{
-    ReopenableLashlangArtifactStore, ReopenableProcessRegistry, ReopenableRuntimePersistence,
-    effect_controller_concurrent_replay_deterministic, lashlang_artifact_store_reopenable,
-    process_registry_reopenable, runtime_persistence_reopenable,
+    ReopenableHostEventStore, ReopenableLashlangArtifactStore, ReopenableProcessRegistry,
+    ReopenableRuntimePersistence, effect_controller_concurrent_replay_deterministic,
+    host_event_store_reopenable, lashlang_artifact_store_reopenable, process_registry_reopenable,
+    runtime_persistence_reopenable,
 };
 use lash_core::{DurabilityTier, EffectScope};
 use lash_wasm_store::{
-    Error, SqliteEffectHost, SqliteProcessRegistry, SqliteRuntimeEffectController, Store,
+    Error, SqliteEffectHost, SqliteHostEventStore, SqliteProcessRegistry,
+    SqliteRuntimeEffectController, Store,
 };
 use tempfile::TempDir;
 
@@ -114,5 +116,27 @@ async fn processes() {
             reopen: open(&path),
         }
     })
+    .await;
+}
+
+#[tokio::test]
+async fn host_event_store() {
+    let files = Files::default();
+    let open = |path: &Path| {
+        let path = path.to_path_buf();
+        Arc::new(elsewhere(
+            async move { SqliteHostEventStore::open(&path).await },
+        ))
+    };
+    host_event_store_reopenable(
+        || {
+            let path = files.fresh();
+            ReopenableHostEventStore {
+                open: open(&path),
+                reopen: open(&path),
+            }
+        },
+        DurabilityTier::Durable,
+    )
     .await;
 }

@@ -1,6 +1,7 @@
 //! The component: every export hands over to the logic, on the imports.
 
 mod effects;
+mod host_events;
 mod processes;
 mod session;
 

@@ -1,8 +1,10 @@
 //! The one row that says which rows the tables of a database must have.
 
+mod host_events;
 mod processes;
 mod session;
 
+pub(crate) use host_events::HostEventDigests;
 pub(crate) use processes::ProcessDigests;
 pub(crate) use session::SessionDigests;
 

@@ -6,6 +6,7 @@ pub(crate) mod commit;
 pub(crate) mod effects;
 pub(crate) mod graph;
 pub(crate) mod head;
+pub(crate) mod host_events;
 pub(crate) mod meta;
 pub(crate) mod process;
 pub(crate) mod queue;

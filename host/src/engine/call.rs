@@ -9,8 +9,9 @@ use super::database::Context;
 use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
-    artifacts, attachments, blobs, checkpoints, effects, format, graph, maintenance, metadata,
-    process_events, process_handles, process_leases, processes, queue, retention, session, usage,
+    artifacts, attachments, blobs, checkpoints, effects, format, graph, host_events, maintenance,
+    metadata, process_events, process_handles, process_leases, processes, queue, retention,
+    session, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -102,6 +103,8 @@ impl<'a> Call<'a> {
         retention: lash_store_retention;
         /// Calls a function of the interface `effects`.
         effects: lash_store_effects;
+        /// Calls a function of the interface `host-events`.
+        host_events: lash_store_host_events;
     }
 
     /// Says what a file is, see `format.classify`.

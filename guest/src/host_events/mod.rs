@@ -1,0 +1,35 @@
+//! Events of the host that start processes.
+//!
+//! An occurrence is recorded once, whoever reports it how often. What it is to
+//! start is reserved in one transaction, for the subscriptions that were there
+//! when it occurred, and stays on a list until somebody says that it was started:
+//! starting is somebody else's, and may fail or be cut short. What occurred
+//! before a subscription is never delivered to it.
+
+mod delivery;
+mod occurrence;
+mod prune;
+mod reserve;
+mod settle;
+mod subscription;
+mod subscriptions;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::format::Initialized;
+use crate::digests::{Digests, HostEventDigests};
+use crate::format;
+use crate::schema;
+use crate::seam::Environment;
+
+pub use occurrence::record_occurrence;
+pub use prune::prune;
+pub use reserve::reserve;
+pub use settle::{settle, unsettled};
+pub use subscriptions::{remove_session, subscribe, subscriptions, unsubscribe};
+
+/// The WIT function `host-events.initialize`.
+pub fn initialize(env: &impl Environment) -> Result<Initialized> {
+    format::initialize(env, &schema::HOST_EVENTS, |tx| {
+        HostEventDigests::new().store(tx)
+    })
+}

@@ -1,0 +1,49 @@
+//! Forgetting what occurred long ago.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::corruption::{RowReader, confirm_found, corrupt};
+use crate::seam::{Environment, Transaction, Value, clamp};
+use crate::transaction::HostEventTransaction;
+
+use super::delivery;
+use super::occurrence::{OccurrenceRow, TABLE, select_occurrences};
+
+/// The WIT function `host-events.prune`.
+pub fn prune(env: &impl Environment, occurred_before_ms: u64, limit: u32) -> Result<u64> {
+    let store = HostEventTransaction::write(env)?;
+    let before_ms = clamp(occurred_before_ms);
+    let rows = store.tx.query(
+        select_occurrences!(
+            "INDEXED BY occurrences_settled WHERE unsettled = 0 AND occurred_at_ms < ?1
+             ORDER BY occurred_at_ms LIMIT ?2"
+        ),
+        &[Value::Integer(before_ms), Value::Integer(i64::from(limit))],
+    )?;
+    let mut reader = RowReader::new(TABLE, &rows);
+    let mut pruned = Vec::new();
+    let mut numbers = BTreeSet::new();
+    while reader.advance() {
+        let row = OccurrenceRow::read(&mut reader)?;
+        let due = row.unsettled == 0 && row.occurred_at_ms < before_ms;
+        confirm_found(TABLE, &row.id, due && numbers.insert(row.number))?;
+        pruned.push(row);
+    }
+    for row in &pruned {
+        let deleted = store.tx.execute(
+            "DELETE FROM deliveries WHERE occurrence = ?1",
+            &[Value::Integer(row.number)],
+        )?;
+        if clamp(deleted) != row.deliveries {
+            let reason = "the occurrence has another number of deliveries";
+            return Err(corrupt(delivery::TABLE, &row.id, reason));
+        }
+        row.delete(&store.tx)?;
+    }
+    if !pruned.is_empty() {
+        store.commit()?;
+    }
+    Ok(pruned.len() as u64)
+}

@@ -1,0 +1,97 @@
+//! Deciding what an occurrence starts.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut};
+use crate::corruption::{confirm_found, corrupt};
+use crate::seam::{Environment, Transaction, Value, clamp};
+use crate::transaction::HostEventTransaction;
+
+use super::delivery::{self, DeliveryRow, select_deliveries};
+use super::occurrence::{self, OccurrenceRow};
+use super::subscription::{self, Sorted};
+
+/// The WIT function `host-events.reserve`.
+pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<FanOut>> {
+    let mut store = HostEventTransaction::write_durably(env)?;
+    let Some(mut row) = occurrence::by_id(&store.tx, occurrence_id)? else {
+        return Ok(None);
+    };
+    let now_ms = env.now_ms();
+    let reserved = reserved(&store.tx, &row)?;
+    let mut matching = Sorted::default();
+    subscription::by_source(
+        &store.tx,
+        &row.source_type,
+        &row.source_key,
+        true,
+        &mut |subscription, _| {
+            if subscription.seq < row.watermark && !reserved.contains(&subscription.seq) {
+                matching.push(subscription);
+            }
+            Ok(())
+        },
+    )?;
+    let matching = matching.finish();
+    let mut rows = Vec::with_capacity(matching.len());
+    let mut deliveries = Vec::with_capacity(matching.len());
+    for subscription in matching {
+        let number = store.digests.next_delivery;
+        store.digests.next_delivery = number.saturating_add(1);
+        let delivery = DeliveryRow {
+            number: clamp(number),
+            occurrence: row.number,
+            subscription: clamp(subscription.sequence),
+            created_at_ms: now_ms,
+            settled: false,
+        };
+        store.digests.unsettled.insert(delivery.checksum());
+        rows.push(delivery);
+        deliveries.push(Delivery {
+            number,
+            subscription,
+        });
+    }
+    let occurrence = row.load(&store.tx)?;
+    if !rows.is_empty() {
+        delivery::insert(&store.tx, &rows)?;
+        let count = clamp(rows.len() as u64);
+        row.deliveries = row.deliveries.saturating_add(count);
+        row.unsettled = row.unsettled.saturating_add(count);
+        row.update_counts(&store.tx)?;
+        store.commit()?;
+    }
+    Ok(Some(FanOut {
+        occurrence,
+        deliveries,
+    }))
+}
+
+/// The subscriptions for which an occurrence is reserved already. The occurrence
+/// counts them: one that is missing here would be delivered twice.
+fn reserved(tx: &impl Transaction, row: &OccurrenceRow) -> Result<BTreeSet<i64>> {
+    let rows = tx.query(
+        select_deliveries!("WHERE occurrence = ?1"),
+        &[Value::Integer(row.number)],
+    )?;
+    let mut reserved = BTreeSet::new();
+    for delivery in DeliveryRow::read_all(&rows)? {
+        confirm_found(
+            delivery::TABLE,
+            delivery.number,
+            delivery.occurrence == row.number,
+        )?;
+        reserved.insert(delivery.subscription);
+    }
+    if clamp(reserved.len() as u64) == row.deliveries {
+        Ok(reserved)
+    } else {
+        Err(corrupt(
+            delivery::TABLE,
+            &row.id,
+            "the occurrence has another number of deliveries",
+        ))
+    }
+}

@@ -1,0 +1,92 @@
+//! The host events of a deployment: who subscribed, what occurred, and what it
+//! is to start.
+
+mod events;
+mod recovery;
+mod redelivery;
+
+pub use redelivery::TriggerRedelivery;
+
+use std::path::Path;
+
+use lash_core::PluginError;
+
+use crate::bindings::interfaces::format::Kind;
+use crate::engine::{Database, Initialize};
+use crate::error::Error;
+use crate::options::StoreBuilder;
+use crate::store::Chain;
+
+/// The calls that make a host event database of an empty one.
+const INITIALIZE: Initialize =
+    |call| call.host_events(|events, guest, db| events.call_initialize(guest, db));
+
+/// The durable store of the host events of a deployment, in one SQLite database
+/// that its sessions share.
+///
+/// It has the methods of the native crate's type, through the trait
+/// [`HostEventStore`](lash_core::HostEventStore), and differs from it in two
+/// answers: an occurrence is not delivered to a subscription that was registered
+/// after it, and a file of another kind of database is refused.
+///
+/// # Delivering at least once
+///
+/// A router reserves what an occurrence is to start, and then starts one process
+/// after the other. If it stops in between, a repeated report of the same
+/// occurrence reserves nothing more, and the rest would never be started.
+/// [`unstarted_deliveries`](Self::unstarted_deliveries) finds it, and
+/// [`TriggerRedelivery`] starts it. Do so when the application starts, and from
+/// time to time: what was started is settled thereby, and only what is settled
+/// can be pruned.
+///
+/// Opening the same file several times, also from several processes, is safe.
+pub struct SqliteHostEventStore {
+    db: Database,
+}
+
+impl SqliteHostEventStore {
+    /// Opens a database of host events with the default options, and creates it
+    /// if it does not exist. The path `:memory:` opens a private database in
+    /// memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::open`].
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        StoreBuilder::new().open_host_events(path).await
+    }
+
+    /// Makes a private database of host events in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreBuilder::memory`].
+    pub async fn memory() -> Result<Self, Error> {
+        let options = StoreBuilder::new().open;
+        let db = Database::memory(&options, Kind::HostEvents, INITIALIZE).await?;
+        Ok(Self { db })
+    }
+
+    pub(crate) async fn open_built(path: &Path, builder: StoreBuilder) -> Result<Self, Error> {
+        let db = Database::open(path, &builder.open, Kind::HostEvents, INITIALIZE).await?;
+        Ok(Self { db })
+    }
+
+    /// The file, `:memory:` if there is none.
+    pub fn path(&self) -> &Path {
+        self.db.path()
+    }
+}
+
+impl std::fmt::Debug for SqliteHostEventStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteHostEventStore")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The trait's error for everything that is not one of its named outcomes.
+fn plugin(error: Error) -> PluginError {
+    PluginError::Session(Chain(&error).to_string())
+}

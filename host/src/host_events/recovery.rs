@@ -1,0 +1,181 @@
+//! What a router cannot do: finding what it left unstarted, and forgetting what
+//! is long over.
+
+use std::collections::HashSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
+
+use super::{SqliteHostEventStore, plugin};
+use crate::bindings::interfaces::host_events::Settlement;
+use crate::convert::host_events as convert;
+use crate::error::Error;
+
+/// How many deliveries one call reads, and how many occurrences one removes.
+const PAGE: u32 = 256;
+
+impl SqliteHostEventStore {
+    /// The deliveries that were reserved and whose processes do not exist, in the
+    /// order in which they were reserved. What is found to exist is settled, and
+    /// not looked at again.
+    ///
+    /// [`TriggerRedelivery`](super::TriggerRedelivery) starts one of them.
+    ///
+    /// A process that was about to be started when this looked is among them.
+    /// Starting it twice is harmless: its identifier follows from occurrence and
+    /// subscription, and registering it again changes nothing. A subscription
+    /// among them may have been cancelled since; the occurrence came before that.
+    /// What shall never be started is given to
+    /// [`settle_deliveries`](Self::settle_deliveries).
+    ///
+    /// A process that was pruned from the registry looks as if it had never been
+    /// started. So call this, or [`settle_processes`](Self::settle_processes),
+    /// before processes are pruned.
+    ///
+    /// # Errors
+    ///
+    /// `PluginError::Session` if this store fails, and whatever the registry
+    /// answers but that the process is unknown: a registry that cannot be read
+    /// does not make a process look unstarted.
+    pub async fn unstarted_deliveries(
+        &self,
+        registry: &dyn ProcessRegistry,
+    ) -> Result<Vec<TriggerDeliveryReservation>, PluginError> {
+        let mut unstarted = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.unsettled(after).await.map_err(plugin)?;
+            let complete = page.len() < PAGE as usize;
+            let mut started = Vec::new();
+            for (number, reservation) in page {
+                after = number;
+                if exists(registry, &reservation.process_id).await? {
+                    started.push(reservation);
+                } else {
+                    unstarted.push(reservation);
+                }
+            }
+            self.settle_deliveries(&started).await.map_err(plugin)?;
+            if complete {
+                return Ok(unstarted);
+            }
+        }
+    }
+
+    /// Notes that the processes of deliveries were started, or that nobody will
+    /// start them. Settling what was settled before, or is unknown, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if something that must be changed is damaged.
+    pub async fn settle_deliveries(
+        &self,
+        deliveries: &[TriggerDeliveryReservation],
+    ) -> Result<(), Error> {
+        self.settle(convert::to_settlements(deliveries)).await
+    }
+
+    /// Settles the deliveries that started these processes. Who removes processes
+    /// from a registry calls it before, lest they be started again.
+    ///
+    /// # Errors
+    ///
+    /// As [`settle_deliveries`](Self::settle_deliveries).
+    pub async fn settle_processes(&self, process_ids: &[String]) -> Result<(), Error> {
+        if process_ids.is_empty() {
+            return Ok(());
+        }
+        let process_ids: HashSet<&str> = process_ids.iter().map(String::as_str).collect();
+        let mut after = 0;
+        loop {
+            let page = self.unsettled(after).await?;
+            after = page.last().map_or(after, |(number, _)| *number);
+            let named = page
+                .iter()
+                .map(|(_, reservation)| reservation)
+                .filter(|reservation| process_ids.contains(reservation.process_id.as_str()));
+            self.settle(convert::to_settlements(named)).await?;
+            if page.len() < PAGE as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes occurrences from before a time, with their deliveries, and answers
+    /// how many. Those of which a delivery is not settled stay.
+    ///
+    /// The idempotency key of what was removed is new again. So choose a time
+    /// further back than the longest delay with which anybody reports an
+    /// occurrence again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if something that is to be removed is damaged. What was
+    /// removed before it was found stays removed.
+    pub async fn prune_occurrences(&self, occurred_before: SystemTime) -> Result<u64, Error> {
+        let before_ms = occurred_before
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| {
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            });
+        let mut pruned: u64 = 0;
+        loop {
+            let batch = self
+                .db
+                .write("prune occurrences", move |call| {
+                    call.host_events(|events, guest, db| {
+                        events.call_prune(guest, db, before_ms, PAGE)
+                    })
+                })
+                .await?;
+            pruned = pruned.saturating_add(batch);
+            if batch < u64::from(PAGE) {
+                return Ok(pruned);
+            }
+        }
+    }
+
+    /// A page of deliveries that are not settled, each with its number.
+    async fn unsettled(&self, after: u64) -> Result<Vec<(u64, TriggerDeliveryReservation)>, Error> {
+        self.db
+            .read("list unsettled deliveries", move |call| {
+                let fan_outs = call.host_events(|events, guest, db| {
+                    events.call_unsettled(guest, db, after, PAGE)
+                })?;
+                let mut deliveries = Vec::new();
+                for fan_out in fan_outs {
+                    deliveries.extend(convert::from_fan_out(call.path(), fan_out)?);
+                }
+                Ok(deliveries)
+            })
+            .await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
+        if settlements.is_empty() {
+            return Ok(());
+        }
+        self.db
+            .write("settle deliveries", move |call| {
+                call.host_events(|events, guest, db| events.call_settle(guest, db, &settlements))
+            })
+            .await
+    }
+}
+
+/// Whether a registry has a process.
+///
+/// `get_process` answers a failure as absence. The grants of a process are asked
+/// for instead: they are answered only for one that exists, and the error for one
+/// that does not says so. Should a registry say it in other words, `get_process`
+/// is asked too, and the error is passed on if it knows nothing.
+async fn exists(registry: &dyn ProcessRegistry, process_id: &str) -> Result<bool, PluginError> {
+    match registry.handle_grants_for_process(process_id).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.to_string().contains("unknown process") => Ok(false),
+        Err(error) => match registry.get_process(process_id).await {
+            Some(_) => Ok(true),
+            None => Err(error),
+        },
+    }
+}
