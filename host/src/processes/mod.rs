@@ -1,6 +1,7 @@
 //! The registry of processes.
 
 mod append;
+mod handles;
 mod held;
 mod outcome;
 mod records;

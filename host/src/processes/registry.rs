@@ -11,9 +11,9 @@ use lash_core::{
 };
 
 use super::SqliteProcessRegistry;
-use super::outcome::{conflict, ended, failed, lease_lost, leased, not_granted, unknown};
+use super::outcome::{conflict, ended, failed, lease_lost, leased, unknown};
 use crate::bindings::interfaces::process_leases::Claimed;
-use crate::bindings::interfaces::processes::{Changed, Process, Registered, Selection};
+use crate::bindings::interfaces::processes::{Changed, Registered, Selection};
 use crate::convert;
 use crate::engine::Call;
 use crate::error::Error;
@@ -115,32 +115,6 @@ impl SqliteProcessRegistry {
             .await
             .map_err(failed)
     }
-
-    async fn handles(
-        &self,
-        session_scope: &SessionScope,
-        selection: Selection,
-    ) -> Result<Vec<ProcessHandleGrantEntry>, PluginError> {
-        let scope_id = session_scope.id();
-        self.shared
-            .db
-            .read("list process handles", move |call| {
-                let handles = call.process_handles(|handles, guest, db| {
-                    handles.call_of_scope(guest, db, scope_id.as_str(), selection)
-                })?;
-                handles
-                    .into_iter()
-                    .map(|(grant, process): (_, Process)| {
-                        Ok((
-                            convert::process::from_grant(call.path(), grant)?,
-                            convert::process::to_record(call.path(), None, process)?,
-                        ))
-                    })
-                    .collect()
-            })
-            .await
-            .map_err(failed)
-    }
 }
 
 #[async_trait::async_trait]
@@ -204,27 +178,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         process_id: &str,
         descriptor: ProcessHandleDescriptor,
     ) -> Result<ProcessHandleGrant, PluginError> {
-        let scope_id = session_scope.id();
-        let grant = ProcessHandleGrant {
-            session_id: session_scope.session_id.clone(),
-            process_id: process_id.to_owned(),
-            descriptor,
-        };
-        self.shared
-            .db
-            .write("grant process handle", move |call| {
-                let draft = convert::process::to_grant(call.path(), scope_id.as_str(), &grant)?;
-                let granted = call.process_handles(|handles, guest, db| {
-                    handles.call_grant_handle(guest, db, &draft)
-                })?;
-                Ok(if granted {
-                    Ok(grant)
-                } else {
-                    Err(unknown(&grant.process_id))
-                })
-            })
-            .await
-            .map_err(failed)?
+        self.grant(session_scope, process_id, descriptor).await
     }
 
     async fn revoke_handle(
@@ -232,17 +186,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         session_scope: &SessionScope,
         process_id: &str,
     ) -> Result<(), PluginError> {
-        let scope_id = session_scope.id();
-        let process_id = process_id.to_owned();
-        self.shared
-            .db
-            .write("revoke process handle", move |call| {
-                call.process_handles(|handles, guest, db| {
-                    handles.call_revoke(guest, db, scope_id.as_str(), &process_id)
-                })
-            })
-            .await
-            .map_err(failed)
+        self.revoke(session_scope, process_id).await
     }
 
     async fn transfer_handle_grants(
@@ -251,31 +195,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         to_scope: &SessionScope,
         process_ids: &[String],
     ) -> Result<(), PluginError> {
-        let from_scope_id = from_scope.id();
-        let to_scope_id = to_scope.id();
-        let to_session_id = to_scope.session_id.clone();
-        let process_ids = process_ids.to_vec();
-        let missing = self
-            .shared
-            .db
-            .write("transfer process handles", move |call| {
-                call.process_handles(|handles, guest, db| {
-                    handles.call_transfer(
-                        guest,
-                        db,
-                        from_scope_id.as_str(),
-                        &to_session_id,
-                        to_scope_id.as_str(),
-                        &process_ids,
-                    )
-                })
-            })
-            .await
-            .map_err(failed)?;
-        match missing {
-            Some(process_id) => Err(not_granted(&process_id, &from_scope.session_id)),
-            None => Ok(()),
-        }
+        self.transfer(from_scope, to_scope, process_ids).await
     }
 
     async fn list_handle_grants(
@@ -297,65 +217,21 @@ impl ProcessRegistry for SqliteProcessRegistry {
         session_scope: &SessionScope,
         process_id: &str,
     ) -> Result<bool, PluginError> {
-        let scope_id = session_scope.id();
-        let process_id = process_id.to_owned();
-        self.shared
-            .db
-            .read("look for process handle", move |call| {
-                call.process_handles(|handles, guest, db| {
-                    handles.call_is_granted(guest, db, scope_id.as_str(), &process_id)
-                })
-            })
-            .await
-            .map_err(failed)
+        self.is_granted(session_scope, process_id).await
     }
 
     async fn handle_grants_for_process(
         &self,
         process_id: &str,
     ) -> Result<Vec<ProcessHandleGrant>, PluginError> {
-        let id = process_id.to_owned();
-        let grants: Option<Vec<_>> = self
-            .shared
-            .db
-            .read("list handles of process", move |call| {
-                call.process_handles(|handles, guest, db| handles.call_of_process(guest, db, &id))?
-                    .map(|grants| {
-                        let grants = grants.into_iter();
-                        grants
-                            .map(|grant| convert::process::from_grant(call.path(), grant))
-                            .collect()
-                    })
-                    .transpose()
-            })
-            .await
-            .map_err(failed)?;
-        grants.ok_or_else(|| unknown(process_id))
+        self.handles_of(process_id).await
     }
 
     async fn delete_session_process_state(
         &self,
         session_id: &str,
     ) -> Result<ProcessSessionDeleteReport, PluginError> {
-        let id = session_id.to_owned();
-        let revocation = self
-            .shared
-            .db
-            .write("revoke handles of session", move |call| {
-                call.process_handles(|handles, guest, db| {
-                    handles.call_revoke_session(guest, db, &id)
-                })
-            })
-            .await
-            .map_err(failed)?;
-        Ok(ProcessSessionDeleteReport {
-            session_id: session_id.to_owned(),
-            revoked_handle_count: usize::try_from(revocation.handles).unwrap_or(usize::MAX),
-            // Acknowledgements belong to processes, which other sessions may know.
-            deleted_wake_count: 0,
-            orphaned_process_ids: revocation.orphaned,
-            preserved_process_ids: revocation.preserved,
-        })
+        self.revoke_session(session_id).await
     }
 
     async fn append_event(
