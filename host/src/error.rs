@@ -9,6 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lash_core::PluginError;
+
 use crate::bindings::interfaces::format::{Found, Kind, Mismatch};
 use crate::bindings::{sqlite, types};
 
@@ -446,6 +448,27 @@ fn foreign(
     } else {
         format!("{found}; it belongs to another program: choose another path or move the file away")
     }
+}
+
+/// An error with its causes on one line.
+pub(crate) struct Chain<'e>(pub(crate) &'e dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// What the traits of lash-core answer that have no error of their own for a
+/// failure of a database.
+pub(crate) fn plugin_error(error: Error) -> PluginError {
+    PluginError::Session(format!("{INFRASTRUCTURE}{}", Chain(&error)))
 }
 
 #[cfg(test)]

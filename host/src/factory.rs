@@ -11,9 +11,9 @@ use lash_core::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::error::Error;
+use crate::error::{Chain, Error};
 use crate::options::{StoreBuilder, StoreOptions};
-use crate::store::{Chain, Store};
+use crate::store::Store;
 
 /// How much of a session's identifier is in the name of its file.
 const NAME_LENGTH: usize = 80;

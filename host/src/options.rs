@@ -115,25 +115,6 @@ impl StoreBuilder {
         Store::open_built_readonly(path, self).await
     }
 
-    /// Opens a database of processes, and creates it if it does not exist. Of the
-    /// options, durability, clock and busy timeout apply.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub async fn open_process_registry(self, path: &Path) -> Result<SqliteProcessRegistry, Error> {
-        SqliteProcessRegistry::open_built(path, self).await
-    }
-
-    /// Makes a private database of processes in memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`memory`](Self::memory).
-    pub async fn memory_process_registry(self) -> Result<SqliteProcessRegistry, Error> {
-        SqliteProcessRegistry::memory_built(self).await
-    }
-
     /// Makes a private session database in memory.
     ///
     /// # Errors
@@ -143,8 +124,28 @@ impl StoreBuilder {
         Store::memory_built(self).await
     }
 
-    /// Opens a database of effects, and creates it if it does not exist. The
-    /// options of session stores play no role.
+    /// Opens a database of processes, and creates it if it does not exist. Of what
+    /// is set here, durability, clock and busy timeout apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_process_registry(self, path: &Path) -> Result<SqliteProcessRegistry, Error> {
+        SqliteProcessRegistry::open_built(path, self.open).await
+    }
+
+    /// Opens a database of host events, and creates it if it does not exist. Of
+    /// what is set here, durability, clock and busy timeout apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_host_event_store(self, path: &Path) -> Result<SqliteHostEventStore, Error> {
+        SqliteHostEventStore::open_built(path, &self.open).await
+    }
+
+    /// Opens a database of effects, and creates it if it does not exist. Of what is
+    /// set here, durability, clock and busy timeout apply.
     ///
     /// # Errors
     ///
@@ -155,16 +156,6 @@ impl StoreBuilder {
         options: SqliteEffectReplayOptions,
     ) -> Result<SqliteEffectHost, Error> {
         SqliteEffectHost::open_built(path, self.open, options).await
-    }
-
-    /// Opens a database of host events, and creates it if it does not exist. Of
-    /// the options, those that the native crate has too do not concern it.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub async fn open_host_events(self, path: &Path) -> Result<SqliteHostEventStore, Error> {
-        SqliteHostEventStore::open_built(path, self).await
     }
 }
 

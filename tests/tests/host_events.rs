@@ -108,7 +108,7 @@ async fn a_subscription_is_answered_as_it_was_registered() {
     let clock = TestClock::at(1000);
     let store = clock
         .builder()
-        .open_host_events(place.path())
+        .open_host_event_store(place.path())
         .await
         .unwrap();
     let scope = SessionScope {
@@ -141,7 +141,7 @@ async fn a_subscription_is_answered_as_it_was_registered() {
     drop(store);
     let store = clock
         .builder()
-        .open_host_events(place.path())
+        .open_host_event_store(place.path())
         .await
         .unwrap();
     let read = store.list_subscriptions(everything()).await.unwrap();
@@ -314,7 +314,7 @@ async fn an_occurrence_is_recorded_and_reserved_once_by_all_handles() {
     let clock = TestClock::at(77);
     let third = clock
         .builder()
-        .open_host_events(place.path())
+        .open_host_event_store(place.path())
         .await
         .unwrap();
 
@@ -427,7 +427,7 @@ async fn what_occurred_long_ago_is_forgotten_once_it_is_settled() {
     let clock = TestClock::at(1000);
     let store = clock
         .builder()
-        .open_host_events(place.path())
+        .open_host_event_store(place.path())
         .await
         .unwrap();
     let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
@@ -470,7 +470,7 @@ async fn more_is_forgotten_than_goes_into_one_transaction() {
     let clock = TestClock::at(1);
     let store = clock
         .builder()
-        .open_host_events(Path::new(":memory:"))
+        .open_host_event_store(Path::new(":memory:"))
         .await
         .unwrap();
     for number in 0..600 {
@@ -527,7 +527,7 @@ async fn removing_a_session_settles_what_was_reserved_for_it() {
     let clock = TestClock::at(1);
     let store = clock
         .builder()
-        .open_host_events(Path::new(":memory:"))
+        .open_host_event_store(Path::new(":memory:"))
         .await
         .unwrap();
     subscribe(&store, "a", "k").await;
@@ -547,7 +547,7 @@ async fn removing_a_session_settles_what_was_reserved_for_it() {
 async fn ten_thousand_subscriptions_are_listed_and_reserved() {
     let place = Place::new();
     let builder = StoreBuilder::new().durability(Durability::Normal);
-    let store = Arc::new(builder.open_host_events(place.path()).await.unwrap());
+    let store = Arc::new(builder.open_host_event_store(place.path()).await.unwrap());
     let prototype = draft("a", "k");
     let mut registrations = tokio::task::JoinSet::new();
     for _ in 0..10_000 {

@@ -32,7 +32,7 @@ async fn try_open(place: &Place) -> Result<SqliteHostEventStore, Error> {
     TestClock::at(NOW_MS)
         .builder()
         .durability(Durability::Normal)
-        .open_host_events(place.path())
+        .open_host_event_store(place.path())
         .await
 }
 

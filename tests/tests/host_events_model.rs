@@ -103,7 +103,7 @@ struct Pair {
 
 async fn open(place: &Place) -> Option<SqliteHostEventStore> {
     let builder = StoreBuilder::new().durability(Durability::Normal);
-    Some(builder.open_host_events(place.path()).await.unwrap())
+    Some(builder.open_host_event_store(place.path()).await.unwrap())
 }
 
 fn number(record: &TriggerSubscriptionRecord) -> u64 {

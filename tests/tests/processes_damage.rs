@@ -224,7 +224,7 @@ async fn a_damaged_process_is_not_pruned() {
     .await;
     let before = place.raw().dump();
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
-    let error = registry.prune_ended(later).await.unwrap_err();
+    let error = registry.prune_ended(later, None).await.unwrap_err();
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     assert_eq!(place.raw().dump(), before);
 }

@@ -110,7 +110,11 @@ async fn who_gave_a_lost_lease_back_is_a_user_like_any_other() {
 #[tokio::test]
 async fn two_workers_of_one_registry_are_told_apart_by_their_leases() {
     let clock = TestClock::at(1_000);
-    let registry = clock.builder().memory_process_registry().await.unwrap();
+    let registry = clock
+        .builder()
+        .open_process_registry(Path::new(":memory:"))
+        .await
+        .unwrap();
     register(&registry, &["p"]).await;
     let old = registry.claim_process_lease("p", "old", 100).await.unwrap();
     registry
@@ -186,7 +190,7 @@ async fn a_lease_on_a_removed_process_does_not_reach_a_later_one_of_its_name() {
     other.complete_process("p", success("first")).await.unwrap();
     clock.advance(1_000);
     let now = std::time::UNIX_EPOCH + std::time::Duration::from_millis(2_000);
-    assert_eq!(other.prune_ended(now).await.unwrap(), 1);
+    assert_eq!(other.prune_ended(now, None).await.unwrap(), 1);
 
     register(&other, &["p"]).await;
     let error = worker
@@ -235,7 +239,11 @@ async fn a_process_lease_starts_when_the_write_lock_is_held() {
 #[tokio::test]
 async fn a_lease_is_never_repeated_and_a_live_one_keeps_others_out() {
     let clock = TestClock::at(1_000);
-    let registry = clock.builder().memory_process_registry().await.unwrap();
+    let registry = clock
+        .builder()
+        .open_process_registry(Path::new(":memory:"))
+        .await
+        .unwrap();
     register(&registry, &["p"]).await;
     let first = registry
         .claim_process_lease("p", "owner", u64::MAX)

@@ -479,8 +479,8 @@ async fn only_what_ended_long_ago_and_nobody_refers_to_is_pruned() {
         records.into_iter().map(|record| record.id).collect()
     };
     // Ended at that time is not ended before it.
-    assert_eq!(registry.prune_ended(at(1_000)).await.unwrap(), 0);
-    assert_eq!(registry.prune_ended(at(2_000)).await.unwrap(), 1);
+    assert_eq!(registry.prune_ended(at(1_000), None).await.unwrap(), 0);
+    assert_eq!(registry.prune_ended(at(2_000), None).await.unwrap(), 1);
     assert_eq!(
         left().await,
         ["granted", "late", "leased", "running", "waking"]
@@ -493,7 +493,10 @@ async fn only_what_ended_long_ago_and_nobody_refers_to_is_pruned() {
     registry.revoke_handle(&scope, "granted").await.unwrap();
     registry.ack_wake("waking", 1).await.unwrap();
     clock.set(6_000);
-    assert_eq!(registry.prune_ended(SystemTime::now()).await.unwrap(), 4);
+    assert_eq!(
+        registry.prune_ended(SystemTime::now(), None).await.unwrap(),
+        4
+    );
     assert_eq!(left().await, ["running"]);
     let raw = place.raw();
     for table in ["processes", "process_states"] {
@@ -525,7 +528,7 @@ async fn more_than_a_batch_is_pruned_and_the_file_gets_smaller() {
     }
     let raw = place.raw();
     let before = raw.integer("PRAGMA page_count");
-    assert_eq!(registry.prune_ended(at(1_001)).await.unwrap(), 300);
+    assert_eq!(registry.prune_ended(at(1_001), None).await.unwrap(), 300);
     assert!(raw.integer("PRAGMA page_count") < before / 4);
     assert!(registry.list_processes(&any()).await.unwrap().is_empty());
 }

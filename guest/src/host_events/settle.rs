@@ -83,7 +83,7 @@ fn pending_after<T: Transaction>(
 /// The WIT function `host-events.settle`.
 pub fn settle(env: &impl Environment, settlements: &[Settlement]) -> Result<()> {
     // If this is lost, they are looked at again.
-    let mut store = HostEventTransaction::write(env)?;
+    let mut store = HostEventTransaction::write_durably(env)?;
     let mut pending = BTreeMap::new();
     for settlement in settlements {
         let Some(occurrence) = occurrence::by_id(&store.tx, &settlement.occurrence_id)? else {

@@ -11,8 +11,7 @@ use super::Shared;
 use crate::bindings::interfaces::effects::{Acquired, Claim, Known, Recorded, Request};
 use crate::convert::effects::to_topic;
 use crate::engine::Call;
-use crate::error::Error;
-use crate::store::Chain;
+use crate::error::{Chain, Error};
 
 /// A claimed effect. Dropping it gives the claim back, so that an execution that
 /// was cancelled or panicked holds up nobody until the lease expires.

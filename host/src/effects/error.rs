@@ -4,8 +4,7 @@
 use lash_core::{EffectScope, RuntimeEffectControllerError};
 
 use crate::bindings::interfaces::effects::Request;
-use crate::error::Error;
-use crate::store::Chain;
+use crate::error::{Chain, Error};
 
 /// How all of the codes begin.
 pub(super) const PREFIX: &str = "sqlite_effect_replay_";

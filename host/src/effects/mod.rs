@@ -21,13 +21,13 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use lash_core::{DurabilityTier, EffectHost, EffectScope, RuntimeError, ScopedEffectController};
 
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
-use crate::engine::{Database, Initialize, OpenOptions};
+use crate::engine::{Clock, Database, Initialize, OpenOptions};
 use crate::error::Error;
 use crate::options::StoreBuilder;
 
@@ -61,7 +61,7 @@ impl Default for SqliteEffectReplayOptions {
 /// What the controllers of one opened database have in common.
 struct Shared {
     db: Database,
-    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    clock: Clock,
     /// Who claims, for people who look at the database.
     owner_id: String,
     lease_ttl: Duration,

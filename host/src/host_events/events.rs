@@ -7,9 +7,10 @@ use lash_core::{
     validate_host_event_occurrence_request,
 };
 
-use super::{SqliteHostEventStore, plugin};
+use super::SqliteHostEventStore;
 use crate::bindings::interfaces::host_events::Recorded;
 use crate::convert::host_events as convert;
+use crate::error::plugin_error;
 
 #[async_trait::async_trait]
 impl HostEventStore for SqliteHostEventStore {
@@ -29,7 +30,7 @@ impl HostEventStore for SqliteHostEventStore {
                 convert::from_subscription(call.path(), subscription)
             })
             .await
-            .map_err(plugin)
+            .map_err(plugin_error)
     }
 
     async fn list_subscriptions(
@@ -54,7 +55,7 @@ impl HostEventStore for SqliteHostEventStore {
                 Ok(records)
             })
             .await
-            .map_err(plugin)
+            .map_err(plugin_error)
     }
 
     async fn cancel_subscription(
@@ -73,7 +74,7 @@ impl HostEventStore for SqliteHostEventStore {
                 })
             })
             .await
-            .map_err(plugin)
+            .map_err(plugin_error)
     }
 
     async fn delete_session_subscriptions(&self, session_id: &str) -> Result<usize, PluginError> {
@@ -86,7 +87,7 @@ impl HostEventStore for SqliteHostEventStore {
                 })
             })
             .await
-            .map_err(plugin)?;
+            .map_err(plugin_error)?;
         Ok(usize::try_from(removed).unwrap_or(usize::MAX))
     }
 
@@ -113,7 +114,7 @@ impl HostEventStore for SqliteHostEventStore {
                 }
             })
             .await
-            .map_err(plugin)?;
+            .map_err(plugin_error)?;
         recorded.ok_or_else(|| {
             PluginError::Session(format!(
                 "host event occurrence idempotency conflict for `{idempotency_key}`"
@@ -134,7 +135,7 @@ impl HostEventStore for SqliteHostEventStore {
                     .transpose()
             })
             .await
-            .map_err(plugin)?;
+            .map_err(plugin_error)?;
         match reserved {
             Some(deliveries) => Ok(deliveries
                 .into_iter()

@@ -9,13 +9,10 @@ pub use redelivery::TriggerRedelivery;
 
 use std::path::Path;
 
-use lash_core::PluginError;
-
 use crate::bindings::interfaces::format::Kind;
-use crate::engine::{Database, Initialize};
+use crate::engine::{Database, Initialize, OpenOptions};
 use crate::error::Error;
 use crate::options::StoreBuilder;
-use crate::store::Chain;
 
 /// The calls that make a host event database of an empty one.
 const INITIALIZE: Initialize =
@@ -53,7 +50,7 @@ impl SqliteHostEventStore {
     ///
     /// As [`StoreBuilder::open`].
     pub async fn open(path: &Path) -> Result<Self, Error> {
-        StoreBuilder::new().open_host_events(path).await
+        StoreBuilder::new().open_host_event_store(path).await
     }
 
     /// Makes a private database of host events in memory.
@@ -62,13 +59,12 @@ impl SqliteHostEventStore {
     ///
     /// As [`StoreBuilder::memory`].
     pub async fn memory() -> Result<Self, Error> {
-        let options = StoreBuilder::new().open;
-        let db = Database::memory(&options, Kind::HostEvents, INITIALIZE).await?;
+        let db = Database::memory(&OpenOptions::default(), Kind::HostEvents, INITIALIZE).await?;
         Ok(Self { db })
     }
 
-    pub(crate) async fn open_built(path: &Path, builder: StoreBuilder) -> Result<Self, Error> {
-        let db = Database::open(path, &builder.open, Kind::HostEvents, INITIALIZE).await?;
+    pub(crate) async fn open_built(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let db = Database::open(path, options, Kind::HostEvents, INITIALIZE).await?;
         Ok(Self { db })
     }
 
@@ -84,9 +80,4 @@ impl std::fmt::Debug for SqliteHostEventStore {
             .field("path", &self.path())
             .finish_non_exhaustive()
     }
-}
-
-/// The trait's error for everything that is not one of its named outcomes.
-fn plugin(error: Error) -> PluginError {
-    PluginError::Session(Chain(&error).to_string())
 }

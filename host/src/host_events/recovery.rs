@@ -2,14 +2,14 @@
 //! is long over.
 
 use std::collections::HashSet;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
 
-use super::{SqliteHostEventStore, plugin};
+use super::SqliteHostEventStore;
 use crate::bindings::interfaces::host_events::Settlement;
-use crate::convert::host_events as convert;
-use crate::error::Error;
+use crate::convert::{epoch_ms, host_events as convert};
+use crate::error::{Error, plugin_error};
 
 /// How many deliveries one call reads, and how many occurrences one removes.
 const PAGE: u32 = 256;
@@ -44,7 +44,7 @@ impl SqliteHostEventStore {
         let mut unstarted = Vec::new();
         let mut after = 0;
         loop {
-            let page = self.unsettled(after).await.map_err(plugin)?;
+            let page = self.unsettled(after).await.map_err(plugin_error)?;
             let complete = page.len() < PAGE as usize;
             let mut started = Vec::new();
             for (number, reservation) in page {
@@ -55,7 +55,9 @@ impl SqliteHostEventStore {
                     unstarted.push(reservation);
                 }
             }
-            self.settle_deliveries(&started).await.map_err(plugin)?;
+            self.settle_deliveries(&started)
+                .await
+                .map_err(plugin_error)?;
             if complete {
                 return Ok(unstarted);
             }
@@ -113,11 +115,7 @@ impl SqliteHostEventStore {
     /// [`Error::Corrupt`] if something that is to be removed is damaged. What was
     /// removed before it was found stays removed.
     pub async fn prune_occurrences(&self, occurred_before: SystemTime) -> Result<u64, Error> {
-        let before_ms = occurred_before
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| {
-                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-            });
+        let before_ms = epoch_ms(occurred_before);
         let mut pruned: u64 = 0;
         loop {
             let batch = self

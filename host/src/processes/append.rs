@@ -12,12 +12,12 @@ use lash_core::{
     ProcessLease, ProcessRecord, ProcessTerminalState,
 };
 
-use super::outcome::{failed, lease_lost, unknown};
+use super::outcome::{lease_lost, unknown};
 use super::{Shared, SqliteProcessRegistry};
 use crate::bindings::interfaces::process_events::{Appended, Draft};
 use crate::convert;
 use crate::engine::Call;
-use crate::error::Error;
+use crate::error::{Error, plugin_error};
 
 /// Under which lease an event is appended.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ impl SqliteProcessRegistry {
                 shared.append(call, &process_id, &request, fence.as_ref())
             })
             .await
-            .map_err(failed)?
+            .map_err(plugin_error)?
     }
 
     async fn complete(
@@ -134,7 +134,7 @@ impl SqliteProcessRegistry {
                 Ok(record.ok_or_else(|| unknown(&process_id)))
             })
             .await
-            .map_err(failed)?
+            .map_err(plugin_error)?
     }
 }
 

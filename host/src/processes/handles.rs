@@ -7,9 +7,10 @@ use lash_core::{
 };
 
 use super::SqliteProcessRegistry;
-use super::outcome::{failed, not_granted, unknown};
+use super::outcome::{not_granted, unknown};
 use crate::bindings::interfaces::processes::{Process, Selection};
 use crate::convert;
+use crate::error::plugin_error;
 
 impl SqliteProcessRegistry {
     pub(super) async fn handles(
@@ -35,7 +36,7 @@ impl SqliteProcessRegistry {
                     .collect()
             })
             .await
-            .map_err(failed)
+            .map_err(plugin_error)
     }
 
     pub(super) async fn grant(
@@ -64,7 +65,7 @@ impl SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)?
+            .map_err(plugin_error)?
     }
 
     pub(super) async fn revoke(
@@ -82,7 +83,7 @@ impl SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)
+            .map_err(plugin_error)
     }
 
     pub(super) async fn transfer(
@@ -111,7 +112,7 @@ impl SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)?;
+            .map_err(plugin_error)?;
         match missing {
             Some(process_id) => Err(not_granted(&process_id, &from_scope.session_id)),
             None => Ok(()),
@@ -133,7 +134,7 @@ impl SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)
+            .map_err(plugin_error)
     }
 
     pub(super) async fn handles_of(
@@ -155,7 +156,7 @@ impl SqliteProcessRegistry {
                     .transpose()
             })
             .await
-            .map_err(failed)?;
+            .map_err(plugin_error)?;
         grants.ok_or_else(|| unknown(process_id))
     }
 
@@ -173,7 +174,7 @@ impl SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)?;
+            .map_err(plugin_error)?;
         Ok(ProcessSessionDeleteReport {
             session_id: session_id.to_owned(),
             revoked_handle_count: usize::try_from(revocation.handles).unwrap_or(usize::MAX),

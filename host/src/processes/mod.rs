@@ -17,7 +17,7 @@ use lash_core::ProcessRecord;
 
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
-use crate::engine::{Clock, Database, Initialize};
+use crate::engine::{Clock, Database, Initialize, OpenOptions};
 use crate::error::Error;
 use crate::options::StoreBuilder;
 
@@ -84,17 +84,14 @@ impl SqliteProcessRegistry {
     ///
     /// As [`StoreBuilder::memory`].
     pub async fn memory() -> Result<Self, Error> {
-        StoreBuilder::new().memory_process_registry().await
+        let options = OpenOptions::default();
+        let db = Database::memory(&options, Kind::Processes, INITIALIZE).await?;
+        Ok(Self::new(db, options.clock))
     }
 
-    pub(crate) async fn open_built(path: &Path, builder: StoreBuilder) -> Result<Self, Error> {
-        let db = Database::open(path, &builder.open, Kind::Processes, INITIALIZE).await?;
-        Ok(Self::new(db, builder.open.clock))
-    }
-
-    pub(crate) async fn memory_built(builder: StoreBuilder) -> Result<Self, Error> {
-        let db = Database::memory(&builder.open, Kind::Processes, INITIALIZE).await?;
-        Ok(Self::new(db, builder.open.clock))
+    pub(crate) async fn open_built(path: &Path, options: OpenOptions) -> Result<Self, Error> {
+        let db = Database::open(path, &options, Kind::Processes, INITIALIZE).await?;
+        Ok(Self::new(db, options.clock))
     }
 
     fn new(db: Database, clock: Clock) -> Self {

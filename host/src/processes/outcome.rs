@@ -2,14 +2,6 @@
 
 use lash_core::PluginError;
 
-use crate::error::Error;
-use crate::store::Chain;
-
-/// The trait's error for everything that is not an outcome of the registry.
-pub(super) fn failed(error: Error) -> PluginError {
-    PluginError::Session(Chain(&error).to_string())
-}
-
 pub(super) fn unknown(process_id: &str) -> PluginError {
     PluginError::Session(format!("unknown process `{process_id}`"))
 }

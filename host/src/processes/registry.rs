@@ -11,12 +11,12 @@ use lash_core::{
 };
 
 use super::SqliteProcessRegistry;
-use super::outcome::{conflict, ended, failed, lease_lost, leased, unknown};
+use super::outcome::{conflict, ended, lease_lost, leased, unknown};
 use crate::bindings::interfaces::process_leases::Claimed;
 use crate::bindings::interfaces::processes::{Changed, Registered, Selection};
 use crate::convert;
 use crate::engine::Call;
-use crate::error::Error;
+use crate::error::{Error, plugin_error};
 use crate::store::logged;
 
 /// A change of one process that was refused.
@@ -59,7 +59,7 @@ impl SqliteProcessRegistry {
                 Ok(record.ok_or(refused))
             })
             .await
-            .map_err(failed)?;
+            .map_err(plugin_error)?;
         changed.map_err(|refused| match refused {
             Refused::Unknown => unknown(process_id),
             Refused::Ended => ended(process_id),
@@ -113,7 +113,7 @@ impl SqliteProcessRegistry {
                 Ok(records)
             })
             .await
-            .map_err(failed)
+            .map_err(plugin_error)
     }
 }
 
@@ -151,7 +151,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)?
+            .map_err(plugin_error)?
     }
 
     async fn set_external_ref(
@@ -259,7 +259,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 .transpose()
             })
             .await
-            .map_err(failed)?;
+            .map_err(plugin_error)?;
         events.ok_or_else(|| unknown(process_id))
     }
 
@@ -281,7 +281,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 .transpose()
             })
             .await
-            .map_err(failed)?;
+            .map_err(plugin_error)?;
         events.ok_or_else(|| unknown(process_id))
     }
 
@@ -351,7 +351,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)?;
+            .map_err(plugin_error)?;
         if known {
             Ok(())
         } else {
@@ -393,7 +393,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)?
+            .map_err(plugin_error)?
     }
 
     async fn renew_process_lease(
@@ -412,7 +412,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 })
             })
             .await
-            .map_err(failed)?;
+            .map_err(plugin_error)?;
         match expires_at_ms {
             Some(expires_at_epoch_ms) => Ok(ProcessLease {
                 expires_at_epoch_ms,
@@ -435,6 +435,6 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 shared.release_lease(call, &id, &token)
             })
             .await
-            .map_err(failed)
+            .map_err(plugin_error)
     }
 }

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use super::SqliteProcessRegistry;
 use crate::convert::epoch_ms;
-use crate::error::Error;
-use crate::store::Chain;
+use crate::error::{Chain, Error};
+use crate::host_events::SqliteHostEventStore;
 
 /// How many processes one transaction removes, so that others are not kept from
 /// writing for long.
@@ -21,22 +21,35 @@ impl SqliteProcessRegistry {
     /// time that nobody asks for a result any more, and that no start is repeated
     /// after, for example a week ago.
     ///
+    /// `host_events` is the store whose triggers start processes here. The
+    /// deliveries of what is removed are settled there first; otherwise
+    /// [`unstarted_deliveries`](SqliteHostEventStore::unstarted_deliveries) would
+    /// take them for deliveries that were never started.
+    ///
     /// It removes a few hundred at a time, and gives their pages back to the file
-    /// system at the end. If it fails, or the future is dropped,
-    /// what was removed until then stays removed.
+    /// system at the end. If it fails, or the future is dropped, what was removed
+    /// until then stays removed.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if a process that would have to be removed is damaged.
-    pub async fn prune_ended(&self, ended_before: SystemTime) -> Result<u64, Error> {
-        let mut removed = 0;
+    /// [`Error::Corrupt`] if a process that would have to be removed is damaged, or
+    /// one of its deliveries.
+    pub async fn prune_ended(
+        &self,
+        ended_before: SystemTime,
+        host_events: Option<&SqliteHostEventStore>,
+    ) -> Result<u64, Error> {
+        let mut removed = 0_u64;
         loop {
             let ids = self.prunable(ended_before).await?;
             if ids.is_empty() {
                 break;
             }
+            if let Some(host_events) = host_events {
+                host_events.settle_processes(&ids).await?;
+            }
             let pruned = self.prune(ended_before, ids).await?;
-            removed += pruned.len() as u64;
+            removed = removed.saturating_add(pruned.len() as u64);
         }
         if removed > 0 {
             self.give_back_pages().await;
@@ -46,7 +59,7 @@ impl SqliteProcessRegistry {
 
     /// Makes the file smaller after something was removed. What was removed is
     /// removed, whether or not this succeeds: an error would deny it.
-    pub(crate) async fn give_back_pages(&self) {
+    async fn give_back_pages(&self) {
         if let Err(error) = self.shared.db.incremental_vacuum().await {
             let error = Chain(&error);
             tracing::warn!(%error, "could not give unused pages back to the file system");
@@ -55,7 +68,7 @@ impl SqliteProcessRegistry {
 
     /// The identifiers of the processes that [`prune`](Self::prune) would remove
     /// next.
-    pub(crate) async fn prunable(&self, ended_before: SystemTime) -> Result<Vec<String>, Error> {
+    async fn prunable(&self, ended_before: SystemTime) -> Result<Vec<String>, Error> {
         let before_ms = epoch_ms(ended_before);
         self.shared
             .db
@@ -68,7 +81,7 @@ impl SqliteProcessRegistry {
     }
 
     /// Removes those of the processes that may go; answers which.
-    pub(crate) async fn prune(
+    async fn prune(
         &self,
         ended_before: SystemTime,
         process_ids: Vec<String>,

@@ -3,10 +3,11 @@
 use lash_core::{PluginError, ProcessAwaitOutput, ProcessEvent};
 
 use super::SqliteProcessRegistry;
-use super::outcome::{failed, unknown};
+use super::outcome::unknown;
 use crate::bindings::interfaces::process_events::{Awaited, Position};
 use crate::convert;
 use crate::engine::Probe;
+use crate::error::plugin_error;
 
 /// How far processes are: their numbers of events.
 const PROBE: Probe = |call, process_ids| {
@@ -48,10 +49,10 @@ impl SqliteProcessRegistry {
                     })
                 })
                 .await
-                .map_err(failed)?;
+                .map_err(plugin_error)?;
             match seen {
                 Seen::There(event) => return Ok(event),
-                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(failed)?,
+                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(plugin_error)?,
                 Seen::Unknown => return Err(unknown(process_id)),
             }
         }
@@ -82,10 +83,10 @@ impl SqliteProcessRegistry {
                     })
                 })
                 .await
-                .map_err(failed)?;
+                .map_err(plugin_error)?;
             match seen {
                 Seen::There(output) => return Ok(output),
-                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(failed)?,
+                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(plugin_error)?,
                 Seen::Unknown => return Err(unknown(process_id)),
             }
         }

@@ -6,10 +6,10 @@ use lashlang::{
     ArtifactStoreError, DurabilityTier, LashlangArtifactStore, ModuleArtifact, ModuleRef,
 };
 
-use super::{Chain, Store};
+use super::Store;
 use crate::artifact::{BlobArtifactDescriptor, PersistedArtifactKind};
 use crate::bindings::interfaces::artifacts::NameSpace;
-use crate::error::Error;
+use crate::error::{Chain, Error};
 
 /// The descriptor of the one kind of artifact, besides modules, that the trait's
 /// callers name.

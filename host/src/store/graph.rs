@@ -2,10 +2,10 @@
 
 use lash_core::{GcReport, SessionGraph, SessionNodeRecord, VacuumReport};
 
-use super::{Chain, Store, logged};
+use super::{Store, logged};
 use crate::convert;
 use crate::engine::Database;
-use crate::error::Error;
+use crate::error::{Chain, Error};
 
 impl Store {
     /// Makes a graph the whole graph; the head stays as it is.

@@ -21,7 +21,7 @@ use lru::LruCache;
 use crate::bindings::interfaces::format::Kind;
 use crate::bindings::types::BlobProfile;
 use crate::engine::{Database, Initialize};
-use crate::error::Error;
+use crate::error::{Chain, Error};
 use crate::options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 
 /// How many decoded modules a store keeps.
@@ -172,19 +172,4 @@ pub(crate) fn logged<T>(
         tracing::warn!(operation, error = %Chain(&error), "the store call failed");
         fallback()
     })
-}
-
-/// An error with its causes on one line.
-pub(crate) struct Chain<'e>(pub(crate) &'e dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

@@ -11,11 +11,11 @@ use lash_core::{
     VacuumReport,
 };
 
-use super::{Chain, Store};
+use super::Store;
 use crate::bindings::interfaces::queue::ClaimRequest;
 use crate::bindings::interfaces::session::CommitOutcome;
 use crate::convert;
-use crate::error::Error;
+use crate::error::{Chain, Error};
 
 /// The trait's error for everything that is not one of its named outcomes.
 pub(super) fn backend(error: Error) -> StoreError {
