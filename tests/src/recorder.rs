@@ -1,6 +1,6 @@
 //! What the logic does, seen at its seam to the database.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use lash_wasm_store_guest::Result;
 use lash_wasm_store_guest::bindings::exports::lash::store::format::Initialized;
@@ -14,6 +14,7 @@ pub struct Recorder {
     inner: NativeEnvironment,
     begun: RefCell<Vec<TransactionMode>>,
     statements: RefCell<Vec<String>>,
+    rows: Cell<u64>,
 }
 
 impl Recorder {
@@ -26,6 +27,7 @@ impl Recorder {
             inner,
             begun: RefCell::default(),
             statements: RefCell::default(),
+            rows: Cell::default(),
         }
     }
 
@@ -37,6 +39,11 @@ impl Recorder {
     /// The transactions that were begun since the last call.
     pub fn begun(&self) -> Vec<TransactionMode> {
         self.begun.take()
+    }
+
+    /// How many rows were answered since the last call.
+    pub fn rows(&self) -> u64 {
+        self.rows.take()
     }
 
     /// How SQLite runs a statement, one step a line.
@@ -95,7 +102,10 @@ impl Transaction for Recorded<'_> {
 
     fn query(&self, sql: &str, params: &[Value<'_>]) -> std::result::Result<Rows, Error> {
         self.recorder.note(sql);
-        self.inner.query(sql, params)
+        let rows = self.inner.query(sql, params)?;
+        let answered = self.recorder.rows.get() + u64::from(rows.count);
+        self.recorder.rows.set(answered);
+        Ok(rows)
     }
 
     fn commit(self) -> std::result::Result<(), Error> {

@@ -1,109 +1,26 @@
 //! What the logic of effects asks of SQLite, seen at its seam to the database.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
     Acquired, Claim, EffectKey, Known, Recorded, Request,
 };
-use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
 use lash_wasm_store_guest::effects;
-use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
-use lash_wasm_store_tests::native::{NativeEnvironment, NativeTransaction};
+use lash_wasm_store_guest::seam::TransactionMode;
+use lash_wasm_store_tests::recorder::Recorder;
 
-/// Notes what passes the seam.
-struct Recorder {
-    inner: NativeEnvironment,
-    begun: RefCell<Vec<TransactionMode>>,
-    statements: RefCell<Vec<String>>,
+fn recorder() -> Recorder {
+    Recorder::new(|env| effects::initialize(env))
 }
 
-struct Watched<'a> {
-    recorder: &'a Recorder,
-    inner: NativeTransaction<'a>,
-}
-
-impl Recorder {
-    fn new() -> Self {
-        let inner = NativeEnvironment::memory().unwrap();
-        effects::initialize(&inner).unwrap();
-        Self {
-            inner,
-            begun: RefCell::default(),
-            statements: RefCell::default(),
-        }
-    }
-
-    fn note(&self, sql: &str) {
-        self.statements.borrow_mut().push(sql.to_owned());
-    }
-
-    /// How many transactions that write, and how many statements there were since
-    /// the last call.
-    fn count(&self) -> (usize, usize) {
-        let begun = std::mem::take(&mut *self.begun.borrow_mut());
-        let writes = begun
-            .iter()
-            .filter(|mode| !matches!(mode, TransactionMode::Read));
-        let statements = std::mem::take(&mut *self.statements.borrow_mut());
-        (writes.count(), statements.len())
-    }
-
-    /// The steps by which SQLite executes a statement.
-    fn plan(&self, sql: &str) -> Vec<String> {
-        let mut statement = self
-            .inner
-            .connection()
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap();
-        let parameters = statement.parameter_count();
-        let nulls = vec![rusqlite::types::Value::Null; parameters];
-        let steps = statement
-            .query_map(rusqlite::params_from_iter(nulls), |row| row.get("detail"))
-            .unwrap();
-        steps.map(Result::unwrap).collect()
-    }
-}
-
-impl Environment for Recorder {
-    type Transaction<'a> = Watched<'a>;
-
-    fn begin(&self, mode: TransactionMode) -> Result<Watched<'_>, Error> {
-        self.begun.borrow_mut().push(mode);
-        Ok(Watched {
-            recorder: self,
-            inner: self.inner.begin(mode)?,
-        })
-    }
-
-    fn now_ms(&self) -> i64 {
-        self.inner.now_ms()
-    }
-
-    fn random(&self) -> u64 {
-        self.inner.random()
-    }
-}
-
-impl Transaction for Watched<'_> {
-    fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
-        self.recorder.note(sql);
-        self.inner.execute(sql, params)
-    }
-
-    fn execute_many(&self, sql: &str, rows: &[&[Value<'_>]]) -> Result<u64, Error> {
-        self.recorder.note(sql);
-        self.inner.execute_many(sql, rows)
-    }
-
-    fn query(&self, sql: &str, params: &[Value<'_>]) -> Result<Rows, Error> {
-        self.recorder.note(sql);
-        self.inner.query(sql, params)
-    }
-
-    fn commit(self) -> Result<(), Error> {
-        self.inner.commit()
-    }
+/// How many transactions that write, and how many statements there were since the
+/// last call.
+fn count(recorder: &Recorder) -> (usize, usize) {
+    let begun = recorder.begun();
+    let writes = begun
+        .iter()
+        .filter(|mode| !matches!(mode, TransactionMode::Read));
+    (writes.count(), recorder.statements().len())
 }
 
 fn request(scope: &str, replay_key: &str) -> Request {
@@ -155,12 +72,12 @@ fn life(recorder: &Recorder, scope: &str) {
 /// Nothing costs more the more is recorded.
 #[test]
 fn every_row_is_found_by_an_index() {
-    let recorder = Recorder::new();
+    let recorder = recorder();
     life(&recorder, "scope");
-    let statements: BTreeSet<String> = recorder.statements.take().into_iter().collect();
+    let statements: BTreeSet<String> = recorder.statements().into_iter().collect();
     assert!(statements.len() > 8, "{statements:?}");
     for sql in statements {
-        for step in recorder.plan(&sql) {
+        for step in recorder.plan(&sql).unwrap() {
             assert!(
                 !step.contains("SCAN") && !step.contains("TEMP B-TREE"),
                 "{step}: {sql}"
@@ -172,23 +89,23 @@ fn every_row_is_found_by_an_index() {
 /// P8: a replay of the native crate is a transaction that writes.
 #[test]
 fn a_replay_reads_once_and_writes_nothing() {
-    let recorder = Recorder::new();
+    let recorder = recorder();
     let effect = request("scope", "a");
     let claim = acquire(&recorder, &effect);
     finish(&recorder, &claim);
-    recorder.count();
+    count(&recorder);
     effects::find(&recorder, &effect).unwrap();
-    assert_eq!(recorder.count(), (0, 1));
+    assert_eq!(count(&recorder), (0, 1));
     effects::generations(&recorder, &[claim.key]).unwrap();
-    assert_eq!(recorder.count(), (0, 1));
+    assert_eq!(count(&recorder), (0, 1));
 }
 
 /// The lease can be written again, the result can not.
 #[test]
 fn only_a_result_waits_for_the_disk() {
-    let recorder = Recorder::new();
+    let recorder = recorder();
     let durable = |recorder: &Recorder| {
-        let begun = std::mem::take(&mut *recorder.begun.borrow_mut());
+        let begun = recorder.begun();
         let durable = |mode: &TransactionMode| matches!(mode, TransactionMode::WriteDurable);
         begun.iter().filter(|mode| durable(mode)).count()
     };
@@ -204,7 +121,7 @@ fn only_a_result_waits_for_the_disk() {
 /// What a caller makes up is answered, and changes nothing.
 #[test]
 fn a_wrong_token_does_nothing() {
-    let recorder = Recorder::new();
+    let recorder = recorder();
     let effect = request("scope", "a");
     let claim = acquire(&recorder, &effect);
     let recorded = Recorded::Failure(Vec::new());
@@ -230,7 +147,7 @@ fn a_wrong_token_does_nothing() {
 /// R13: numbers of the caller that no clock shows are clamped.
 #[test]
 fn the_largest_lease_and_delay_are_far_away_and_not_in_the_past() {
-    let recorder = Recorder::new();
+    let recorder = recorder();
     let effect = request("scope", "a");
     let owner = "owner".to_owned();
     let acquired =
@@ -252,7 +169,7 @@ fn the_largest_lease_and_delay_are_far_away_and_not_in_the_past() {
 /// A lease that expired is void only once somebody else has claimed.
 #[test]
 fn an_expired_lease_can_be_renewed_and_finished_until_it_is_taken_over() {
-    let recorder = Recorder::new();
+    let recorder = recorder();
     let effect = request("scope", "a");
     let expired = |recorder: &Recorder| {
         let owner = "owner".to_owned();

@@ -1,25 +1,19 @@
 //! What host events cost, seen at the seam between the logic and the database.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
     FanOut, OccurrenceDraft, Recorded, Settlement, SubscriptionDraft, SubscriptionFilter,
 };
-use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
 use lash_wasm_store_guest::host_events;
-use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
-use lash_wasm_store_tests::native::{NativeEnvironment, NativeTransaction};
+use lash_wasm_store_tests::recorder::Recorder;
 
 /// How many statements the host keeps compiled for a connection.
 const STATEMENT_CACHE: usize = 64;
 
-/// Notes the statements that pass the seam, and how many rows they answered.
-struct Recorder {
-    inner: NativeEnvironment,
-    statements: RefCell<Vec<String>>,
-    rows: RefCell<u64>,
+fn recorder() -> Recorder {
+    Recorder::new(|env| host_events::initialize(env))
 }
 
 /// What an operation cost: how many statements, and how many rows were read.
@@ -29,29 +23,23 @@ struct Cost {
     rows: u64,
 }
 
-impl Recorder {
-    fn new() -> Self {
-        let inner = NativeEnvironment::memory().unwrap();
-        host_events::initialize(&inner).unwrap();
-        Self {
-            inner,
-            statements: RefCell::default(),
-            rows: RefCell::default(),
-        }
-    }
+/// What these tests do with a recorder.
+trait Actions {
+    fn cost(&self, operation: impl FnOnce(&Recorder)) -> Cost;
+    fn subscribe(&self, session: &str, source_key: &str) -> u64;
+    fn record(&self, source_key: &str, key: &str);
+    fn reserve(&self, key: &str) -> FanOut;
+    fn settle(&self, fan_out: &FanOut);
+}
 
-    /// What was recorded since the last call.
-    fn take(&self) -> Vec<String> {
-        self.rows.take();
-        self.statements.take()
-    }
-
-    fn cost(&self, operation: impl FnOnce(&Self)) -> Cost {
-        self.take();
+impl Actions for Recorder {
+    fn cost(&self, operation: impl FnOnce(&Recorder)) -> Cost {
+        self.rows();
+        self.statements();
         operation(self);
         Cost {
-            rows: self.rows.take(),
-            statements: self.statements.take().len(),
+            rows: self.rows(),
+            statements: self.statements().len(),
         }
     }
 
@@ -92,71 +80,6 @@ impl Recorder {
             subscriptions: sequences.map(|d| d.subscription.sequence).collect(),
         };
         host_events::settle(self, &[settlement]).unwrap();
-    }
-
-    /// How SQLite finds the rows of a statement.
-    fn plan(&self, sql: &str) -> Vec<String> {
-        let connection = self.inner.connection();
-        let mut statement = connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap();
-        let columns = statement.parameter_count();
-        let params = rusqlite::params_from_iter((0..columns).map(|_| 1));
-        let rows = statement.query_map(params, |row| row.get(3)).unwrap();
-        rows.map(|row| row.unwrap()).collect()
-    }
-}
-
-impl Environment for Recorder {
-    type Transaction<'a> = Recording<'a>;
-
-    fn begin(&self, mode: TransactionMode) -> Result<Recording<'_>, Error> {
-        Ok(Recording {
-            recorder: self,
-            inner: self.inner.begin(mode)?,
-        })
-    }
-
-    fn now_ms(&self) -> i64 {
-        self.inner.now_ms()
-    }
-
-    fn random(&self) -> u64 {
-        self.inner.random()
-    }
-}
-
-struct Recording<'a> {
-    recorder: &'a Recorder,
-    inner: NativeTransaction<'a>,
-}
-
-impl Recording<'_> {
-    fn note(&self, sql: &str) {
-        self.recorder.statements.borrow_mut().push(sql.to_owned());
-    }
-}
-
-impl Transaction for Recording<'_> {
-    fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
-        self.note(sql);
-        self.inner.execute(sql, params)
-    }
-
-    fn execute_many(&self, sql: &str, rows: &[&[Value<'_>]]) -> Result<u64, Error> {
-        self.note(sql);
-        self.inner.execute_many(sql, rows)
-    }
-
-    fn query(&self, sql: &str, params: &[Value<'_>]) -> Result<Rows, Error> {
-        self.note(sql);
-        let rows = self.inner.query(sql, params)?;
-        *self.recorder.rows.borrow_mut() += u64::from(rows.count);
-        Ok(rows)
-    }
-
-    fn commit(self) -> Result<(), Error> {
-        self.inner.commit()
     }
 }
 
@@ -240,12 +163,12 @@ fn everything_with_one_session(recorder: &Recorder, round: u64) {
 
 #[test]
 fn all_statements_together_fit_into_the_cache() {
-    let recorder = Recorder::new();
+    let recorder = recorder();
     let mut texts = BTreeSet::new();
     for round in 0..3 {
         everything_with_one_session(&recorder, round);
         host_events::subscriptions(&recorder, &everything()).unwrap();
-        texts.extend(recorder.take());
+        texts.extend(recorder.statements());
     }
     assert!(texts.len() > 20, "{texts:?}");
     // The host's own BEGIN, COMMIT and ROLLBACK are in the cache too.
@@ -258,12 +181,12 @@ fn all_statements_together_fit_into_the_cache() {
 /// of them.
 #[test]
 fn nothing_but_the_list_of_everything_scans_a_table() {
-    let recorder = Recorder::new();
+    let recorder = recorder();
     everything_with_one_session(&recorder, 0);
-    let statements: BTreeSet<String> = recorder.take().into_iter().collect();
+    let statements: BTreeSet<String> = recorder.statements().into_iter().collect();
     let mut searches = 0;
     for sql in &statements {
-        for step in recorder.plan(sql) {
+        for step in recorder.plan(sql).unwrap() {
             assert!(step.starts_with("SEARCH"), "{sql}: {step}");
             searches += 1;
         }
@@ -275,7 +198,7 @@ fn nothing_but_the_list_of_everything_scans_a_table() {
 #[test]
 fn other_sessions_and_past_occurrences_cost_nothing() {
     let run = |others: u64| {
-        let recorder = Recorder::new();
+        let recorder = recorder();
         for other in 0..others {
             let session = format!("other {other}");
             let ended = recorder.subscribe(&session, "another source");
@@ -327,7 +250,7 @@ fn other_sessions_and_past_occurrences_cost_nothing() {
 #[test]
 fn subscriptions_that_ended_cost_nothing() {
     let run = |ended: u64| {
-        let recorder = Recorder::new();
+        let recorder = recorder();
         for _ in 0..ended {
             let sequence = recorder.subscribe("mine", "k");
             assert!(host_events::unsubscribe(&recorder, "mine", sequence).unwrap());

@@ -16,14 +16,14 @@ use lash_core::{
     HostEventRouter, HostEventStore, InMemoryLashlangArtifactStore, InlineRuntimeEffectController,
     LashlangArtifactStore, ProcessListFilter, ProcessRegistry, RuntimeEffectController,
     RuntimeEffectControllerError, RuntimeEffectEnvelope, RuntimeEffectLocalExecutor,
-    RuntimeEffectOutcome, TestLocalProcessRegistry, TriggerDeliveryReservation,
+    RuntimeEffectOutcome, SessionScope, TestLocalProcessRegistry, TriggerDeliveryReservation,
 };
-use lash_sqlite_store::SqliteProcessRegistry;
-use lash_wasm_store::{SqliteHostEventStore, TriggerRedelivery};
+use lash_wasm_store::{SqliteHostEventStore, SqliteProcessRegistry, TriggerRedelivery};
 use lash_wasm_store_tests::fixtures::Place;
 use lash_wasm_store_tests::host_events::{
     draft, handles, module, open, record, request, reserve, subscribe,
 };
+use lash_wasm_store_tests::process_fixtures::success;
 
 /// Where the other process finds its files.
 const CHILD: &str = "LASH_TEST_HOST_EVENTS";
@@ -257,7 +257,7 @@ async fn a_registry_that_can_not_be_read_does_not_make_processes_look_unstarted(
 
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch(
-        "ALTER TABLE process_handle_grants RENAME TO hidden_grants;
+        "ALTER TABLE process_grants RENAME TO hidden_grants;
          ALTER TABLE processes RENAME TO hidden_processes;",
     )
     .unwrap();
@@ -271,7 +271,7 @@ async fn a_registry_that_can_not_be_read_does_not_make_processes_look_unstarted(
     assert!(store.unstarted_deliveries(&*registry).await.is_err());
 
     raw.execute_batch(
-        "ALTER TABLE hidden_grants RENAME TO process_handle_grants;
+        "ALTER TABLE hidden_grants RENAME TO process_grants;
          ALTER TABLE hidden_processes RENAME TO processes;",
     )
     .unwrap();
@@ -357,4 +357,44 @@ async fn more_deliveries_than_a_page_are_found_in_the_order_of_their_reservation
     let unstarted = store.unstarted_deliveries(&registry).await.unwrap();
     let rest: Vec<_> = expected.into_iter().skip(1).step_by(2).collect();
     assert_eq!(unstarted, rest);
+}
+
+/// A process that is gone from the registry looks as if it had never been started,
+/// and would be started again.
+#[tokio::test]
+async fn a_process_that_was_pruned_is_not_started_again() {
+    let place = Place::new();
+    let store = Arc::new(open(place.path()).await);
+    let path = registry_path(place.path());
+    let processes = Arc::new(SqliteProcessRegistry::open(&path).await.unwrap());
+    let registry: Arc<dyn ProcessRegistry> = processes.clone();
+    subscribe(&*store, "a", "k").await;
+    let report = router(store.clone(), &registry)
+        .await
+        .emit(request("k", "1"), &InlineRuntimeEffectController)
+        .await
+        .unwrap();
+    let process_id = &report.started_process_ids[0];
+    registry
+        .complete_process(process_id, success("done"))
+        .await
+        .unwrap();
+    for grant in registry
+        .handle_grants_for_process(process_id)
+        .await
+        .unwrap()
+    {
+        let scope = SessionScope::new(grant.session_id);
+        registry.revoke_handle(&scope, process_id).await.unwrap();
+    }
+
+    let later = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(
+        processes.prune_ended(later, Some(&*store)).await.unwrap(),
+        1
+    );
+    assert!(registry.get_process(process_id).await.is_none());
+    let unstarted = store.unstarted_deliveries(&*registry).await.unwrap();
+    assert!(unstarted.is_empty());
+    assert_eq!(store.prune_occurrences(later).await.unwrap(), 1);
 }
