@@ -45,6 +45,22 @@ impl Checksum {
     }
 }
 
+/// A checksum of what identifies rows, for an index of its own. `column` names the
+/// column that holds it, with its table: identities of different columns never
+/// agree, nor does one agree with the checksum of a row.
+pub(crate) fn identity(column: &'static str, parts: &[&[u8]]) -> i64 {
+    parts
+        .iter()
+        .fold(Checksum::of(column), |checksum, part| checksum.bytes(part))
+        .finish()
+}
+
+/// A checksum of content that is not always read with its row. `column` is as for
+/// [`identity`].
+pub(crate) fn content_hash(column: &'static str, content: &[u8]) -> i64 {
+    Checksum::of(column).bytes(content).finish()
+}
+
 /// How many rows a set has and the sum of their checksums, whatever their order.
 ///
 /// It finds what the checksum of a row can not: rows that are gone, because a
@@ -94,6 +110,16 @@ mod tests {
             Checksum::of("t").optional(Some(b"")).finish()
         );
         assert_ne!(Checksum::of("t").finish(), Checksum::of("u").finish());
+    }
+
+    #[test]
+    fn an_identity_is_no_checksum_of_a_row_nor_of_another_column() {
+        let parts: &[&[u8]] = &[b"a", b"b"];
+        let identity = identity("t.a", parts);
+        assert_ne!(identity, super::identity("t.b", parts));
+        assert_ne!(identity, super::identity("t.a", &[b"ab"]));
+        let row = Checksum::of("t").bytes(b"a").bytes(b"b").finish();
+        assert_ne!(identity, row);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::Display;
 
 use crate::Result;
@@ -16,6 +17,11 @@ pub(crate) fn corrupt(table: &str, key: impl Display, reason: &str) -> Error {
         key: key.to_string(),
         reason: reason.to_string(),
     })
+}
+
+/// The error of a row that another one refers to, or that a count includes.
+pub(crate) fn missing(table: &str, key: impl Display) -> Error {
+    corrupt(table, key, "the row is missing")
 }
 
 /// Reads the packed values of a query in order. The packing is specified by the
@@ -82,6 +88,16 @@ impl<'a> RowReader<'a> {
         }
     }
 
+    /// 0 or 1. Another integer is not taken for one of them, because then it might
+    /// agree with the checksum.
+    pub(crate) fn flag(&mut self) -> Result<bool> {
+        match self.integer()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(self.damaged("a value is no flag")),
+        }
+    }
+
     /// An integer or NULL.
     pub(crate) fn optional_integer(&mut self) -> Result<Option<i64>> {
         match self.tag()? {
@@ -127,6 +143,34 @@ impl<'a> RowReader<'a> {
             _ => Err(self.damaged("a value is no blob")),
         }
     }
+}
+
+/// Reads the first row of a query, if there is one.
+pub(crate) fn read_one<'r, R>(
+    table: &'static str,
+    rows: &'r Rows,
+    read: impl FnOnce(&mut RowReader<'r>) -> Result<R>,
+) -> Result<Option<R>> {
+    let mut reader = RowReader::new(table, rows);
+    if reader.advance() {
+        read(&mut reader).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Reads all rows of a query.
+pub(crate) fn read_all<'r, R>(
+    table: &'static str,
+    rows: &'r Rows,
+    mut read: impl FnMut(&mut RowReader<'r>) -> Result<R>,
+) -> Result<Vec<R>> {
+    let mut reader = RowReader::new(table, rows);
+    let mut all = Vec::with_capacity(rows.count as usize);
+    while reader.advance() {
+        all.push(read(&mut reader)?);
+    }
+    Ok(all)
 }
 
 /// The bytes of a checksum column agree with what was read.
@@ -190,11 +234,55 @@ pub(crate) fn verify_complete(
     }
 }
 
-/// A set of rows does not have the rows that were written.
-pub(crate) fn incomplete(table: &'static str, found: u64, expected: u64) -> Error {
+/// As many rows were found, or removed, as were written.
+pub(crate) fn verify_count(table: &'static str, found: u64, expected: u64) -> Result<()> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(incomplete(table, found, expected))
+    }
+}
+
+fn incomplete(table: &'static str, found: u64, expected: u64) -> Error {
     corrupt(
         table,
         format!("{found} of {expected} rows"),
         "rows are missing, or there are rows that were never written",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn integers(values: &[i64]) -> Rows {
+        let cells = values.iter().flat_map(|value| {
+            let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+            [1, a, b, c, d, e, f, g, h]
+        });
+        Rows {
+            count: u32::try_from(values.len()).unwrap(),
+            cells: cells.collect(),
+        }
+    }
+
+    #[test]
+    fn one_row_or_all_are_read() {
+        let rows = integers(&[1, 2]);
+        assert_eq!(read_one("t", &rows, RowReader::integer).unwrap(), Some(1));
+        assert_eq!(read_all("t", &rows, RowReader::integer).unwrap(), [1, 2]);
+        let none = integers(&[]);
+        assert_eq!(read_one("t", &none, RowReader::integer).unwrap(), None);
+        assert!(read_all("t", &none, RowReader::text).unwrap().is_empty());
+        assert!(read_all("t", &rows, RowReader::text).is_err());
+    }
+
+    #[test]
+    fn a_flag_is_0_or_1_and_nothing_else() {
+        let flags = read_all("t", &integers(&[0, 1]), RowReader::flag).unwrap();
+        assert_eq!(flags, [false, true]);
+        for value in [-1, 2, 256, i64::MIN] {
+            assert!(read_one("t", &integers(&[value]), RowReader::flag).is_err());
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! Faults, crashes and clocks are injected here without touching logic.
 
 use crate::bindings::lash::store::sqlite;
+use alloc::vec::Vec;
+
 pub use crate::bindings::lash::store::sqlite::{Rows, TransactionMode, Value};
 
 /// A database, a clock and a source of random numbers.
@@ -37,6 +39,31 @@ pub trait Transaction {
 
     /// Commits; on an error nothing is committed.
     fn commit(self) -> Result<(), sqlite::Error>;
+}
+
+/// Runs a statement once for every row of parameters.
+pub(crate) fn execute_rows<const N: usize>(
+    tx: &impl Transaction,
+    sql: &str,
+    rows: &[[Value<'_>; N]],
+) -> Result<u64, sqlite::Error> {
+    let rows: Vec<&[Value<'_>]> = rows.iter().map(|row| &row[..]).collect();
+    tx.execute_many(sql, &rows)
+}
+
+/// Text or NULL.
+pub(crate) fn optional_text(value: Option<&str>) -> Value<'_> {
+    value.map_or(Value::Null, Value::Text)
+}
+
+/// An integer or NULL.
+pub(crate) fn optional_integer<'a>(value: Option<i64>) -> Value<'a> {
+    value.map_or(Value::Null, Value::Integer)
+}
+
+/// Bytes or NULL.
+pub(crate) fn optional_blob(value: Option<&[u8]>) -> Value<'_> {
+    value.map_or(Value::Null, Value::Blob)
 }
 
 /// Clamps a time or duration of the caller to what SQLite stores.

@@ -26,8 +26,9 @@ pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a store could not be opened, or why a call failed.
 ///
-/// A call that returns an error has written nothing, with one exception that
-/// says so itself: [`Component`](Self::Component).
+/// A call that returns an error has written nothing, with two exceptions:
+/// [`Component`](Self::Component), which says so itself, and
+/// [`Decode`](Self::Decode) for the answer of a call that writes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -463,6 +464,14 @@ impl std::fmt::Display for Chain<'_> {
         }
         Ok(())
     }
+}
+
+/// How registries say that they have no process of a name.
+pub(crate) const UNKNOWN_PROCESS: &str = "unknown process";
+
+/// What registries answer about a process that they do not have.
+pub(crate) fn unknown_process(process_id: &str) -> PluginError {
+    PluginError::Session(format!("{UNKNOWN_PROCESS} `{process_id}`"))
 }
 
 /// What the traits of lash-core answer that have no error of their own for a

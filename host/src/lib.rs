@@ -2,8 +2,11 @@
 //!
 //! [`Store`] keeps one session in one SQLite database and implements lash-core's
 //! persistence traits; [`SqliteSessionStoreFactory`] makes one for each session.
-//! Both have the API of `lash-sqlite-store` 0.1.0-alpha.46. [`StoreBuilder`] sets
-//! what that crate does not have: durability, clock, busy timeout.
+//! What the sessions of a deployment share has a database each:
+//! [`SqliteProcessRegistry`], [`SqliteHostEventStore`], [`SqliteEffectHost`] with
+//! its [`SqliteRuntimeEffectController`]s. All have the API of `lash-sqlite-store`
+//! 0.1.0-alpha.46. [`StoreBuilder`] sets what that crate does not have: durability,
+//! clock, busy timeout.
 //!
 //! No persistence decision is made in this crate. It encodes what only the
 //! application understands into bytes, and calls the component, whose interface is
@@ -21,8 +24,10 @@
 //! # Errors
 //!
 //! The traits of lash-core answer `StoreError`: its typed variants for lost races,
-//! and `Backend` with the whole message for everything else. The methods with the
-//! prefix `try_` answer [`Error`], which can be matched.
+//! and `Backend` with the whole message for everything else. The registry and the
+//! host events answer `PluginError`, the effects `RuntimeEffectControllerError`, with
+//! the texts and codes of the native crate. The methods with the prefix `try_`, and
+//! those that the traits do not have, answer [`Error`], which can be matched.
 #![forbid(unsafe_code)]
 
 mod artifact;

@@ -131,7 +131,7 @@ impl StoreBuilder {
     ///
     /// As [`open`](Self::open).
     pub async fn open_process_registry(self, path: &Path) -> Result<SqliteProcessRegistry, Error> {
-        SqliteProcessRegistry::open_built(path, self.open).await
+        SqliteProcessRegistry::open_built(path, &self.open).await
     }
 
     /// Opens a database of host events, and creates it if it does not exist. Of
@@ -155,7 +155,7 @@ impl StoreBuilder {
         path: &Path,
         options: SqliteEffectReplayOptions,
     ) -> Result<SqliteEffectHost, Error> {
-        SqliteEffectHost::open_built(path, self.open, options).await
+        SqliteEffectHost::open_built(path, &self.open, options).await
     }
 }
 

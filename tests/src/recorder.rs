@@ -15,6 +15,7 @@ pub struct Recorder {
     begun: RefCell<Vec<TransactionMode>>,
     statements: RefCell<Vec<String>>,
     rows: Cell<u64>,
+    passed_ms: Cell<i64>,
 }
 
 impl Recorder {
@@ -28,6 +29,7 @@ impl Recorder {
             begun: RefCell::default(),
             statements: RefCell::default(),
             rows: Cell::default(),
+            passed_ms: Cell::default(),
         }
     }
 
@@ -39,6 +41,11 @@ impl Recorder {
     /// The transactions that were begun since the last call.
     pub fn begun(&self) -> Vec<TransactionMode> {
         self.begun.take()
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, ms: i64) {
+        self.passed_ms.set(self.passed_ms.get() + ms);
     }
 
     /// How many rows were answered since the last call.
@@ -75,7 +82,7 @@ impl Environment for Recorder {
     }
 
     fn now_ms(&self) -> i64 {
-        self.inner.now_ms()
+        self.inner.now_ms() + self.passed_ms.get()
     }
 
     fn random(&self) -> u64 {

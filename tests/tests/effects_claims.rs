@@ -326,7 +326,11 @@ async fn a_claim_says_who_holds_it_and_a_finished_effect_has_no_holder() {
     );
     gate.end.send(Ok(outcome("a"))).unwrap();
     first.await.unwrap().unwrap();
-    until(&raw, "owner_id IS NULL AND token IS NULL AND status = 3").await;
+    until(
+        &raw,
+        "owner_id IS NULL AND lease_token IS NULL AND status = 3",
+    )
+    .await;
 }
 
 /// Many want one effect at the same time, through several handles of the file.
@@ -402,5 +406,28 @@ async fn a_process_command_is_executed_once() {
     assert_eq!(
         code(run(&controller(&host), cancel(), executor).await),
         "plugin"
+    );
+}
+
+/// What was executed was thrown away when the file was locked for longer than a call
+/// waits, and was executed again.
+#[tokio::test]
+async fn a_result_outlasts_a_lock() {
+    let place = EffectPlace::new();
+    let busy_timeout = Duration::from_secs(2);
+    let builder = StoreBuilder::new().busy_timeout(busy_timeout);
+    let host = place.open_with(builder, LONG).await;
+    let (gate, executor) = gated();
+    let execution = spawn(&controller(&host), effect("a"), executor);
+    gate.entered.await.unwrap();
+    let raw = place.raw();
+    let lock = raw.lock();
+    gate.end.send(Ok(outcome("a"))).unwrap();
+    tokio::time::sleep(busy_timeout + Duration::from_millis(500)).await;
+    drop(lock);
+    assert_eq!(marker(execution.await.unwrap()), "a");
+    assert_eq!(
+        marker(run(&controller(&host), effect("a"), forbidden()).await),
+        "a"
     );
 }

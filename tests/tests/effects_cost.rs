@@ -66,6 +66,7 @@ fn life(recorder: &Recorder, scope: &str) {
     assert_eq!(effects::generations(recorder, &[claim.key]).unwrap(), [4]);
     assert_eq!(effects::forget_scope(recorder, scope).unwrap(), 1);
     finish(recorder, &acquire(recorder, &effect));
+    recorder.advance(1);
     assert_eq!(effects::prune(recorder, u64::MAX, 0, 8).unwrap().effects, 1);
 }
 

@@ -22,7 +22,7 @@ async fn no_column_of_an_effect_can_change_unnoticed() {
         "claimed_at_ms = 0",
         "lease_expires_ms = 1",
         "owner_id = 'me'",
-        "token = 'mine'",
+        "lease_token = 'mine'",
     ] {
         let place = EffectPlace::new();
         let host = place.open().await;

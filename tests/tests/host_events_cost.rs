@@ -158,6 +158,7 @@ fn everything_with_one_session(recorder: &Recorder, round: u64) {
     }
     let removed = host_events::remove_session(recorder, &session).unwrap();
     assert_eq!(removed, 3);
+    recorder.advance(1);
     assert_eq!(host_events::prune(recorder, u64::MAX, 100).unwrap(), 2);
 }
 

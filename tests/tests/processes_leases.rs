@@ -311,3 +311,30 @@ async fn the_process_of_a_killed_worker_is_taken_over_when_its_lease_expires() {
     let record = heir.register_process(registration("p")).await.unwrap();
     assert!(record.is_terminal());
 }
+
+/// A claim was committed, but whoever asked for it had gone: nobody knew the token,
+/// and the process stood still until the lease expired.
+#[tokio::test]
+async fn a_claim_that_is_dropped_while_it_is_made_holds_up_nobody() {
+    let place = Place::new();
+    let registry = open(place.path()).await;
+    register(&registry, &["p"]).await;
+    let raw = place.raw();
+    for round in 0..20 {
+        let lock = raw.lock();
+        let worker = format!("worker {round}");
+        {
+            let mut claim = pin!(registry.claim_process_lease("p", &worker, 3_600_000));
+            assert!(poll_once(claim.as_mut()).is_pending());
+            drop(lock);
+        }
+        // After the claim, which was begun, or was not.
+        let lease = loop {
+            match registry.claim_process_lease("p", "heir", 3_600_000).await {
+                Ok(lease) => break lease,
+                Err(error) => says(&error, &format!("already leased by `{worker}`")),
+            }
+        };
+        release(&registry, &lease).await;
+    }
+}

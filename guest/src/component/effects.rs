@@ -19,6 +19,15 @@ impl exports::Guest for Component {
         effects::find(db, &request)
     }
 
+    fn finished_after(
+        db: &Database,
+        key: exports::EffectKey,
+        limit: u32,
+        max_bytes: u64,
+    ) -> Result<Vec<exports::FinishedEffect>, Error> {
+        effects::finished_after(db, &key, limit, max_bytes)
+    }
+
     fn acquire(
         db: &Database,
         request: exports::Request,

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::checksum::Checksum;
-use crate::corruption::{RowReader, corrupt, verify};
+use crate::corruption::{RowReader, corrupt, missing, read_one, verify};
 use crate::seam::{Transaction, Value};
 
 const TABLE: &str = "table_digests";
@@ -34,11 +34,8 @@ pub(crate) trait Digests: Copy + Default + PartialEq {
     /// Reads the row.
     fn load(tx: &impl Transaction) -> Result<Self> {
         let rows = tx.query("SELECT digests FROM table_digests WHERE id = 1", &[])?;
-        let mut reader = RowReader::new(TABLE, &rows);
-        if !reader.advance() {
-            return Err(corrupt(TABLE, 1, "the row is missing"));
-        }
-        decode(reader.blob()?)
+        let bytes = read_one(TABLE, &rows, RowReader::blob)?.ok_or_else(|| missing(TABLE, 1))?;
+        decode(bytes)
     }
 
     /// Writes the row.

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::effects::{
-    Acquired, Busy, Claim, EffectKey, Known, Recorded, Request,
+    Acquired, Busy, Claim, EffectKey, FinishedEffect, Known, Recorded, Request,
 };
 use crate::bindings::exports::lash::store::format::Initialized;
 use crate::format;
@@ -41,8 +41,22 @@ pub fn find(env: &impl Environment, request: &Request) -> Result<Known> {
     let found = row::find_recorded(&tx, &request.key)?;
     Ok(match found {
         Some((row, recorded)) => known(&row, recorded, &request.envelope_hash, now_ms),
-        None => Known::Nothing,
+        None => {
+            row::confirm_unknown(&tx, &request.key)?;
+            Known::Nothing
+        }
     })
+}
+
+/// The WIT function `effects.finished-after`.
+pub fn finished_after(
+    env: &impl Environment,
+    key: &EffectKey,
+    limit: u32,
+    max_bytes: u64,
+) -> Result<Vec<FinishedEffect>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    row::finished_after(&tx, key, limit, max_bytes)
 }
 
 /// What a row says to somebody who wants the result for a digest.

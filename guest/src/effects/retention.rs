@@ -30,8 +30,9 @@ pub fn forget_scope(env: &impl Environment, scope: &str) -> Result<u64> {
 
 /// The WIT function `effects.prune`.
 pub fn prune(env: &impl Environment, before_ms: u64, after: u64, limit: u32) -> Result<Pruned> {
-    let before_ms = clamp(before_ms);
     let tx = env.begin(TransactionMode::Write)?;
+    // A live claim ends after now, so it stays whatever the caller says.
+    let before_ms = clamp(before_ms).min(env.now_ms());
     let mut pruned = Pruned {
         effects: 0,
         last: None,

@@ -4,12 +4,19 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::effects::{EffectKey, Recorded};
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_absent, confirm_found, corrupt, verify};
-use crate::seam::{Transaction, Value};
+use crate::bindings::exports::lash::store::effects::{EffectKey, FinishedEffect, Recorded};
+use crate::bindings::lash::store::sqlite::ErrorCode;
+use crate::checksum::{self, Checksum};
+use crate::corruption::{
+    RowReader, confirm_absent, confirm_found, corrupt, read_all, read_one, verify,
+};
+use crate::seam::{Transaction, Value, execute_rows, optional_integer, optional_text, unsigned};
 
 pub(super) const TABLE: &str = "effects";
+
+/// Among how many effects of all scopes one of the same scope is looked for, for
+/// each that is wanted.
+const NEIGHBOURHOOD: i64 = 4;
 
 /// The query for effects, with the columns in the order that [`EffectRow::read`]
 /// wants them. `and content` reads what was recorded too.
@@ -23,10 +30,10 @@ macro_rules! select_effects {
     (@ $content:literal, $condition:literal) => {
         concat!(
             "SELECT effect.id, effect.scope_id, scope.scope, effect.replay_key,
-                    effect.envelope_hash, effect.status, effect.owner_id, effect.token,
-                    effect.lease_expires_ms, effect.due_at_ms, effect.generation,
-                    effect.claimed_at_ms, effect.settled_at_ms, effect.content_hash,
-                    effect.checksum",
+                    effect.envelope_hash, effect.status, effect.owner_id,
+                    effect.lease_token, effect.lease_expires_ms, effect.due_at_ms,
+                    effect.generation, effect.claimed_at_ms, effect.settled_at_ms,
+                    effect.content_hash, effect.checksum",
             $content,
             " FROM effect_scopes scope JOIN effects effect ON effect.scope_id = scope.id ",
             $condition
@@ -74,7 +81,7 @@ pub(super) struct EffectRow {
     pub(super) envelope_hash: String,
     pub(super) status: Status,
     pub(super) owner_id: Option<String>,
-    pub(super) token: Option<String>,
+    pub(super) lease_token: Option<String>,
     pub(super) lease_expires_ms: i64,
     /// When it is due, if it was claimed with a delay.
     pub(super) due_at_ms: Option<i64>,
@@ -104,7 +111,7 @@ impl EffectRow {
             envelope_hash,
             status: Status::Released,
             owner_id: None,
-            token: None,
+            lease_token: None,
             lease_expires_ms: 0,
             due_at_ms,
             generation: 0,
@@ -131,7 +138,7 @@ impl EffectRow {
                 .ok_or_else(|| corrupt(TABLE, &replay_key, "the status is unknown"))?,
             replay_key,
             owner_id: reader.optional_text()?.map(String::from),
-            token: reader.optional_text()?.map(String::from),
+            lease_token: reader.optional_text()?.map(String::from),
             lease_expires_ms: reader.integer()?,
             due_at_ms: reader.optional_integer()?,
             generation: reader.integer()?,
@@ -158,7 +165,7 @@ impl EffectRow {
             .bytes(self.envelope_hash.as_bytes())
             .integer(self.status.code())
             .optional(self.owner_id.as_deref().map(str::as_bytes))
-            .optional(self.token.as_deref().map(str::as_bytes))
+            .optional(self.lease_token.as_deref().map(str::as_bytes))
             .integer(self.lease_expires_ms)
             .optional_integer(self.due_at_ms)
             .integer(self.generation)
@@ -170,7 +177,7 @@ impl EffectRow {
 
     /// Whether this is the claim that the token proves.
     pub(super) fn is_held_with(&self, token: &str) -> bool {
-        self.status == Status::Claimed && self.token.as_deref() == Some(token)
+        self.status == Status::Claimed && self.lease_token.as_deref() == Some(token)
     }
 
     /// Whether nobody has the right to execute it at a time.
@@ -187,7 +194,7 @@ impl EffectRow {
     pub(super) fn claim(&mut self, owner_id: String, token: String, lease_expires_ms: i64) {
         self.status = Status::Claimed;
         self.owner_id = Some(owner_id);
-        self.token = Some(token);
+        self.lease_token = Some(token);
         self.lease_expires_ms = lease_expires_ms;
         self.settled_at_ms = None;
         self.generation = self.generation.saturating_add(1);
@@ -197,7 +204,7 @@ impl EffectRow {
     pub(super) fn settle(&mut self, status: Status, now_ms: i64) {
         self.status = status;
         self.owner_id = None;
-        self.token = None;
+        self.lease_token = None;
         self.lease_expires_ms = 0;
         self.settled_at_ms = Some(now_ms);
         self.generation = self.generation.saturating_add(1);
@@ -205,10 +212,10 @@ impl EffectRow {
 
     /// Adds the row.
     pub(super) fn insert(&self, tx: &impl Transaction) -> Result<()> {
-        tx.execute(
+        let inserted = tx.execute(
             "INSERT INTO effects (scope_id, replay_key, identity, envelope_hash, status, owner_id,
-                 token, lease_expires_ms, due_at_ms, generation, claimed_at_ms, settled_at_ms,
-                 content_hash, checksum, content)
+                 lease_token, lease_expires_ms, due_at_ms, generation, claimed_at_ms,
+                 settled_at_ms, content_hash, checksum, content)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, x'')",
             &[
                 Value::Integer(self.scope_id),
@@ -216,35 +223,45 @@ impl EffectRow {
                 Value::Integer(identity(&self.scope, &self.replay_key)),
                 Value::Text(&self.envelope_hash),
                 Value::Integer(self.status.code()),
-                self.owner_id.as_deref().map_or(Value::Null, Value::Text),
-                self.token.as_deref().map_or(Value::Null, Value::Text),
+                optional_text(self.owner_id.as_deref()),
+                optional_text(self.lease_token.as_deref()),
                 Value::Integer(self.lease_expires_ms),
-                self.due_at_ms.map_or(Value::Null, Value::Integer),
+                optional_integer(self.due_at_ms),
                 Value::Integer(self.generation),
                 Value::Integer(self.claimed_at_ms),
-                self.settled_at_ms.map_or(Value::Null, Value::Integer),
+                optional_integer(self.settled_at_ms),
                 Value::Integer(self.content_hash),
                 Value::Integer(self.checksum()),
             ],
-        )?;
-        Ok(())
+        );
+        match inserted {
+            Ok(_) => Ok(()),
+            // It was looked for by one of the two indexes.
+            Err(error) if error.code == ErrorCode::Constraint => Err(corrupt(
+                TABLE,
+                &self.replay_key,
+                "only one of two indexes leads to the row",
+            )),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Writes what changes about an effect without a result.
     pub(super) fn update(&self, tx: &impl Transaction) -> Result<()> {
         tx.execute(
-            "UPDATE effects SET status = ?2, owner_id = ?3, token = ?4, lease_expires_ms = ?5,
-                 due_at_ms = ?6, generation = ?7, settled_at_ms = ?8, checksum = ?9
+            "UPDATE effects SET status = ?2, owner_id = ?3, lease_token = ?4,
+                 lease_expires_ms = ?5, due_at_ms = ?6, generation = ?7, settled_at_ms = ?8,
+                 checksum = ?9
              WHERE id = ?1",
             &[
                 Value::Integer(self.id),
                 Value::Integer(self.status.code()),
-                self.owner_id.as_deref().map_or(Value::Null, Value::Text),
-                self.token.as_deref().map_or(Value::Null, Value::Text),
+                optional_text(self.owner_id.as_deref()),
+                optional_text(self.lease_token.as_deref()),
                 Value::Integer(self.lease_expires_ms),
-                self.due_at_ms.map_or(Value::Null, Value::Integer),
+                optional_integer(self.due_at_ms),
                 Value::Integer(self.generation),
-                self.settled_at_ms.map_or(Value::Null, Value::Integer),
+                optional_integer(self.settled_at_ms),
                 Value::Integer(self.checksum()),
             ],
         )?;
@@ -265,9 +282,9 @@ impl EffectRow {
         self.settle(status, now_ms);
         self.content_hash = content_hash(content);
         tx.execute(
-            "UPDATE effects SET status = ?2, owner_id = NULL, token = NULL, lease_expires_ms = 0,
-                 generation = ?3, settled_at_ms = ?4, content_hash = ?5, checksum = ?6,
-                 content = ?7
+            "UPDATE effects SET status = ?2, owner_id = NULL, lease_token = NULL,
+                 lease_expires_ms = 0, generation = ?3, settled_at_ms = ?4, content_hash = ?5,
+                 checksum = ?6, content = ?7
              WHERE id = ?1",
             &[
                 Value::Integer(self.id),
@@ -300,15 +317,12 @@ pub(super) fn find(tx: &impl Transaction, key: &EffectKey) -> Result<Option<Effe
         select_effects!("WHERE scope.scope = ?1 AND effect.replay_key = ?2"),
         &[Value::Text(&key.scope), Value::Text(&key.replay_key)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Ok(None);
-    }
-    EffectRow::read(&mut reader)?.confirm_found(key).map(Some)
+    read_one(TABLE, &rows, |reader| {
+        EffectRow::read(reader)?.confirm_found(key)
+    })
 }
 
-/// Finds an effect and what was recorded of it. That there is none is confirmed
-/// by a second index, because it means that the effect is executed.
+/// Finds an effect and what was recorded of it.
 pub(super) fn find_recorded(
     tx: &impl Transaction,
     key: &EffectKey,
@@ -317,20 +331,84 @@ pub(super) fn find_recorded(
         select_effects!(and content "WHERE scope.scope = ?1 AND effect.replay_key = ?2"),
         &[Value::Text(&key.scope), Value::Text(&key.replay_key)],
     )?;
+    read_one(TABLE, &rows, |reader| {
+        let row = EffectRow::read(reader)?.confirm_found(key)?;
+        let recorded = row.recorded(reader.blob()?.to_vec())?;
+        Ok((row, recorded))
+    })
+}
+
+/// An effect was not found. That it is not known means that it is executed, so a
+/// second index must agree. [`EffectRow::insert`] confirms it by itself.
+pub(super) fn confirm_unknown(tx: &impl Transaction, key: &EffectKey) -> Result<()> {
+    confirm_absent(
+        tx,
+        TABLE,
+        &key.replay_key,
+        "SELECT 1 FROM effects INDEXED BY effects_identity WHERE identity = ?1 LIMIT 1",
+        &[Value::Integer(identity(&key.scope, &key.replay_key))],
+    )
+}
+
+/// Finished effects of a scope that were first claimed after the given one, among
+/// those of all scopes that were claimed next.
+pub(super) fn finished_after(
+    tx: &impl Transaction,
+    key: &EffectKey,
+    limit: u32,
+    max_bytes: u64,
+) -> Result<Vec<FinishedEffect>> {
+    let Some(after) = find(tx, key)? else {
+        return Ok(Vec::new());
+    };
+    let rows = tx.query(
+        "SELECT id, length(content) FROM effects
+         WHERE id > ?1 AND id <= ?1 + ?3 AND scope_id = ?2 AND status IN (3, 4) ORDER BY id",
+        &[
+            Value::Integer(after.id),
+            Value::Integer(after.scope_id),
+            Value::Integer(i64::from(limit).saturating_mul(NEIGHBOURHOOD)),
+        ],
+    )?;
     let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        confirm_absent(
-            tx,
-            TABLE,
-            &key.replay_key,
-            "SELECT 1 FROM effects WHERE identity = ?1",
-            &[Value::Integer(identity(&key.scope, &key.replay_key))],
-        )?;
-        return Ok(None);
+    let mut bytes = 0_u64;
+    let mut last = after.id;
+    let mut count = 0;
+    while count < limit && reader.advance() {
+        let id = reader.integer()?;
+        bytes = bytes.saturating_add(unsigned(reader.integer()?));
+        if bytes > max_bytes {
+            break;
+        }
+        last = id;
+        count += 1;
     }
-    let row = EffectRow::read(&mut reader)?.confirm_found(key)?;
-    let recorded = row.recorded(reader.blob()?.to_vec())?;
-    Ok(Some((row, recorded)))
+    let rows = tx.query(
+        select_effects!(and content "WHERE effect.id > ?1 AND effect.id <= ?2
+             AND effect.scope_id = ?3 AND effect.status IN (3, 4) ORDER BY effect.id"),
+        &[
+            Value::Integer(after.id),
+            Value::Integer(last),
+            Value::Integer(after.scope_id),
+        ],
+    )?;
+    let effects = read_all(TABLE, &rows, |reader| {
+        let row = EffectRow::read(reader)?;
+        confirm_found(TABLE, &row.replay_key, row.scope == key.scope)?;
+        let recorded = row.recorded(reader.blob()?.to_vec())?;
+        Ok((row, recorded))
+    })?;
+    Ok(effects
+        .into_iter()
+        .filter_map(|(row, recorded)| {
+            Some(FinishedEffect {
+                replay_key: row.replay_key,
+                envelope_hash: row.envelope_hash,
+                recorded: recorded?,
+                due_at_ms: row.due_at_ms.map(unsigned),
+            })
+        })
+        .collect())
 }
 
 /// All effects of a scope.
@@ -339,33 +417,27 @@ pub(super) fn of_scope(tx: &impl Transaction, scope_id: i64) -> Result<Vec<Effec
         select_effects!("WHERE scope.id = ?1"),
         &[Value::Integer(scope_id)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    let mut effects = Vec::with_capacity(rows.count as usize);
-    while reader.advance() {
-        let row = EffectRow::read(&mut reader)?;
+    read_all(TABLE, &rows, |reader| {
+        let row = EffectRow::read(reader)?;
         confirm_found(TABLE, &row.replay_key, row.scope_id == scope_id)?;
-        effects.push(row);
-    }
-    Ok(effects)
+        Ok(row)
+    })
 }
 
 /// Removes effects.
 pub(super) fn delete(tx: &impl Transaction, effects: &[EffectRow]) -> Result<()> {
     let ids: Vec<[Value<'_>; 1]> = effects.iter().map(|row| [Value::Integer(row.id)]).collect();
-    let ids: Vec<&[Value<'_>]> = ids.iter().map(|row| &row[..]).collect();
-    tx.execute_many("DELETE FROM effects WHERE id = ?1", &ids)?;
+    execute_rows(tx, "DELETE FROM effects WHERE id = ?1", &ids)?;
     Ok(())
 }
 
 fn identity(scope: &str, replay_key: &str) -> i64 {
-    Checksum::of("the identity of an effect")
-        .bytes(scope.as_bytes())
-        .bytes(replay_key.as_bytes())
-        .finish()
+    checksum::identity(
+        "effects.identity",
+        &[scope.as_bytes(), replay_key.as_bytes()],
+    )
 }
 
 fn content_hash(content: &[u8]) -> i64 {
-    Checksum::of("what was recorded of an effect")
-        .bytes(content)
-        .finish()
+    checksum::content_hash("effects.content_hash", content)
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::row::{self, EffectRow};
 use crate::Result;
 use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_found, incomplete, verify};
+use crate::corruption::{RowReader, confirm_found, read_all, read_one, verify, verify_count};
 use crate::seam::{Transaction, Value, unsigned};
 
 const TABLE: &str = "effect_scopes";
@@ -49,23 +49,19 @@ impl ScopeRow {
              FROM effect_scopes WHERE scope = ?1",
             &[Value::Text(scope)],
         )?;
-        let mut reader = RowReader::new(TABLE, &rows);
-        if !reader.advance() {
-            return Ok(None);
-        }
-        let row = Self::read(&mut reader)?;
-        confirm_found(TABLE, scope, row.scope == scope)?;
-        Ok(Some(row))
+        read_one(TABLE, &rows, |reader| {
+            let row = Self::read(reader)?;
+            confirm_found(TABLE, scope, row.scope == scope)?;
+            Ok(row)
+        })
     }
 
     /// A scope without effects. It is not stored yet.
     pub(super) fn new(tx: &impl Transaction, scope: &str) -> Result<Self> {
         // Nothing refers to a scope that is gone, so its number may come again.
         let rows = tx.query("SELECT ifnull(max(id), 0) + 1 FROM effect_scopes", &[])?;
-        let mut reader = RowReader::new(TABLE, &rows);
-        reader.advance();
         Ok(Self {
-            id: reader.integer()?,
+            id: read_one(TABLE, &rows, RowReader::integer)?.unwrap_or(1),
             scope: scope.to_string(),
             effects: 0,
             last_claim_ms: 0,
@@ -79,14 +75,11 @@ impl ScopeRow {
              FROM effect_scopes WHERE id > ?1 ORDER BY id LIMIT ?2",
             &[Value::Integer(id), Value::Integer(i64::from(limit))],
         )?;
-        let mut reader = RowReader::new(TABLE, &rows);
-        let mut scopes = Vec::with_capacity(rows.count as usize);
-        while reader.advance() {
-            let row = Self::read(&mut reader)?;
+        read_all(TABLE, &rows, |reader| {
+            let row = Self::read(reader)?;
             confirm_found(TABLE, &row.scope, row.id > id)?;
-            scopes.push(row);
-        }
-        Ok(scopes)
+            Ok(row)
+        })
     }
 
     /// Counts an effect that is new.
@@ -111,12 +104,7 @@ impl ScopeRow {
 
     /// These are all effects of the scope.
     pub(super) fn verify_complete(&self, effects: &[EffectRow]) -> Result<()> {
-        let found = effects.len() as u64;
-        if found == unsigned(self.effects) {
-            Ok(())
-        } else {
-            Err(incomplete(row::TABLE, found, unsigned(self.effects)))
-        }
+        verify_count(row::TABLE, effects.len() as u64, unsigned(self.effects))
     }
 
     /// Writes the row in place of the one with its number; removes it if no effect

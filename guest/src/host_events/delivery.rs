@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::checksum::Checksum;
-use crate::corruption::{RowReader, corrupt, verify};
-use crate::seam::{Rows, Transaction, Value};
+use crate::corruption::{self, RowReader, verify};
+use crate::seam::{Rows, Transaction, Value, execute_rows};
 
 pub(super) const TABLE: &str = "deliveries";
 
@@ -27,31 +27,20 @@ impl DeliveryRow {
         let occurrence = reader.integer()?;
         let subscription = reader.integer()?;
         let created_at_ms = reader.integer()?;
-        let settled = reader.integer()?;
         let row = Self {
             number,
             occurrence,
             subscription,
             created_at_ms,
-            settled: settled == 1,
+            settled: reader.flag()?,
         };
-        // A value that is no flag is read as one of the two, which may agree with
-        // the checksum.
-        if settled != i64::from(row.settled) {
-            return Err(corrupt(TABLE, number, "a flag is unknown"));
-        }
         verify(TABLE, number, reader.integer()?, row.checksum())?;
         Ok(row)
     }
 
     /// Reads and checks all rows that a query answered.
     pub(super) fn read_all(rows: &Rows) -> Result<Vec<Self>> {
-        let mut reader = RowReader::new(TABLE, rows);
-        let mut deliveries = Vec::with_capacity(rows.count as usize);
-        while reader.advance() {
-            deliveries.push(Self::read(&mut reader)?);
-        }
-        Ok(deliveries)
+        corruption::read_all(TABLE, rows, Self::read)
     }
 
     pub(super) fn checksum(&self) -> i64 {
@@ -92,8 +81,8 @@ pub(super) fn insert(tx: &impl Transaction, deliveries: &[DeliveryRow]) -> Resul
             ]
         })
         .collect();
-    let rows: Vec<&[Value<'_>]> = rows.iter().map(|row| &row[..]).collect();
-    tx.execute_many(
+    execute_rows(
+        tx,
         "INSERT INTO deliveries (number, occurrence, subscription, created_at_ms, settled,
              checksum)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -117,8 +106,8 @@ pub(super) fn mark_settled(tx: &impl Transaction, deliveries: &[DeliveryRow]) ->
             ]
         })
         .collect();
-    let rows: Vec<&[Value<'_>]> = rows.iter().map(|row| &row[..]).collect();
-    tx.execute_many(
+    execute_rows(
+        tx,
         "UPDATE deliveries SET settled = 1, checksum = ?2 WHERE number = ?1",
         &rows,
     )?;

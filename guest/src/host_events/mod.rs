@@ -8,8 +8,8 @@
 
 mod delivery;
 mod occurrence;
-mod prune;
 mod reserve;
+mod retention;
 mod settle;
 mod subscription;
 mod subscriptions;
@@ -22,8 +22,8 @@ use crate::schema;
 use crate::seam::Environment;
 
 pub use occurrence::record_occurrence;
-pub use prune::prune;
 pub use reserve::reserve;
+pub use retention::prune;
 pub use settle::{settle, unsettled};
 pub use subscriptions::{remove_session, subscribe, subscriptions, unsubscribe};
 

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::{Occurrence, OccurrenceDraft, Recorded};
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_absent, confirm_found, corrupt, verify};
+use crate::checksum::{self, Checksum};
+use crate::corruption::{RowReader, confirm_absent, confirm_found, missing, read_one, verify};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::HostEventTransaction;
 
@@ -117,18 +117,12 @@ impl OccurrenceRow {
             "SELECT checksum, content FROM occurrence_payloads WHERE number = ?1",
             &[Value::Integer(self.number)],
         )?;
-        let mut reader = RowReader::new(PAYLOADS, &rows);
-        if !reader.advance() {
-            return Err(corrupt(PAYLOADS, self.number, "the row is missing"));
-        }
-        let stored = reader.integer()?;
-        let content = reader.blob()?;
-        verify(
-            PAYLOADS,
-            self.number,
-            stored,
-            payload_checksum(self.number, content),
-        )?;
+        let found = read_one(PAYLOADS, &rows, |reader| {
+            Ok((reader.integer()?, reader.blob()?))
+        })?;
+        let (stored, content) = found.ok_or_else(|| missing(PAYLOADS, self.number))?;
+        let computed = payload_checksum(self.number, content);
+        verify(PAYLOADS, self.number, stored, computed)?;
         Ok(self.to_occurrence(content.to_vec()))
     }
 
@@ -155,9 +149,7 @@ pub(super) use select_occurrences;
 
 /// A checksum of an idempotency key, for its second index.
 fn identity(idempotency_key: &str) -> i64 {
-    Checksum::of("occurrences.identity")
-        .bytes(idempotency_key.as_bytes())
-        .finish()
+    checksum::identity("occurrences.identity", &[idempotency_key.as_bytes()])
 }
 
 fn payload_checksum(number: i64, content: &[u8]) -> i64 {
@@ -170,13 +162,11 @@ fn payload_checksum(number: i64, content: &[u8]) -> i64 {
 /// Finds an occurrence by its identifier.
 pub(super) fn by_id(tx: &impl Transaction, id: &str) -> Result<Option<OccurrenceRow>> {
     let rows = tx.query(select_occurrences!("WHERE id = ?1"), &[Value::Text(id)])?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Ok(None);
-    }
-    let row = OccurrenceRow::read(&mut reader)?;
-    confirm_found(TABLE, id, row.id == id)?;
-    Ok(Some(row))
+    read_one(TABLE, &rows, |reader| {
+        let row = OccurrenceRow::read(reader)?;
+        confirm_found(TABLE, id, row.id == id)?;
+        Ok(row)
+    })
 }
 
 /// Reads the occurrence that a delivery is of.
@@ -185,11 +175,7 @@ pub(super) fn by_number(tx: &impl Transaction, number: i64) -> Result<Occurrence
         select_occurrences!("WHERE number = ?1"),
         &[Value::Integer(number)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Err(corrupt(TABLE, number, "the row is missing"));
-    }
-    let row = OccurrenceRow::read(&mut reader)?;
+    let row = read_one(TABLE, &rows, OccurrenceRow::read)?.ok_or_else(|| missing(TABLE, number))?;
     confirm_found(TABLE, number, row.number == number)?;
     Ok(row)
 }
@@ -201,24 +187,23 @@ fn by_key(tx: &impl Transaction, idempotency_key: &str) -> Result<Option<Occurre
         select_occurrences!("WHERE idempotency_key = ?1"),
         &[Value::Text(idempotency_key)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
+    let found = read_one(TABLE, &rows, |reader| {
+        let row = OccurrenceRow::read(reader)?;
+        let found = row.idempotency_key == idempotency_key;
+        confirm_found(TABLE, idempotency_key, found)?;
+        Ok(row)
+    })?;
+    if found.is_none() {
         confirm_absent(
             tx,
             TABLE,
             idempotency_key,
-            "SELECT number FROM occurrences INDEXED BY occurrences_identity WHERE identity = ?1",
+            "SELECT 1 FROM occurrences INDEXED BY occurrences_identity
+             WHERE identity = ?1 LIMIT 1",
             &[Value::Integer(identity(idempotency_key))],
         )?;
-        return Ok(None);
     }
-    let row = OccurrenceRow::read(&mut reader)?;
-    confirm_found(
-        TABLE,
-        idempotency_key,
-        row.idempotency_key == idempotency_key,
-    )?;
-    Ok(Some(row))
+    Ok(found)
 }
 
 /// The WIT function `host-events.record-occurrence`.

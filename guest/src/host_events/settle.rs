@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut, Settlement};
 use crate::checksum::SetDigest;
-use crate::corruption::{confirm_found, corrupt, verify_complete};
+use crate::corruption::{confirm_found, corrupt, missing, verify_complete};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::HostEventTransaction;
 
@@ -39,8 +39,7 @@ pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<Vec<F
             Ok(())
         })?;
         if !known {
-            let missing = "the row is missing, and a delivery refers to it";
-            return Err(corrupt(subscription::TABLE, row.subscription, missing));
+            return Err(missing(subscription::TABLE, row.subscription));
         }
     }
     Ok(fan_outs)
@@ -82,7 +81,9 @@ fn pending_after<T: Transaction>(
 
 /// The WIT function `host-events.settle`.
 pub fn settle(env: &impl Environment, settlements: &[Settlement]) -> Result<()> {
-    // If this is lost, they are looked at again.
+    // Before processes are pruned, durably and from another database, their
+    // deliveries are settled. If only the settling were lost, the processes would
+    // be started again.
     let mut store = HostEventTransaction::write_durably(env)?;
     let mut pending = BTreeMap::new();
     for settlement in settlements {

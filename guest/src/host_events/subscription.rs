@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::Subscription;
-use crate::checksum::Checksum;
+use crate::checksum::{self, Checksum};
 use crate::corruption::{RowReader, confirm_found, corrupt, verify};
-use crate::seam::{Rows, Transaction, Value, unsigned};
+use crate::seam::{Rows, Transaction, Value, optional_integer, optional_text, unsigned};
 
 pub(super) const TABLE: &str = "subscriptions";
 
@@ -37,7 +37,7 @@ impl<'r> SubscriptionRow<'r> {
         let name = reader.optional_text()?;
         let source_type = reader.text()?;
         let source_key = reader.text()?;
-        let enabled = reader.integer()?;
+        let enabled = reader.flag()?;
         let created_at_ms = reader.integer()?;
         let updated_at_ms = reader.integer()?;
         let stored = reader.integer()?;
@@ -48,16 +48,11 @@ impl<'r> SubscriptionRow<'r> {
             name,
             source_type,
             source_key,
-            enabled: enabled == 1,
+            enabled,
             created_at_ms,
             updated_at_ms,
             content: reader.blob()?,
         };
-        // A value that is no flag is read as one of the two, which may agree with
-        // the checksum.
-        if enabled != i64::from(row.enabled) {
-            return Err(corrupt(TABLE, seq, "a flag is unknown"));
-        }
         verify(TABLE, seq, stored, row.checksum())?;
         Ok((row, stored))
     }
@@ -80,20 +75,19 @@ impl<'r> SubscriptionRow<'r> {
     /// Writes a new row.
     pub(super) fn insert(&self, tx: &impl Transaction) -> Result<()> {
         tx.execute(
-            "INSERT INTO subscriptions (seq, scope_id, session_id, registrant, name, source_type,
-                 source_key, source, enabled, created_at_ms, updated_at_ms, checksum, content)
+            "INSERT INTO subscriptions (seq, scope_id, session_id, session_identity, name,
+                 source_type, source_key, source_identity, enabled, created_at_ms, updated_at_ms,
+                 checksum, content)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             &[
                 Value::Integer(self.seq),
                 Value::Text(self.scope_id),
-                self.session_id.map_or(Value::Null, Value::Text),
-                self.session_id.map_or(Value::Null, |session_id| {
-                    Value::Integer(registrant(session_id))
-                }),
-                self.name.map_or(Value::Null, Value::Text),
+                optional_text(self.session_id),
+                optional_integer(self.session_id.map(session_identity)),
+                optional_text(self.name),
                 Value::Text(self.source_type),
                 Value::Text(self.source_key),
-                Value::Integer(source(self.source_type, self.source_key)),
+                Value::Integer(source_identity(self.source_type, self.source_key)),
                 Value::Integer(i64::from(self.enabled)),
                 Value::Integer(self.created_at_ms),
                 Value::Integer(self.updated_at_ms),
@@ -164,18 +158,16 @@ macro_rules! select_subscriptions {
 pub(super) use select_subscriptions;
 
 /// A checksum of a session, for the second index of its subscriptions.
-fn registrant(session_id: &str) -> i64 {
-    Checksum::of("subscriptions.registrant")
-        .bytes(session_id.as_bytes())
-        .finish()
+fn session_identity(session_id: &str) -> i64 {
+    checksum::identity("subscriptions.session_identity", &[session_id.as_bytes()])
 }
 
 /// A checksum of a source, for the second index of its subscriptions.
-fn source(source_type: &str, source_key: &str) -> i64 {
-    Checksum::of("subscriptions.source")
-        .bytes(source_type.as_bytes())
-        .bytes(source_key.as_bytes())
-        .finish()
+fn source_identity(source_type: &str, source_key: &str) -> i64 {
+    checksum::identity(
+        "subscriptions.source_identity",
+        &[source_type.as_bytes(), source_key.as_bytes()],
+    )
 }
 
 /// What a function of this module hands over: the row and its checksum.
@@ -238,7 +230,7 @@ pub(super) fn confirm_absent(tx: &impl Transaction, seq: i64) -> Result<()> {
         tx,
         TABLE,
         seq,
-        "SELECT seq FROM subscriptions INDEXED BY subscriptions_seq WHERE seq = ?1",
+        "SELECT 1 FROM subscriptions INDEXED BY subscriptions_seq WHERE seq = ?1 LIMIT 1",
         &[Value::Integer(seq)],
     )
 }
@@ -266,10 +258,10 @@ pub(super) fn by_session(
         tx,
         session_id,
         &found,
-        "SELECT seq FROM subscriptions INDEXED BY subscriptions_registrant
-         WHERE registrant = ?1 AND enabled = ?2",
+        "SELECT seq FROM subscriptions INDEXED BY subscriptions_session_identity
+         WHERE session_identity = ?1 AND enabled = ?2",
         &[
-            Value::Integer(registrant(session_id)),
+            Value::Integer(session_identity(session_id)),
             Value::Integer(i64::from(enabled)),
         ],
     )
@@ -305,10 +297,10 @@ pub(super) fn by_source(
         tx,
         source_key,
         &found,
-        "SELECT seq FROM subscriptions INDEXED BY subscriptions_source_checksum
-         WHERE source = ?1 AND enabled = ?2",
+        "SELECT seq FROM subscriptions INDEXED BY subscriptions_source_identity
+         WHERE source_identity = ?1 AND enabled = ?2",
         &[
-            Value::Integer(source(source_type, source_key)),
+            Value::Integer(source_identity(source_type, source_key)),
             Value::Integer(i64::from(enabled)),
         ],
     )

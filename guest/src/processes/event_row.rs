@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::process_events::{Draft, Event};
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_absent, confirm_found, corrupt, verify};
-use crate::seam::{Rows, Transaction, Value, unsigned};
+use crate::bindings::lash::store::sqlite::ErrorCode;
+use crate::bindings::lash::store::types::Error;
+use crate::checksum::{self, Checksum};
+use crate::corruption::{self, RowReader, confirm_found, corrupt, read_one, verify};
+use crate::seam::{Transaction, Value, optional_integer, optional_text, unsigned};
 
 pub(super) const TABLE: &str = "process_events";
 
@@ -53,11 +55,12 @@ pub(super) struct EventRow {
     content_hash: i64,
 }
 
-/// A query for events, with what `$content` is as the last column.
+/// A query for events. `$content` is one more column, with a comma before it, or
+/// nothing.
 macro_rules! select_events {
     ($content:literal, $rest:literal) => {
         concat!(
-            "SELECT id, type, replay_key, payload_hash, wake, content_hash, checksum, ",
+            "SELECT id, type, replay_key, payload_hash, wake, content_hash, checksum",
             $content,
             " FROM process_events ",
             $rest
@@ -72,21 +75,21 @@ pub(super) fn key(process: i64, sequence: i64) -> i64 {
 }
 
 fn content_hash(content: &[u8]) -> i64 {
-    Checksum::of(TABLE).bytes(content).finish()
+    checksum::content_hash("process_events.content_hash", content)
 }
 
 fn type_identity(process: i64, kind: &str) -> i64 {
-    Checksum::of("types of process_events")
-        .integer(process)
-        .bytes(kind.as_bytes())
-        .finish()
+    checksum::identity(
+        "process_events.type_identity",
+        &[&process.to_le_bytes(), kind.as_bytes()],
+    )
 }
 
 fn replay_identity(process: i64, replay_key: &str) -> i64 {
-    Checksum::of("replay keys of process_events")
-        .integer(process)
-        .bytes(replay_key.as_bytes())
-        .finish()
+    checksum::identity(
+        "process_events.replay_identity",
+        &[&process.to_le_bytes(), replay_key.as_bytes()],
+    )
 }
 
 impl EventRow {
@@ -108,11 +111,8 @@ impl EventRow {
     }
 
     /// Reads and checks the columns that [`select_events!`] names, of an event of
-    /// this process; answers the checksum and the content too.
-    pub(super) fn read<'r>(
-        reader: &mut RowReader<'r>,
-        process: i64,
-    ) -> Result<(Self, i64, Option<&'r [u8]>)> {
+    /// this process; answers the checksum too.
+    pub(super) fn read(reader: &mut RowReader<'_>, process: i64) -> Result<(Self, i64)> {
         let id = reader.integer()?;
         confirm_found(TABLE, id, id >> 32 == process)?;
         let kind = reader.text()?.to_string();
@@ -131,11 +131,13 @@ impl EventRow {
         };
         let stored = reader.integer()?;
         verify(TABLE, row.name(), stored, row.checksum())?;
-        let content = reader.optional_blob()?;
-        if let Some(content) = content {
-            verify(TABLE, row.name(), row.content_hash, content_hash(content))?;
-        }
-        Ok((row, stored, content))
+        Ok((row, stored))
+    }
+
+    /// Checks content that was read.
+    pub(super) fn verify_content(&self, content: &[u8]) -> Result<Vec<u8>> {
+        verify(TABLE, self.name(), self.content_hash, content_hash(content))?;
+        Ok(content.to_vec())
     }
 
     /// What errors call the row.
@@ -155,10 +157,10 @@ impl EventRow {
             .finish()
     }
 
-    /// Writes a new event.
-    pub(super) fn insert(&self, tx: &impl Transaction, content: &[u8]) -> Result<()> {
+    /// Writes a new event; false if there is one with its replay key.
+    pub(super) fn insert(&self, tx: &impl Transaction, content: &[u8]) -> Result<bool> {
         let replay_key = self.replay_key.as_deref();
-        tx.execute(
+        let inserted = tx.execute(
             "INSERT INTO process_events (id, process, type, type_identity, replay_key,
                  replay_identity, payload_hash, wake, content_hash, checksum, content)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -167,18 +169,22 @@ impl EventRow {
                 Value::Integer(self.process),
                 Value::Text(&self.kind),
                 Value::Integer(type_identity(self.process, &self.kind)),
-                replay_key.map_or(Value::Null, Value::Text),
-                replay_key.map_or(Value::Null, |replay_key| {
-                    Value::Integer(replay_identity(self.process, replay_key))
-                }),
+                optional_text(replay_key),
+                optional_integer(
+                    replay_key.map(|replay_key| replay_identity(self.process, replay_key)),
+                ),
                 Value::Text(&self.payload_hash),
                 Value::Integer(self.wake.code()),
                 Value::Integer(self.content_hash),
                 Value::Integer(self.checksum()),
                 Value::Blob(content),
             ],
-        )?;
-        Ok(())
+        );
+        match inserted {
+            Ok(_) => Ok(true),
+            Err(error) if error.code == ErrorCode::Constraint => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Writes the state of the wake.
@@ -198,47 +204,36 @@ impl EventRow {
 /// Reads an event without its content, and its checksum.
 pub(super) fn find(tx: &impl Transaction, process: i64, sequence: i64) -> Result<(EventRow, i64)> {
     let rows = tx.query(
-        select_events!("NULL", "WHERE id = ?1"),
+        select_events!("", "WHERE id = ?1"),
         &[Value::Integer(key(process, sequence))],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Err(missing(process, sequence));
-    }
-    let (row, checksum, _) = EventRow::read(&mut reader, process)?;
+    let (row, checksum) = read_one(TABLE, &rows, |reader| EventRow::read(reader, process))?
+        .ok_or_else(|| missing(process, sequence))?;
     confirm_found(TABLE, sequence, row.sequence == sequence)?;
     Ok((row, checksum))
 }
 
-/// Reads the event with a replay key.
+/// Reads the event with a replay key. Two indexes have unique entries for it, so
+/// an event that this index does not lead to cannot be written again.
 pub(super) fn find_replayed(
     tx: &impl Transaction,
     process: i64,
     replay_key: &str,
 ) -> Result<Option<Event>> {
     let rows = tx.query(
-        select_events!("content", "WHERE process = ?1 AND replay_key = ?2"),
+        select_events!(", content", "WHERE process = ?1 AND replay_key = ?2"),
         &[Value::Integer(process), Value::Text(replay_key)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        confirm_absent(
-            tx,
-            TABLE,
-            replay_key,
-            "SELECT 1 FROM process_events WHERE replay_identity = ?1 LIMIT 1",
-            &[Value::Integer(replay_identity(process, replay_key))],
-        )?;
-        return Ok(None);
-    }
-    let (row, _, content) = EventRow::read(&mut reader, process)?;
-    let found = row.replay_key.as_deref() == Some(replay_key);
-    confirm_found(TABLE, replay_key, found)?;
-    Ok(Some(Event {
-        sequence: unsigned(row.sequence),
-        payload_hash: row.payload_hash,
-        content: content.map(<[u8]>::to_vec).unwrap_or_default(),
-    }))
+    read_one(TABLE, &rows, |reader| {
+        let (row, _) = EventRow::read(reader, process)?;
+        let found = row.replay_key.as_deref() == Some(replay_key);
+        confirm_found(TABLE, replay_key, found)?;
+        Ok(Event {
+            sequence: unsigned(row.sequence),
+            content: row.verify_content(reader.blob()?)?,
+            payload_hash: row.payload_hash,
+        })
+    })
 }
 
 /// Reads the first event of a type after a sequence.
@@ -250,7 +245,7 @@ pub(super) fn find_first_of_type(
 ) -> Result<Option<Vec<u8>>> {
     let rows = tx.query(
         select_events!(
-            "content",
+            ", content",
             "INDEXED BY process_events_type
              WHERE process = ?1 AND type = ?2 AND id > ?3 ORDER BY id LIMIT 1"
         ),
@@ -269,36 +264,20 @@ pub(super) fn find_first_of_type(
             Value::Integer(key(process, sequence)),
         ],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    let first = if reader.advance() {
-        let (row, _, content) = EventRow::read(&mut reader, process)?;
+    let first = read_one(TABLE, &rows, |reader| {
+        let (row, _) = EventRow::read(reader, process)?;
         confirm_found(TABLE, kind, row.kind == kind && row.sequence > sequence)?;
-        Some((
-            row.sequence,
-            content.map(<[u8]>::to_vec).unwrap_or_default(),
-        ))
-    } else {
-        None
-    };
-    if first_id(&other)? != first.as_ref().map(|(sequence, _)| key(process, *sequence)) {
+        let content = row.verify_content(reader.blob()?)?;
+        Ok((key(process, row.sequence), content))
+    })?;
+    let other = read_one(TABLE, &other, RowReader::integer)?;
+    if other != first.as_ref().map(|(id, _)| *id) {
         return Err(corrupt(TABLE, kind, "two indexes lead to different rows"));
     }
     Ok(first.map(|(_, content)| content))
 }
 
-fn first_id(rows: &Rows) -> Result<Option<i64>> {
-    let mut reader = RowReader::new(TABLE, rows);
-    match reader.advance() {
-        true => reader.integer().map(Some),
-        false => Ok(None),
-    }
-}
-
 /// An event that the state of its process counts is not there.
-pub(super) fn missing(process: i64, sequence: i64) -> crate::bindings::lash::store::types::Error {
-    corrupt(
-        TABLE,
-        format!("{sequence} of process {process}"),
-        "the row is missing",
-    )
+pub(super) fn missing(process: i64, sequence: i64) -> Error {
+    corruption::missing(TABLE, format!("{sequence} of process {process}"))
 }

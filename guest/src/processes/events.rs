@@ -9,7 +9,7 @@ use crate::bindings::exports::lash::store::process_events::{
 };
 use crate::bindings::exports::lash::store::processes::Status;
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, invalid, verify_complete};
+use crate::corruption::{RowReader, corrupt, invalid, verify_complete};
 use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
 use crate::transaction::ProcessTransaction;
 
@@ -81,21 +81,26 @@ fn insert(
     let Some(mut process) = row::find(tx, &draft.process_id)? else {
         return Ok((Appended::Unknown, None));
     };
-    if let Some(replay_key) = draft.replay_key.as_deref()
-        && let Some(existing) = event_row::find_replayed(tx, process.seq, replay_key)?
-    {
-        return Ok((Appended::Existing(existing), None));
-    }
+    let seq = process.seq;
+    let existing = || match draft.replay_key.as_deref() {
+        Some(replay_key) => event_row::find_replayed(tx, seq, replay_key),
+        None => Ok(None),
+    };
     let state = &mut process.state;
     let fencing_token = unsigned(state.fencing_token);
-    if draft
+    let is_fenced = draft
         .fencing_token
-        .is_some_and(|presented| presented < fencing_token)
-    {
-        return Ok((Appended::Fenced(fencing_token), None));
-    }
-    if draft.last_sequence != unsigned(state.last_sequence) {
-        return Ok((Appended::Moved, None));
+        .is_some_and(|presented| presented < fencing_token);
+    let has_moved = draft.last_sequence != unsigned(state.last_sequence);
+    // Otherwise whoever made the draft has looked for its replay key, and writing
+    // the event finds it out if not.
+    if is_fenced || has_moved {
+        let refused = match existing()? {
+            Some(existing) => Appended::Existing(existing),
+            None if is_fenced => Appended::Fenced(fencing_token),
+            None => Appended::Moved,
+        };
+        return Ok((refused, None));
     }
     if state.last_sequence >= LAST_SEQUENCE {
         return Err(invalid("the process has too many events"));
@@ -109,7 +114,13 @@ fn insert(
     if let Some(token) = draft.release.as_deref() {
         state.release(token);
     }
-    event.insert(tx, &draft.content)?;
+    if !event.insert(tx, &draft.content)? {
+        let existing = existing()?.ok_or_else(|| {
+            let reason = "only one of two indexes leads to the row";
+            corrupt(TABLE, draft.replay_key.as_deref().unwrap_or(""), reason)
+        })?;
+        return Ok((Appended::Existing(existing), None));
+    }
     let mut ended = None;
     if let Some(end) = &draft.end {
         if end.status == Status::Running || !state.is_running() {
@@ -140,7 +151,10 @@ pub fn after(
     let mut contents = Vec::new();
     while last < process.state.last_sequence {
         let rows = tx.query(
-            select_events!("content", "WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3"),
+            select_events!(
+                ", content",
+                "WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3"
+            ),
             &[
                 Value::Integer(event_row::key(process.seq, last)),
                 Value::Integer(event_row::key(process.seq, LAST_SEQUENCE)),
@@ -149,12 +163,12 @@ pub fn after(
         )?;
         let mut reader = RowReader::new(TABLE, &rows);
         while reader.advance() {
-            let (event, _, content) = EventRow::read(&mut reader, process.seq)?;
+            let (event, _) = EventRow::read(&mut reader, process.seq)?;
             last += 1;
             if event.sequence != last {
                 return Err(event_row::missing(process.seq, last));
             }
-            contents.push(content.map(<[u8]>::to_vec).unwrap_or_default());
+            contents.push(event.verify_content(reader.blob()?)?);
         }
         if rows.count == 0 {
             return Err(event_row::missing(process.seq, last + 1));
@@ -175,23 +189,28 @@ pub fn wakes_after(
     };
     // All that are pending, to see that none is missing; the content only of those
     // that were asked for.
+    let asked_after = bounded(sequence);
     let rows = tx.query(
         select_events!(
-            "CASE WHEN id > ?2 THEN content END",
+            ", CASE WHEN id > ?2 THEN content END",
             "INDEXED BY process_events_wakes WHERE process = ?1 AND wake = 1 ORDER BY id"
         ),
         &[
             Value::Integer(process.seq),
-            Value::Integer(event_row::key(process.seq, bounded(sequence))),
+            Value::Integer(event_row::key(process.seq, asked_after)),
         ],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
     let mut contents = Vec::new();
     while reader.advance() {
-        let (_, checksum, content) = EventRow::read(&mut reader, process.seq)?;
+        let (event, checksum) = EventRow::read(&mut reader, process.seq)?;
         found.insert(checksum);
-        contents.extend(content.map(<[u8]>::to_vec));
+        if event.sequence > asked_after {
+            contents.push(event.verify_content(reader.blob()?)?);
+        } else {
+            reader.optional_blob()?;
+        }
     }
     verify_complete(TABLE, found, process.state.wakes)?;
     Ok(Some(contents))
@@ -217,7 +236,7 @@ pub fn first_of_type(
 
 /// The WIT function `process-events.acknowledge-wake`.
 pub fn acknowledge_wake(env: &impl Environment, process_id: &str, sequence: u64) -> Result<bool> {
-    let tx = env.begin(TransactionMode::Write)?;
+    let tx = env.begin(TransactionMode::WriteDurable)?;
     let Some(mut process) = row::find(&tx, process_id)? else {
         return Ok(false);
     };

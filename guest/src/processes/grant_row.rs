@@ -4,9 +4,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_absent, confirm_found, incomplete, verify};
-use crate::seam::{Transaction, Value, unsigned};
+use crate::checksum::{self, Checksum};
+use crate::corruption::{
+    RowReader, confirm_absent, confirm_found, read_all, read_one, verify, verify_count,
+};
+use crate::seam::{Rows, Transaction, Value, unsigned};
 
 pub(super) const TABLE: &str = "process_grants";
 
@@ -20,15 +22,11 @@ pub(super) struct GrantRow {
 }
 
 fn scope_identity(scope_id: &str) -> i64 {
-    Checksum::of("scopes of process_grants")
-        .bytes(scope_id.as_bytes())
-        .finish()
+    checksum::identity("process_grants.scope_identity", &[scope_id.as_bytes()])
 }
 
 fn session_identity(session_id: &str) -> i64 {
-    Checksum::of("sessions of process_grants")
-        .bytes(session_id.as_bytes())
-        .finish()
+    checksum::identity("process_grants.session_identity", &[session_id.as_bytes()])
 }
 
 impl GrantRow {
@@ -98,8 +96,7 @@ pub(super) fn find(
          FROM process_grants WHERE scope_id = ?1 AND process = ?2",
         &[Value::Text(scope_id), Value::Integer(process)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
+    let Some((row, checksum)) = read_one(TABLE, &rows, GrantRow::read)? else {
         confirm_absent(
             tx,
             TABLE,
@@ -112,8 +109,7 @@ pub(super) fn find(
             ],
         )?;
         return Ok(None);
-    }
-    let (row, checksum) = GrantRow::read(&mut reader)?;
+    };
     let found = row.scope_id == scope_id && row.process == process;
     confirm_found(TABLE, scope_id, found)?;
     Ok(Some((row, checksum)))
@@ -128,12 +124,9 @@ pub(super) fn of_process(tx: &impl Transaction, process: i64) -> Result<Vec<(Gra
          ORDER BY session_id, scope_id",
         &[Value::Integer(process)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    let mut grants = Vec::with_capacity(rows.count as usize);
-    while reader.advance() {
-        let (row, checksum) = GrantRow::read(&mut reader)?;
+    let grants = read_all(TABLE, &rows, GrantRow::read)?;
+    for (row, _) in &grants {
         confirm_found(TABLE, process, row.process == process)?;
-        grants.push((row, checksum));
     }
     Ok(grants)
 }
@@ -150,13 +143,10 @@ pub(super) fn of_session(tx: &impl Transaction, session_id: &str) -> Result<Vec<
          WHERE session_identity = ?1",
         &[Value::Integer(session_identity(session_id))],
     )?;
-    confirm_count(rows.count, &counted)?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    let mut grants = Vec::with_capacity(rows.count as usize);
-    while reader.advance() {
-        let (row, checksum) = GrantRow::read(&mut reader)?;
+    confirm_count(u64::from(rows.count), &counted)?;
+    let grants = read_all(TABLE, &rows, GrantRow::read)?;
+    for (row, _) in &grants {
         confirm_found(TABLE, session_id, row.session_id == session_id)?;
-        grants.push((row, checksum));
     }
     Ok(grants)
 }
@@ -166,7 +156,7 @@ pub(super) fn of_session(tx: &impl Transaction, session_id: &str) -> Result<Vec<
 pub(super) fn confirm_count_of_scope(
     tx: &impl Transaction,
     scope_id: &str,
-    found: u32,
+    found: u64,
 ) -> Result<()> {
     let counted = tx.query(
         "SELECT count(*) FROM process_grants INDEXED BY process_grants_scope_identity
@@ -176,13 +166,7 @@ pub(super) fn confirm_count_of_scope(
     confirm_count(found, &counted)
 }
 
-fn confirm_count(found: u32, counted: &crate::seam::Rows) -> Result<()> {
-    let mut reader = RowReader::new(TABLE, counted);
-    reader.advance();
-    let expected = unsigned(reader.integer()?);
-    if u64::from(found) == expected {
-        Ok(())
-    } else {
-        Err(incomplete(TABLE, u64::from(found), expected))
-    }
+fn confirm_count(found: u64, counted: &Rows) -> Result<()> {
+    let expected = read_one(TABLE, counted, RowReader::integer)?.unwrap_or(0);
+    verify_count(TABLE, found, unsigned(expected))
 }

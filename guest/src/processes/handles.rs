@@ -15,7 +15,33 @@ use crate::corruption::{RowReader, confirm_found, verify_complete};
 use crate::seam::{Environment, Transaction, TransactionMode, Value};
 
 use super::grant_row::{self, GrantRow, TABLE};
-use super::row::{self, ProcessRow};
+use super::row::{self, ProcessRow, select_processes};
+
+/// How many handles one query of `of-scope` reads.
+const PAGE: i64 = 64;
+
+/// A query for the grants of a scope, and for their processes with the states. The
+/// states of all are read, because only a whole row says for sure that its process
+/// ended; outcome and content of those that `$wanted` selects.
+macro_rules! select_handles {
+    ($wanted:literal) => {
+        select_processes!(
+            "g.scope_id, g.process, g.session_id, g.checksum, g.descriptor, ",
+            concat!(
+                ", CASE WHEN ",
+                $wanted,
+                " THEN o.checksum END, CASE WHEN ",
+                $wanted,
+                " THEN o.outcome END, CASE WHEN ",
+                $wanted,
+                " THEN p.content END"
+            ),
+            "LEFT JOIN process_outcomes o ON o.seq = p.seq
+             JOIN process_grants g ON g.process = p.seq
+             WHERE g.scope_id = ?1 AND g.process > ?2 ORDER BY g.process LIMIT ?3"
+        )
+    };
+}
 
 /// Removes a grant and writes the process that has one less.
 fn remove(
@@ -104,26 +130,43 @@ pub fn of_scope(
     selection: Selection,
 ) -> Result<Vec<(Grant, Process)>> {
     let tx = env.begin(TransactionMode::Read)?;
-    let grants = tx.query(
-        "SELECT scope_id, process, session_id, checksum, descriptor
-         FROM process_grants WHERE scope_id = ?1 ORDER BY process",
-        &[Value::Text(scope_id)],
-    )?;
-    grant_row::confirm_count_of_scope(&tx, scope_id, grants.count)?;
-    let mut reader = RowReader::new(TABLE, &grants);
-    let mut handles = Vec::with_capacity(grants.count as usize);
-    while reader.advance() {
-        let (grant, _) = GrantRow::read(&mut reader)?;
-        confirm_found(TABLE, scope_id, grant.scope_id == scope_id)?;
-        if selection == Selection::Running
-            && !row::find_numbered(&tx, grant.process)?.state.is_running()
-        {
-            continue;
+    let sql = match selection {
+        Selection::All => select_handles!("1"),
+        Selection::Running => select_handles!("s.status = 0"),
+    };
+    let mut handles = Vec::new();
+    let mut found = 0;
+    let mut last = 0;
+    loop {
+        let rows = tx.query(
+            sql,
+            &[
+                Value::Text(scope_id),
+                Value::Integer(last),
+                Value::Integer(PAGE),
+            ],
+        )?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        while reader.advance() {
+            let (grant, _) = GrantRow::read(&mut reader)?;
+            let next = grant.scope_id == scope_id && grant.process > last;
+            confirm_found(TABLE, scope_id, next)?;
+            last = grant.process;
+            found += 1;
+            let process = ProcessRow::read(&mut reader)?;
+            confirm_found(TABLE, scope_id, process.seq == grant.process)?;
+            if selection == Selection::All || process.state.is_running() {
+                let process = process.read_rest(&mut reader, None)?.process;
+                handles.push((into_grant(grant, process.id.clone()), process));
+            } else {
+                ProcessRow::skip_rest(&mut reader)?;
+            }
         }
-        let process = row::find_numbered_whole(&tx, grant.process)?;
-        let grant = into_grant(grant, process.id.clone());
-        handles.push((grant, process));
+        if i64::from(rows.count) < PAGE {
+            break;
+        }
     }
+    grant_row::confirm_count_of_scope(&tx, scope_id, found)?;
     handles.sort_unstable_by(|(_, a), (_, b)| a.id.cmp(&b.id));
     Ok(handles)
 }

@@ -113,7 +113,7 @@ pub fn list(env: &impl Environment, selection: Selection) -> Result<Vec<Process>
             .query(sql, &[Value::Integer(last), Value::Integer(PAGE)])?;
         let mut reader = RowReader::new(TABLE, &rows);
         while reader.advance() {
-            let whole = ProcessRow::read_whole(&mut reader)?;
+            let whole = ProcessRow::read_whole(&mut reader, None)?;
             match whole.process.status {
                 Status::Running => running.insert(whole.checksum),
                 _ => ended.insert(whole.checksum),

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::corruption::{RowReader, incomplete};
+use crate::corruption::{RowReader, verify_count};
 use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
 use crate::transaction::ProcessTransaction;
 
@@ -13,13 +13,13 @@ use super::row::{self, ProcessRow, select_processes};
 
 const TABLE: &str = "processes";
 
-/// Whether a process may go.
+/// Whether a process may go. Its pending wakes go with it: acknowledging them is
+/// voluntary, so waiting for that could keep a process for ever.
 fn may_go(process: &ProcessRow, ended_before_ms: i64, now_ms: i64) -> bool {
     let state = &process.state;
     !state.is_running()
         && state.ended_at_ms < ended_before_ms
         && state.grants.count == 0
-        && state.wakes.count == 0
         && !state.is_leased(now_ms)
 }
 
@@ -33,7 +33,7 @@ pub fn prunable(env: &impl Environment, ended_before_ms: u64, limit: u32) -> Res
             "",
             "WHERE p.seq IN (
                  SELECT seq FROM process_states INDEXED BY process_states_prunable
-                 WHERE status <> 0 AND grant_count = 0 AND wake_count = 0
+                 WHERE status <> 0 AND grant_count = 0
                    AND ended_at_ms < ?1 AND lease_expires_ms <= ?2
                  ORDER BY ended_at_ms LIMIT ?3)
              ORDER BY s.ended_at_ms"
@@ -75,9 +75,7 @@ pub fn prune(env: &impl Environment, ended_before_ms: u64, ids: &[String]) -> Re
             ],
         )?;
         let expected = unsigned(process.state.last_sequence);
-        if events != expected {
-            return Err(incomplete(event_row::TABLE, events, expected));
-        }
+        verify_count(event_row::TABLE, events, expected)?;
         process.delete(&transaction.tx)?;
         transaction.digests.ended.remove(process.checksum);
         pruned.push(id.to_string());

@@ -5,21 +5,29 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::processes::{Process, Registration};
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_absent, confirm_found, corrupt, verify};
-use crate::seam::{Transaction, Value, unsigned};
+use crate::checksum::{self, Checksum};
+use crate::corruption::{
+    RowReader, confirm_absent, confirm_found, corrupt, missing, read_one, verify,
+};
+use crate::seam::{Transaction, Value, optional_text, unsigned};
 
 use super::state::State;
 
 const TABLE: &str = "processes";
 const OUTCOMES: &str = "process_outcomes";
 
-/// A query for processes and their states. `$columns` are more columns, each with a
-/// comma before it; `$rest` is more tables, and the condition.
+/// A query for processes and their states. `$before` are columns before these, each
+/// with a comma after it; `$columns` are columns after them, each with a comma before
+/// it; `$rest` is more tables, and the condition.
 macro_rules! select_processes {
     ($columns:expr, $rest:expr) => {
+        $crate::processes::row::select_processes!("", $columns, $rest)
+    };
+    ($before:literal, $columns:expr, $rest:expr) => {
         concat!(
-            "SELECT p.seq, p.id, p.registration_hash, p.created_at_ms, p.content_hash, ",
+            "SELECT ",
+            $before,
+            "p.seq, p.id, p.registration_hash, p.created_at_ms, p.content_hash, ",
             "p.checksum, s.status, s.updated_at_ms, s.ended_at_ms, s.last_sequence, ",
             "s.grant_count, s.grant_sum, s.wake_count, s.wake_sum, s.fencing_token, ",
             "s.lease_owner, s.lease_token, s.lease_claimed_ms, s.lease_expires_ms, s.checksum, ",
@@ -69,11 +77,11 @@ pub(super) struct Whole {
 }
 
 fn identity(id: &str) -> i64 {
-    Checksum::of(TABLE).bytes(id.as_bytes()).finish()
+    checksum::identity("processes.identity", &[id.as_bytes()])
 }
 
 fn content_hash(content: &[u8]) -> i64 {
-    Checksum::of(TABLE).bytes(content).finish()
+    checksum::content_hash("processes.content_hash", content)
 }
 
 fn outcome_checksum(seq: i64, outcome: &[u8]) -> i64 {
@@ -117,23 +125,44 @@ impl ProcessRow {
         Ok(row)
     }
 
-    /// Reads and checks the columns that [`select_whole_processes!`] names.
-    pub(super) fn read_whole(reader: &mut RowReader<'_>) -> Result<Whole> {
-        let row = Self::read(reader)?;
+    /// Reads and checks the columns that [`select_whole_processes!`] names. The
+    /// content of what was registered with `known_hash` was not selected.
+    pub(super) fn read_whole(
+        reader: &mut RowReader<'_>,
+        known_hash: Option<&str>,
+    ) -> Result<Whole> {
+        Self::read(reader)?.read_rest(reader, known_hash)
+    }
+
+    /// Reads and checks the columns that [`select_whole_processes!`] adds.
+    pub(super) fn read_rest(
+        self,
+        reader: &mut RowReader<'_>,
+        known_hash: Option<&str>,
+    ) -> Result<Whole> {
         let stored = reader.optional_integer()?;
-        let outcome = row.check_outcome(stored, reader.optional_blob()?)?;
-        let content = match reader.optional_blob()? {
-            Some(content) => {
-                verify(TABLE, &row.id, row.content_hash, content_hash(content))?;
-                content.to_vec()
-            }
-            None => Vec::new(),
+        let outcome = self.check_outcome(stored, reader.optional_blob()?)?;
+        let content = if known_hash == Some(&self.registration_hash) {
+            reader.optional_blob()?;
+            Vec::new()
+        } else {
+            let content = reader.blob()?;
+            verify(TABLE, &self.id, self.content_hash, content_hash(content))?;
+            content.to_vec()
         };
         Ok(Whole {
-            seq: row.seq,
-            checksum: row.checksum,
-            process: row.into_process(content, outcome),
+            seq: self.seq,
+            checksum: self.checksum,
+            process: self.into_process(content, outcome),
         })
+    }
+
+    /// Skips the columns that [`select_whole_processes!`] adds.
+    pub(super) fn skip_rest(reader: &mut RowReader<'_>) -> Result<()> {
+        reader.optional_integer()?;
+        reader.optional_blob()?;
+        reader.optional_blob()?;
+        Ok(())
     }
 
     fn compute_checksum(&self) -> i64 {
@@ -163,7 +192,7 @@ impl ProcessRow {
                 Ok(Some(outcome.to_vec()))
             }
             (None, None) if self.state.is_running() => Ok(None),
-            (None, None) => Err(corrupt(OUTCOMES, &self.id, "the row is missing")),
+            (None, None) => Err(missing(OUTCOMES, &self.id)),
             _ => Err(corrupt(
                 OUTCOMES,
                 &self.id,
@@ -178,13 +207,11 @@ impl ProcessRow {
             "SELECT checksum, outcome FROM process_outcomes WHERE seq = ?1",
             &[Value::Integer(self.seq)],
         )?;
-        let mut reader = RowReader::new(OUTCOMES, &rows);
-        if reader.advance() {
-            let stored = reader.integer()?;
-            self.check_outcome(Some(stored), Some(reader.blob()?))
-        } else {
-            self.check_outcome(None, None)
-        }
+        let found = read_one(OUTCOMES, &rows, |reader| {
+            Ok((reader.integer()?, reader.blob()?))
+        })?;
+        let (stored, outcome) = found.unzip();
+        self.check_outcome(stored, outcome)
     }
 
     /// Writes the outcome.
@@ -249,13 +276,13 @@ impl ProcessRow {
 /// Reads a process without its content and outcome.
 pub(super) fn find(tx: &impl Transaction, id: &str) -> Result<Option<ProcessRow>> {
     let rows = tx.query(select_processes!("", "WHERE p.id = ?1"), &[Value::Text(id)])?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return confirm_unknown(tx, id);
+    match read_one(TABLE, &rows, ProcessRow::read)? {
+        Some(row) => {
+            confirm_found(TABLE, id, row.id == id)?;
+            Ok(Some(row))
+        }
+        None => confirm_unknown(tx, id),
     }
-    let row = ProcessRow::read(&mut reader)?;
-    confirm_found(TABLE, id, row.id == id)?;
-    Ok(Some(row))
 }
 
 /// Reads the process with a number that another row has.
@@ -264,11 +291,7 @@ pub(super) fn find_numbered(tx: &impl Transaction, seq: i64) -> Result<ProcessRo
         select_processes!("", "WHERE p.seq = ?1"),
         &[Value::Integer(seq)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Err(corrupt(TABLE, seq, "the row is missing"));
-    }
-    let row = ProcessRow::read(&mut reader)?;
+    let row = read_one(TABLE, &rows, ProcessRow::read)?.ok_or_else(|| missing(TABLE, seq))?;
     confirm_found(TABLE, seq, row.seq == seq)?;
     Ok(row)
 }
@@ -282,30 +305,16 @@ pub(super) fn find_whole(
 ) -> Result<Option<Whole>> {
     let rows = tx.query(
         select_whole_processes!("p.registration_hash = ?2", "WHERE p.id = ?1"),
-        &[Value::Text(id), known_hash.map_or(Value::Null, Value::Text)],
+        &[Value::Text(id), optional_text(known_hash)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return confirm_unknown(tx, id);
+    let read = |reader: &mut RowReader<'_>| ProcessRow::read_whole(reader, known_hash);
+    match read_one(TABLE, &rows, read)? {
+        Some(whole) => {
+            confirm_found(TABLE, id, whole.process.id == id)?;
+            Ok(Some(whole))
+        }
+        None => confirm_unknown(tx, id),
     }
-    let whole = ProcessRow::read_whole(&mut reader)?;
-    confirm_found(TABLE, id, whole.process.id == id)?;
-    Ok(Some(whole))
-}
-
-/// As [`find_numbered`], with content and outcome.
-pub(super) fn find_numbered_whole(tx: &impl Transaction, seq: i64) -> Result<Process> {
-    let rows = tx.query(
-        select_whole_processes!("0", "WHERE p.seq = ?1"),
-        &[Value::Integer(seq)],
-    )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Err(corrupt(TABLE, seq, "the row is missing"));
-    }
-    let whole = ProcessRow::read_whole(&mut reader)?;
-    confirm_found(TABLE, seq, whole.seq == seq)?;
-    Ok(whole.process)
 }
 
 fn confirm_unknown<T>(tx: &impl Transaction, id: &str) -> Result<Option<T>> {
@@ -313,7 +322,7 @@ fn confirm_unknown<T>(tx: &impl Transaction, id: &str) -> Result<Option<T>> {
         tx,
         TABLE,
         id,
-        "SELECT 1 FROM processes WHERE identity = ?1 LIMIT 1",
+        "SELECT 1 FROM processes INDEXED BY processes_identity WHERE identity = ?1 LIMIT 1",
         &[Value::Integer(identity(id))],
     )?;
     Ok(None)

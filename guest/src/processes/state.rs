@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::processes::Status;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, verify};
-use crate::seam::{Transaction, Value};
+use crate::corruption::{RowReader, corrupt, missing, verify};
+use crate::seam::{Transaction, Value, optional_blob, optional_text};
 
 const TABLE: &str = "process_states";
 
@@ -76,7 +76,7 @@ impl State {
     /// with this number.
     pub(super) fn read(reader: &mut RowReader<'_>, seq: i64) -> Result<Self> {
         let Some(status) = reader.optional_integer()? else {
-            return Err(corrupt(TABLE, seq, "the row is missing"));
+            return Err(missing(TABLE, seq));
         };
         let status =
             from_code(status).ok_or_else(|| corrupt(TABLE, seq, "the status is unknown"))?;
@@ -192,15 +192,13 @@ impl State {
                 Value::Integer(self.wakes.count.cast_signed()),
                 Value::Integer(self.wakes.sum.cast_signed()),
                 Value::Integer(self.fencing_token),
-                self.lease_owner.as_deref().map_or(Value::Null, Value::Text),
-                self.lease_token.as_deref().map_or(Value::Null, Value::Text),
+                optional_text(self.lease_owner.as_deref()),
+                optional_text(self.lease_token.as_deref()),
                 Value::Integer(self.lease_claimed_ms),
                 Value::Integer(self.lease_expires_ms),
                 Value::Integer(self.checksum(seq)),
-                self.wait.as_deref().map_or(Value::Null, Value::Blob),
-                self.external_ref
-                    .as_deref()
-                    .map_or(Value::Null, Value::Blob),
+                optional_blob(self.wait.as_deref()),
+                optional_blob(self.external_ref.as_deref()),
             ],
         )?;
         Ok(())

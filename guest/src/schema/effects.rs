@@ -33,7 +33,7 @@ const STATEMENTS: &[&str] = &[
         envelope_hash    TEXT NOT NULL,
         status           INTEGER NOT NULL,
         owner_id         TEXT,
-        token            TEXT,
+        lease_token      TEXT,
         lease_expires_ms INTEGER NOT NULL,
         due_at_ms        INTEGER,
         generation       INTEGER NOT NULL,
@@ -44,5 +44,5 @@ const STATEMENTS: &[&str] = &[
         content          BLOB NOT NULL,
         UNIQUE (scope_id, replay_key)
     )",
-    "CREATE INDEX effects_identity ON effects (identity)",
+    "CREATE UNIQUE INDEX effects_identity ON effects (identity)",
 ];

@@ -29,30 +29,29 @@ pub(crate) const SCHEMA: Schema = Schema {
 
 const STATEMENTS: &[&str] = &[
     DIGESTS,
-    // `registrant` and `source` are checksums, of the session and of the source.
     "CREATE TABLE subscriptions (
-        seq           INTEGER PRIMARY KEY,
-        scope_id      TEXT NOT NULL,
-        session_id    TEXT,
-        registrant    INTEGER,
-        name          TEXT,
-        source_type   TEXT NOT NULL,
-        source_key    TEXT NOT NULL,
-        source        INTEGER NOT NULL,
-        enabled       INTEGER NOT NULL,
-        created_at_ms INTEGER NOT NULL,
-        updated_at_ms INTEGER NOT NULL,
-        checksum      INTEGER NOT NULL,
-        content       BLOB NOT NULL
+        seq              INTEGER PRIMARY KEY,
+        scope_id         TEXT NOT NULL,
+        session_id       TEXT,
+        session_identity INTEGER,
+        name             TEXT,
+        source_type      TEXT NOT NULL,
+        source_key       TEXT NOT NULL,
+        source_identity  INTEGER NOT NULL,
+        enabled          INTEGER NOT NULL,
+        created_at_ms    INTEGER NOT NULL,
+        updated_at_ms    INTEGER NOT NULL,
+        checksum         INTEGER NOT NULL,
+        content          BLOB NOT NULL
     )",
     "CREATE INDEX subscriptions_seq ON subscriptions (seq)",
     "CREATE INDEX subscriptions_session
         ON subscriptions (session_id, enabled) WHERE session_id IS NOT NULL",
-    "CREATE INDEX subscriptions_registrant
-        ON subscriptions (registrant, enabled) WHERE registrant IS NOT NULL",
+    "CREATE INDEX subscriptions_session_identity
+        ON subscriptions (session_identity, enabled) WHERE session_identity IS NOT NULL",
     "CREATE INDEX subscriptions_source
         ON subscriptions (source_type, enabled, source_key)",
-    "CREATE INDEX subscriptions_source_checksum ON subscriptions (source, enabled)",
+    "CREATE INDEX subscriptions_source_identity ON subscriptions (source_identity, enabled)",
     "CREATE INDEX subscriptions_name ON subscriptions (name) WHERE name IS NOT NULL",
     // `watermark` is the number that the next subscription had at that time;
     // `deliveries` and `unsettled` count rows of `deliveries`.

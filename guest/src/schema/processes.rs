@@ -55,7 +55,7 @@ const STATEMENTS: &[&str] = &[
     )",
     "CREATE INDEX process_states_running ON process_states (seq) WHERE status = 0",
     "CREATE INDEX process_states_prunable ON process_states (ended_at_ms)
-        WHERE status <> 0 AND grant_count = 0 AND wake_count = 0",
+        WHERE status <> 0 AND grant_count = 0",
     "CREATE TABLE process_outcomes (
         seq      INTEGER PRIMARY KEY,
         checksum INTEGER NOT NULL,
@@ -80,7 +80,7 @@ const STATEMENTS: &[&str] = &[
     "CREATE INDEX process_events_type_identity ON process_events (type_identity)",
     "CREATE UNIQUE INDEX process_events_replay
         ON process_events (process, replay_key) WHERE replay_key IS NOT NULL",
-    "CREATE INDEX process_events_replay_identity
+    "CREATE UNIQUE INDEX process_events_replay_identity
         ON process_events (replay_identity) WHERE replay_identity IS NOT NULL",
     "CREATE INDEX process_events_wakes ON process_events (process) WHERE wake = 1",
     "CREATE TABLE process_grants (

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::bindings::exports::lash::store::attachments::Intent;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, verify, verify_complete};
-use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::seam::{Environment, Transaction, Value, clamp, optional_integer, unsigned};
 use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "attachment_intents";
@@ -68,7 +68,7 @@ impl<'r> Row<'r> {
                 Value::Text(self.attachment_id),
                 Value::Text(self.canonical_uri),
                 Value::Integer(self.intent_at_ms),
-                self.committed_at_ms.map_or(Value::Null, Value::Integer),
+                optional_integer(self.committed_at_ms),
                 Value::Integer(self.checksum()),
             ],
         )?;

@@ -10,8 +10,8 @@ use crate::Result;
 use crate::bindings::exports::lash::store::session::Head;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobSource};
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, incomplete, invalid, verify};
-use crate::seam::{Transaction, Value, unsigned};
+use crate::corruption::{RowReader, corrupt, invalid, verify, verify_count};
+use crate::seam::{Transaction, Value, optional_blob, optional_text, unsigned};
 use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "session_head";
@@ -94,12 +94,7 @@ fn content_hash(content: &[u8]) -> i64 {
 }
 
 fn require_count<T: Transaction>(session: &SessionTransaction<T>, count: u32) -> Result<()> {
-    let expected = session.digests.head.count;
-    if u64::from(count) == expected {
-        Ok(())
-    } else {
-        Err(incomplete(TABLE, u64::from(count), expected))
-    }
+    verify_count(TABLE, u64::from(count), session.digests.head.count)
 }
 
 impl HeadRow {
@@ -200,8 +195,8 @@ impl HeadRow {
             &[
                 Value::Text(columns.session_id),
                 Value::Integer(columns.revision),
-                columns.leaf.map_or(Value::Null, Value::Text),
-                columns.checkpoint.map_or(Value::Null, Value::Blob),
+                optional_text(columns.leaf),
+                optional_blob(columns.checkpoint),
                 Value::Blob(columns.blob_keys),
                 Value::Blob(columns.retained),
                 Value::Integer(columns.content_hash),

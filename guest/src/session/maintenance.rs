@@ -7,7 +7,7 @@ use super::blob::key::BlobKey;
 use super::{artifacts, blob, graph, head, turn};
 use crate::Result;
 use crate::bindings::exports::lash::store::maintenance::GcReport;
-use crate::seam::{Environment, Transaction, Value};
+use crate::seam::{Environment, Transaction, Value, execute_rows};
 use crate::transaction::SessionTransaction;
 
 /// The WIT function `maintenance.vacuum`.
@@ -71,8 +71,9 @@ fn sweep<T: Transaction>(
         session.digests.blobs.remove(row.checksum);
     }
     let ids: Vec<[Value<'_>; 1]> = garbage.iter().map(|row| [Value::Integer(row.id)]).collect();
-    let ids: Vec<&[Value<'_>]> = ids.iter().map(|row| &row[..]).collect();
-    Ok(session
-        .tx
-        .execute_many("DELETE FROM blobs WHERE id = ?1", &ids)?)
+    Ok(execute_rows(
+        &session.tx,
+        "DELETE FROM blobs WHERE id = ?1",
+        &ids,
+    )?)
 }

@@ -6,8 +6,8 @@ use super::{graph, head};
 use crate::Result;
 use crate::bindings::exports::lash::store::metadata::{Description, Meta};
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, incomplete, verify};
-use crate::seam::{Environment, Transaction, Value};
+use crate::corruption::{RowReader, corrupt, verify, verify_count};
+use crate::seam::{Environment, Transaction, Value, optional_text};
 use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "session_meta";
@@ -42,7 +42,7 @@ fn store<T: Transaction>(session: &mut SessionTransaction<T>, meta: &Meta) -> Re
             Value::Text(&meta.session_name),
             Value::Text(&meta.created_at),
             Value::Text(&meta.model),
-            meta.cwd.as_deref().map_or(Value::Null, Value::Text),
+            optional_text(meta.cwd.as_deref()),
             Value::Blob(&meta.relation),
             Value::Integer(checksum),
         ],
@@ -76,9 +76,7 @@ fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>>
         &[],
     )?;
     let expected = session.digests.meta;
-    if u64::from(rows.count) != expected.count {
-        return Err(incomplete(TABLE, u64::from(rows.count), expected.count));
-    }
+    verify_count(TABLE, u64::from(rows.count), expected.count)?;
     let mut reader = RowReader::new(TABLE, &rows);
     if !reader.advance() {
         return Ok(None);

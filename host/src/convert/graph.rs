@@ -1,21 +1,13 @@
 //! Nodes of the session graph.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
-use std::thread;
 
 use lash_core::session_model::MessageRole;
 use lash_core::{SessionEventRecord, SessionNodeRecord};
 
-use super::{from_json, to_json};
+use super::{decode_shared, from_json, to_json};
 use crate::bindings::interfaces::graph::Node;
 use crate::error::Error;
-
-/// How many threads decode one session at most.
-const MOST_THREADS: usize = 4;
-
-/// How many nodes are worth a thread.
-const LEAST_SHARE: usize = 1024;
 
 pub(crate) fn to_node(path: &Path, record: &SessionNodeRecord) -> Result<Node, Error> {
     Ok(Node {
@@ -34,37 +26,12 @@ pub(crate) fn from_body(path: &Path, body: &[u8]) -> Result<SessionNodeRecord, E
     from_json(path, "a graph node", "", body)
 }
 
-/// Decodes many nodes. Decoding is what most of the time of loading a long session
-/// goes into, so long ones are shared out among the cores.
+/// Decodes many nodes.
 pub(crate) fn from_bodies(
     path: &Path,
     bodies: &[Vec<u8>],
 ) -> Result<Vec<SessionNodeRecord>, Error> {
-    let threads = thread::available_parallelism()
-        .map_or(1, NonZeroUsize::get)
-        .min(MOST_THREADS);
-    let share = bodies.len().div_ceil(threads).max(LEAST_SHARE);
-    if bodies.len() <= share {
-        return decode_all(path, bodies);
-    }
-    thread::scope(|scope| {
-        let shares: Vec<_> = bodies
-            .chunks(share)
-            .map(|share| scope.spawn(move || decode_all(path, share)))
-            .collect();
-        let mut records = Vec::with_capacity(bodies.len());
-        for share in shares {
-            match share.join() {
-                Ok(decoded) => records.append(&mut decoded?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(records)
-    })
-}
-
-fn decode_all(path: &Path, bodies: &[Vec<u8>]) -> Result<Vec<SessionNodeRecord>, Error> {
-    bodies.iter().map(|body| from_body(path, body)).collect()
+    decode_shared(bodies, |body| from_body(path, body))
 }
 
 /// What lash-core counts as a message of the user.

@@ -58,7 +58,7 @@ pub(crate) fn to_subscription_draft(
 
 pub(crate) fn from_subscription(
     path: &Path,
-    subscription: Subscription,
+    subscription: &Subscription,
 ) -> Result<TriggerSubscriptionRecord, Error> {
     let handle = format!("{HANDLE}{}", subscription.sequence);
     let draft: TriggerSubscriptionDraft =
@@ -147,7 +147,7 @@ pub(crate) fn from_fan_out(
         .deliveries
         .into_iter()
         .map(|delivery| {
-            let subscription = from_subscription(path, delivery.subscription)?;
+            let subscription = from_subscription(path, &delivery.subscription)?;
             let process_id = deterministic_delivery_process_id(
                 &occurrence.occurrence_id,
                 &subscription.subscription_id,

@@ -8,12 +8,14 @@ pub(crate) mod graph;
 pub(crate) mod head;
 pub(crate) mod host_events;
 pub(crate) mod meta;
-pub(crate) mod process;
+pub(crate) mod processes;
 pub(crate) mod queue;
 pub(crate) mod session;
 pub(crate) mod usage;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -25,6 +27,44 @@ use crate::error::Error;
 pub(crate) fn epoch_ms(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How many threads decode one answer at most.
+const MOST_THREADS: usize = 4;
+
+/// How many things are worth a thread.
+const LEAST_SHARE: usize = 1024;
+
+/// Decodes many things of a kind. Decoding is what most of the time of reading a
+/// long list goes into, so long ones are shared out among the cores.
+pub(crate) fn decode_shared<T: Sync, R: Send>(
+    encoded: &[T],
+    decode: impl Fn(&T) -> Result<R, Error> + Sync,
+) -> Result<Vec<R>, Error> {
+    let threads = thread::available_parallelism()
+        .map_or(1, NonZeroUsize::get)
+        .min(MOST_THREADS);
+    let share = encoded.len().div_ceil(threads).max(LEAST_SHARE);
+    if encoded.len() <= share {
+        return encoded.iter().map(decode).collect();
+    }
+    thread::scope(|scope| {
+        let decode = &decode;
+        let shares: Vec<_> = encoded
+            .chunks(share)
+            .map(|share| {
+                scope.spawn(move || share.iter().map(decode).collect::<Result<Vec<R>, Error>>())
+            })
+            .collect();
+        let mut decoded = Vec::with_capacity(encoded.len());
+        for share in shares {
+            match share.join() {
+                Ok(share) => decoded.append(&mut share?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(decoded)
+    })
 }
 
 /// Encodes with the names of fields, so that a field may be added later.

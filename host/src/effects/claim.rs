@@ -13,6 +13,10 @@ use crate::convert::effects::to_topic;
 use crate::engine::Call;
 use crate::error::{Chain, Error};
 
+/// How often a result is offered again to a database that is locked, each time for
+/// as long as a call waits for the lock.
+const FURTHER_ATTEMPTS: usize = 3;
+
 /// A claimed effect. Dropping it gives the claim back, so that an execution that
 /// was cancelled or panicked holds up nobody until the lease expires.
 pub(super) struct HeldEffect {
@@ -109,8 +113,25 @@ impl HeldEffect {
     /// Records how the effect ended; false if somebody else has claimed it. It is
     /// recorded even if the future is dropped.
     pub(super) async fn finish(mut self, recorded: Recorded) -> Result<bool, Error> {
+        let recorded = Arc::new(recorded);
+        let mut finished = self.try_finish(&recorded).await;
+        // What was executed is too dear to be thrown away for a lock.
+        for _ in 0..FURTHER_ATTEMPTS {
+            match finished {
+                Err(Error::Busy { .. }) => finished = self.try_finish(&recorded).await,
+                _ => break,
+            }
+        }
+        // If it was not recorded, the next one need not wait for the lease. If it
+        // was, the claim is not held any more, and nothing happens.
+        self.held = finished.is_err();
+        finished
+    }
+
+    async fn try_finish(&mut self, recorded: &Arc<Recorded>) -> Result<bool, Error> {
         let shared = Arc::clone(&self.shared);
         let claim = self.claim.clone();
+        let recorded = Arc::clone(recorded);
         let finished = self.shared.db.write_surely("finish effect", move |call| {
             let finished = call.effects(|effects, guest, db| {
                 effects.call_finish(guest, db, &claim.key, &claim.token, &recorded)
@@ -120,11 +141,7 @@ impl HeldEffect {
         });
         // From here on a claim that is given back could overtake the result.
         self.held = false;
-        let finished = finished.await;
-        // If it was not recorded, the next one need not wait for the lease. If it
-        // was, the claim is not held any more, and nothing happens.
-        self.held = finished.is_err();
-        finished
+        finished.await
     }
 
     /// Gives the claim back.

@@ -11,13 +11,14 @@ use lash_core::{
     RuntimeEffectEnvelope, RuntimeEffectLocalExecutor, RuntimeEffectOutcome,
 };
 
+use super::ahead::Ahead;
 use super::claim::{HeldEffect, Taken, take};
 use super::execution::{execute, wait_for_due};
 use super::{Shared, SqliteEffectReplayOptions, error, recording};
-use crate::bindings::interfaces::effects::{Busy, EffectKey, Known, Recorded, Request};
-use crate::convert::effects as convert;
+use crate::bindings::interfaces::effects::{Busy, EffectKey, Known, Request};
+use crate::convert::effects::{self as convert, Ended};
 use crate::engine::{OpenOptions, Probe, Waiter};
-use crate::error::Error;
+use crate::error::{Error, MEMORY};
 
 /// How far effects are, for those who wait for them.
 const GENERATIONS: Probe = |call, topics| {
@@ -49,13 +50,14 @@ struct State {
     /// Whether the last effect was new, so that the next one is expected to be new
     /// too, and is claimed without being looked for first.
     forward: AtomicBool,
+    ahead: Ahead,
 }
 
 /// What is to be done with an effect.
 enum Decision {
     /// Answer this, when it is due.
     Replay {
-        recorded: Recorded,
+        ended: Ended,
         due_at_ms: Option<u64>,
     },
     /// Execute it.
@@ -69,7 +71,7 @@ impl SqliteRuntimeEffectController {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::open`](crate::StoreBuilder::open).
+    /// As [`StoreBuilder::open_effect_host`](crate::StoreBuilder::open_effect_host).
     pub async fn open(path: &Path, scope: EffectScope) -> Result<Self, Error> {
         Self::open_with_options(path, scope, SqliteEffectReplayOptions::default()).await
     }
@@ -79,13 +81,13 @@ impl SqliteRuntimeEffectController {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::open`](crate::StoreBuilder::open).
+    /// As [`StoreBuilder::open_effect_host`](crate::StoreBuilder::open_effect_host).
     pub async fn open_with_options(
         path: &Path,
         scope: EffectScope,
         options: SqliteEffectReplayOptions,
     ) -> Result<Self, Error> {
-        let shared = Shared::open(path, OpenOptions::default(), options).await?;
+        let shared = Shared::open(path, &OpenOptions::default(), options).await?;
         Ok(Self::new(shared, scope, false))
     }
 
@@ -93,7 +95,7 @@ impl SqliteRuntimeEffectController {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::memory`](crate::StoreBuilder::memory).
+    /// As [`open`](Self::open).
     pub async fn memory(scope: EffectScope) -> Result<Self, Error> {
         Self::memory_with_options(scope, SqliteEffectReplayOptions::default()).await
     }
@@ -102,12 +104,12 @@ impl SqliteRuntimeEffectController {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::memory`](crate::StoreBuilder::memory).
+    /// As [`open`](Self::open).
     pub async fn memory_with_options(
         scope: EffectScope,
         options: SqliteEffectReplayOptions,
     ) -> Result<Self, Error> {
-        Ok(Self::new(Shared::memory(options).await?, scope, false))
+        Self::open_with_options(Path::new(MEMORY), scope, options).await
     }
 
     pub(super) fn new(shared: Arc<Shared>, scope: EffectScope, strict: bool) -> Self {
@@ -117,6 +119,7 @@ impl SqliteRuntimeEffectController {
             state: Arc::new(State {
                 strict: AtomicBool::new(strict),
                 forward: AtomicBool::new(false),
+                ahead: Ahead::default(),
             }),
         }
     }
@@ -154,10 +157,16 @@ impl SqliteRuntimeEffectController {
 
     async fn find(&self, request: &Request) -> Result<Known, Error> {
         let request = request.clone();
+        let state = Arc::clone(&self.state);
         self.shared
             .db
             .read("find effect", move |call| {
-                call.effects(|effects, guest, db| effects.call_find(guest, db, &request))
+                let known =
+                    call.effects(|effects, guest, db| effects.call_find(guest, db, &request))?;
+                if matches!(known, Known::Finished(_)) {
+                    state.ahead.read(call, &request)?;
+                }
+                Ok(known)
             })
             .await
     }
@@ -167,6 +176,15 @@ impl SqliteRuntimeEffectController {
         request: &Request,
         delay_ms: Option<u64>,
     ) -> Result<Decision, RuntimeEffectControllerError> {
+        if let Some(finished) = self.state.ahead.take(&request.key.replay_key) {
+            if finished.envelope_hash != request.envelope_hash {
+                return Err(error::hash_conflict(&self.scope, request));
+            }
+            return Ok(Decision::Replay {
+                ended: finished.ended,
+                due_at_ms: finished.due_at_ms,
+            });
+        }
         let strict = self.state.strict.load(Ordering::SeqCst);
         let mut waiter = None;
         loop {
@@ -196,13 +214,13 @@ impl SqliteRuntimeEffectController {
                 known => known,
             };
             match known {
-                // It was given back between two looks.
+                // Not answered by either of the two calls at this point.
                 Known::Nothing => {}
                 Known::Finished((recorded, due_at_ms)) => {
-                    return Ok(Decision::Replay {
-                        recorded,
-                        due_at_ms,
-                    });
+                    let key = &request.key.replay_key;
+                    let ended = convert::from_recorded(self.path(), key, &recorded)
+                        .map_err(error::from_store)?;
+                    return Ok(Decision::Replay { ended, due_at_ms });
                 }
                 Known::Conflict => return Err(error::hash_conflict(&self.scope, request)),
                 Known::Busy(busy) => match &mut waiter {
@@ -222,7 +240,7 @@ impl SqliteRuntimeEffectController {
     /// Waits until the effect is finished or given back, or its lease expires as
     /// far as it is known now.
     async fn wait(&self, waiter: &mut Waiter, busy: &Busy) -> Result<(), Error> {
-        let left = busy.expires_at_ms.saturating_sub(self.shared.now_ms());
+        let left = busy.expires_at_ms.saturating_sub(self.shared.db.now_ms());
         let left = Duration::from_millis(left.max(1));
         match tokio::time::timeout(left, waiter.changed(busy.generation)).await {
             Ok(changed) => changed,
@@ -249,14 +267,9 @@ impl RuntimeEffectController for SqliteRuntimeEffectController {
         let request = self.request(&envelope)?;
         let delay_ms = convert::delay_ms(&envelope);
         let held = match self.decide(&request, delay_ms).await? {
-            Decision::Replay {
-                recorded,
-                due_at_ms,
-            } => {
+            Decision::Replay { ended, due_at_ms } => {
                 wait_for_due(&self.shared, due_at_ms, delay_ms).await;
-                let key = &request.key.replay_key;
-                return convert::from_recorded(self.path(), key, &recorded)
-                    .map_err(error::from_store)?;
+                return ended;
             }
             Decision::Execute(held) => held,
         };

@@ -52,7 +52,7 @@ pub(super) async fn execute(
 /// How long it is until an effect is due. Never longer than it was delayed: a
 /// clock that was set back must not hold it up.
 fn left(shared: &Shared, due_at_ms: Option<u64>, delay_ms: Option<u64>) -> Duration {
-    let left_ms = due_at_ms.map_or(0, |due_at_ms| due_at_ms.saturating_sub(shared.now_ms()));
+    let left_ms = due_at_ms.map_or(0, |due_at_ms| due_at_ms.saturating_sub(shared.db.now_ms()));
     Duration::from_millis(delay_ms.map_or(left_ms, |delay_ms| left_ms.min(delay_ms)))
 }
 

@@ -7,6 +7,7 @@
 //! executed at least once: who dies over it leaves a claim whose lease expires,
 //! and the next one executes it again.
 
+mod ahead;
 mod claim;
 mod controller;
 mod error;
@@ -26,12 +27,11 @@ use std::time::Duration;
 use lash_core::{DurabilityTier, EffectHost, EffectScope, RuntimeError, ScopedEffectController};
 
 use crate::bindings::interfaces::format::Kind;
-use crate::convert::epoch_ms;
-use crate::engine::{Clock, Database, Initialize, OpenOptions};
-use crate::error::Error;
+use crate::engine::{Database, Initialize, OpenOptions};
+use crate::error::{Error, MEMORY};
 use crate::options::StoreBuilder;
 
-/// The calls that make a database of effects of an empty one.
+/// The call that makes an effect database of an empty one.
 const INITIALIZE: Initialize =
     |call| call.effects(|effects, guest, db| effects.call_initialize(guest, db));
 
@@ -61,7 +61,6 @@ impl Default for SqliteEffectReplayOptions {
 /// What the controllers of one opened database have in common.
 struct Shared {
     db: Database,
-    clock: Clock,
     /// Who claims, for people who look at the database.
     owner_id: String,
     lease_ttl: Duration,
@@ -70,36 +69,17 @@ struct Shared {
 impl Shared {
     async fn open(
         path: &Path,
-        open: OpenOptions,
+        open: &OpenOptions,
         options: SqliteEffectReplayOptions,
     ) -> Result<Arc<Self>, Error> {
-        let db = Database::open(path, &open, Kind::Effects, INITIALIZE).await?;
-        Self::new(db, open, options)
-    }
-
-    async fn memory(options: SqliteEffectReplayOptions) -> Result<Arc<Self>, Error> {
-        let open = OpenOptions::default();
-        let db = Database::memory(&open, Kind::Effects, INITIALIZE).await?;
-        Self::new(db, open, options)
-    }
-
-    fn new(
-        db: Database,
-        open: OpenOptions,
-        options: SqliteEffectReplayOptions,
-    ) -> Result<Arc<Self>, Error> {
+        let db = Database::open(path, open, Kind::Effects, INITIALIZE).await?;
         let random = getrandom::u64()
             .map_err(|error| Error::component(db.path(), "open", error.to_string()))?;
         Ok(Arc::new(Self {
             owner_id: format!("pid{}-{random:016x}", std::process::id()),
             db,
-            clock: open.clock,
             lease_ttl: options.lease_ttl.clamp(SHORTEST_LEASE, LONGEST_LEASE),
         }))
-    }
-
-    fn now_ms(&self) -> u64 {
-        epoch_ms((self.clock)())
     }
 
     fn lease_ttl_ms(&self) -> u64 {
@@ -127,7 +107,7 @@ impl SqliteEffectHost {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::open`].
+    /// As [`StoreBuilder::open_effect_host`].
     pub async fn open(path: &Path) -> Result<Self, Error> {
         Self::open_with_options(path, SqliteEffectReplayOptions::default()).await
     }
@@ -136,7 +116,7 @@ impl SqliteEffectHost {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::open`].
+    /// As [`StoreBuilder::open_effect_host`].
     pub async fn open_with_options(
         path: &Path,
         options: SqliteEffectReplayOptions,
@@ -148,7 +128,7 @@ impl SqliteEffectHost {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::memory`].
+    /// As [`open`](Self::open).
     pub async fn memory() -> Result<Self, Error> {
         Self::memory_with_options(SqliteEffectReplayOptions::default()).await
     }
@@ -157,14 +137,14 @@ impl SqliteEffectHost {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::memory`].
+    /// As [`open`](Self::open).
     pub async fn memory_with_options(options: SqliteEffectReplayOptions) -> Result<Self, Error> {
-        Ok(Self::new(Shared::memory(options).await?))
+        Self::open_with_options(Path::new(MEMORY), options).await
     }
 
     pub(crate) async fn open_built(
         path: &Path,
-        open: OpenOptions,
+        open: &OpenOptions,
         options: SqliteEffectReplayOptions,
     ) -> Result<Self, Error> {
         Ok(Self::new(Shared::open(path, open, options).await?))

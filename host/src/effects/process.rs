@@ -1,9 +1,11 @@
 //! Commands to the process registry.
 
 use lash_core::{
-    PluginError, ProcessCommand, ProcessEffectOutcome, ProcessEventAppendRequest, ProcessListMode,
+    ProcessCommand, ProcessEffectOutcome, ProcessEventAppendRequest, ProcessListMode,
     RuntimeEffectControllerError, RuntimeEffectLocalExecutor,
 };
+
+use crate::error::unknown_process;
 
 /// Runs a command against the registry of the executor.
 pub(super) async fn execute(
@@ -53,10 +55,16 @@ pub(super) async fn execute(
         ProcessCommand::Cancel { process_id, reason } => {
             let request = ProcessEventAppendRequest::cancel_requested(&process_id, reason);
             registry.append_event(&process_id, request).await?;
-            let record = registry.get_process(&process_id).await;
-            ProcessEffectOutcome::Cancel {
-                record: record.ok_or_else(|| unknown(&process_id))?,
-            }
+            let record = match registry.get_process(&process_id).await {
+                Some(record) => record,
+                // It was there just now. A failure looks like absence here, and
+                // must not be recorded as that.
+                None => {
+                    registry.handle_grants_for_process(&process_id).await?;
+                    return Err(unknown_process(&process_id).into());
+                }
+            };
+            ProcessEffectOutcome::Cancel { record }
         }
         ProcessCommand::Signal {
             process_id,
@@ -66,8 +74,4 @@ pub(super) async fn execute(
             event: registry.append_event(&process_id, request).await?.event,
         },
     })
-}
-
-fn unknown(process_id: &str) -> PluginError {
-    PluginError::Session(format!("unknown process `{process_id}`"))
 }

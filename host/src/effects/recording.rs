@@ -41,7 +41,16 @@ pub(super) fn is_recorded(ended: &Ended) -> bool {
                 result: Err(error), ..
             }
             | RuntimeEffectOutcome::Direct { result: Err(error) },
-        ) => error.terminal_reason != LlmTerminalReason::Cancelled,
+        ) => {
+            error.terminal_reason != LlmTerminalReason::Cancelled
+                // The provider was never asked.
+                && error.code.as_deref() != Some("attachment_resolution_failed")
+        }
+        Ok(
+            RuntimeEffectOutcome::ExecCode { result: Err(error) }
+            | RuntimeEffectOutcome::SyncExecutionSurface { result: Err(error) },
+        ) => !error.contains(INFRASTRUCTURE),
+        // So a tool that was cancelled is recorded too: it may have begun.
         Ok(_) => true,
     }
 }

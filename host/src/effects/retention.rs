@@ -30,12 +30,14 @@ impl SqliteEffectHost {
     /// nothing is removed.
     pub async fn forget_scope(&self, scope: &EffectScope) -> Result<u64, Error> {
         let scope = to_scope(self.path(), scope)?;
-        self.shared
-            .db
+        let db = &self.shared.db;
+        let removed = db
             .write("forget effects", move |call| {
                 call.effects(|effects, guest, db| effects.call_forget_scope(guest, db, &scope))
             })
-            .await
+            .await?;
+        db.give_back_pages().await;
+        Ok(removed)
     }
 
     /// Removes what is recorded of every scope that was over before a time: all of
@@ -70,7 +72,7 @@ impl SqliteEffectHost {
             }
         }
         if removed > 0 {
-            self.shared.db.incremental_vacuum().await?;
+            self.shared.db.give_back_pages().await;
         }
         Ok(removed)
     }

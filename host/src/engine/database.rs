@@ -15,7 +15,8 @@ use super::reply::Reply;
 use super::watch::{Look, Probe, Waiter, Watch};
 use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
-use crate::error::{Error, MEMORY};
+use crate::convert::epoch_ms;
+use crate::error::{Chain, Error, MEMORY};
 use crate::sqlite::{FileGuard, Role, Settings, Sqlite, SqliteError};
 
 /// How many calls of one database may wait at a time. Further ones wait outside,
@@ -274,17 +275,36 @@ impl Database {
         }
     }
 
-    /// Gives the pages that are no longer needed back to the file system.
-    pub(crate) async fn incremental_vacuum(&self) -> Result<(), Error> {
+    /// Makes the file smaller after something was removed. What was removed is
+    /// removed, whether or not this succeeds: an error would deny it.
+    pub(crate) async fn give_back_pages(&self) {
+        if let Err(error) = self.incremental_vacuum().await {
+            let error = Chain(&error);
+            tracing::warn!(%error, "could not give unused pages back to the file system");
+        }
+    }
+
+    /// Gives the pages that are no longer needed back to the file system, some at a
+    /// time, so that others can write in between.
+    pub(super) async fn incremental_vacuum(&self) -> Result<(), Error> {
         let lane = &self.inner.write;
-        let context = Arc::clone(&self.inner.context);
         let role = lane.role();
-        self.run(lane, "incremental vacuum", move |_, slot| {
-            connected(slot, &context, role)?
-                .incremental_vacuum()
-                .map_err(|error| context.sqlite_error(error))
-        })
-        .await
+        loop {
+            let context = Arc::clone(&self.inner.context);
+            let step = move |_: &mut Worker, slot: &mut Option<Sqlite>| {
+                connected(slot, &context, role)?
+                    .incremental_vacuum()
+                    .map_err(|error| context.sqlite_error(error))
+            };
+            if !self.run(lane, "incremental vacuum", step).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The time in ms since 1970, by the clock that the database goes by.
+    pub(crate) fn now_ms(&self) -> u64 {
+        epoch_ms((self.inner.context.options.clock)())
     }
 
     /// A job that calls the component.

@@ -26,5 +26,5 @@ pub(crate) use call::Call;
 pub(crate) use database::Database;
 pub(crate) use open::Initialize;
 pub use options::Durability;
-pub(crate) use options::{Clock, OpenOptions};
+pub(crate) use options::OpenOptions;
 pub(crate) use watch::{Probe, Waiter};

@@ -4,13 +4,14 @@
 //! is. A change that is made through a handle of this process wakes those who wait
 //! for its topic at once. For changes of other processes, one thread asks SQLite
 //! every [`PERIOD`] whether there was any in a file that somebody waits for, and
-//! only then the component, once for all topics, how far each is. So waiting costs
-//! the same whether one waits or thousands do, takes no lock, and depends on no
-//! runtime.
+//! only then the component how far the topics are, [`MOST_TOPICS`] at a time. So
+//! while a file does not change, waiting for it costs the same whether one waits or
+//! thousands do; it takes no lock, and depends on no runtime.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -25,6 +26,10 @@ use crate::error::Error;
 
 /// How often a file is looked at while somebody waits.
 const PERIOD: Duration = Duration::from_millis(25);
+
+/// How many topics one look asks for. More of them are asked for by the next ones,
+/// so that reads need not wait long for a look.
+const MOST_TOPICS: usize = 512;
 
 /// Asks the component how far topics are: one number for each, its mark, which
 /// changes whenever the topic does.
@@ -41,9 +46,12 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct Waiting {
     topics: HashMap<String, Vec<Arc<Entry>>>,
-    /// Topics of which somebody began to wait after the last look. The file may
-    /// have changed between his reading and his waiting.
-    fresh: Vec<String>,
+    /// Topics to ask for: those of which somebody began to wait after the last
+    /// look, as the file may have changed between his reading and his waiting, and
+    /// what was left over by that look.
+    pending: BTreeSet<String>,
+    /// The topic that was asked for last.
+    last: String,
 }
 
 /// One who waits.
@@ -107,17 +115,29 @@ impl Watch {
         }
     }
 
-    /// The topics to ask for: all if the file changed, otherwise those that
-    /// nobody has asked for since somebody began to wait.
+    /// The topics to ask for now: some of all if the file changed, otherwise of
+    /// those that nobody has asked for yet.
     pub(super) fn due(&self, changed: bool) -> Vec<String> {
         let mut waiting = self.waiting();
-        let mut fresh = std::mem::take(&mut waiting.fresh);
+        let Waiting {
+            topics,
+            pending,
+            last,
+        } = &mut *waiting;
         if changed {
-            return waiting.topics.keys().cloned().collect();
+            pending.extend(topics.keys().cloned());
         }
-        fresh.sort_unstable();
-        fresh.dedup();
-        fresh
+        // Going round, so that nobody is left out while the file keeps changing.
+        let after = pending.range::<str, _>((Bound::Excluded(last.as_str()), Bound::Unbounded));
+        let before = pending.range::<str, _>((Bound::Unbounded, Bound::Included(last.as_str())));
+        let due: Vec<String> = after.chain(before).take(MOST_TOPICS).cloned().collect();
+        for topic in &due {
+            pending.remove(topic);
+        }
+        if let Some(topic) = due.last() {
+            last.clone_from(topic);
+        }
+        due
     }
 
     /// Wakes those who have seen another mark of their topic.
@@ -202,7 +222,7 @@ impl Waiter {
     pub(crate) async fn changed(&mut self, mark: u64) -> Result<(), Error> {
         *self.entry.seen() = Some(mark);
         if self.entry.database.is_shared() {
-            self.watch.waiting().fresh.push(self.topic.clone());
+            self.watch.waiting().pending.insert(self.topic.clone());
             Watcher::global().watch(&self.watch).map_err(|error| {
                 Error::component(self.entry.database.path(), "wait for a change", error)
             })?;

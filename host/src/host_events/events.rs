@@ -9,7 +9,7 @@ use lash_core::{
 
 use super::SqliteHostEventStore;
 use crate::bindings::interfaces::host_events::Recorded;
-use crate::convert::host_events as convert;
+use crate::convert::{decode_shared, host_events as convert};
 use crate::error::plugin_error;
 
 #[async_trait::async_trait]
@@ -27,7 +27,7 @@ impl HostEventStore for SqliteHostEventStore {
                 let draft = convert::to_subscription_draft(call.path(), draft)?;
                 let subscription =
                     call.host_events(|events, guest, db| events.call_subscribe(guest, db, &draft))?;
-                convert::from_subscription(call.path(), subscription)
+                convert::from_subscription(call.path(), &subscription)
             })
             .await
             .map_err(plugin_error)
@@ -45,13 +45,11 @@ impl HostEventStore for SqliteHostEventStore {
                 let found = call.host_events(|events, guest, db| {
                     events.call_subscriptions(guest, db, &wanted)
                 })?;
-                let mut records = Vec::with_capacity(found.len());
-                for subscription in found {
-                    let record = convert::from_subscription(call.path(), subscription)?;
-                    if filter.matches(&record) {
-                        records.push(record);
-                    }
-                }
+                let path = call.path();
+                let mut records = decode_shared(&found, |subscription| {
+                    convert::from_subscription(path, subscription)
+                })?;
+                records.retain(|record| filter.matches(record));
                 Ok(records)
             })
             .await

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::bindings::interfaces::format::Kind;
 use crate::engine::{Database, Initialize, OpenOptions};
-use crate::error::Error;
+use crate::error::{Error, MEMORY};
 use crate::options::StoreBuilder;
 
 /// The calls that make a host event database of an empty one.
@@ -48,7 +48,7 @@ impl SqliteHostEventStore {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::open`].
+    /// As [`StoreBuilder::open_host_event_store`].
     pub async fn open(path: &Path) -> Result<Self, Error> {
         StoreBuilder::new().open_host_event_store(path).await
     }
@@ -57,10 +57,9 @@ impl SqliteHostEventStore {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::memory`].
+    /// As [`open`](Self::open).
     pub async fn memory() -> Result<Self, Error> {
-        let db = Database::memory(&OpenOptions::default(), Kind::HostEvents, INITIALIZE).await?;
-        Ok(Self { db })
+        Self::open(Path::new(MEMORY)).await
     }
 
     pub(crate) async fn open_built(path: &Path, options: &OpenOptions) -> Result<Self, Error> {

@@ -1,7 +1,7 @@
 //! What a router cannot do: finding what it left unstarted, and forgetting what
 //! is long over.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
@@ -9,7 +9,7 @@ use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
 use super::SqliteHostEventStore;
 use crate::bindings::interfaces::host_events::Settlement;
 use crate::convert::{epoch_ms, host_events as convert};
-use crate::error::{Error, plugin_error};
+use crate::error::{Error, UNKNOWN_PROCESS, plugin_error};
 
 /// How many deliveries one call reads, and how many occurrences one removes.
 const PAGE: u32 = 256;
@@ -78,7 +78,8 @@ impl SqliteHostEventStore {
     }
 
     /// Settles the deliveries that started these processes. Who removes processes
-    /// from a registry calls it before, lest they be started again.
+    /// from a registry calls it before, lest they be started again; `prune_ended`
+    /// of [`SqliteProcessRegistry`](crate::SqliteProcessRegistry) does.
     ///
     /// # Errors
     ///
@@ -87,18 +88,27 @@ impl SqliteHostEventStore {
         if process_ids.is_empty() {
             return Ok(());
         }
-        let process_ids: HashSet<&str> = process_ids.iter().map(String::as_str).collect();
+        let mut unsettled = self.unsettled_by_process().await?;
+        let started = process_ids.iter().filter_map(|id| unsettled.remove(id));
+        self.settle(started.collect()).await
+    }
+
+    /// What settles each delivery that is not settled, by the process that it
+    /// starts.
+    pub(crate) async fn unsettled_by_process(&self) -> Result<HashMap<String, Settlement>, Error> {
+        let mut unsettled = HashMap::new();
         let mut after = 0;
         loop {
             let page = self.unsettled(after).await?;
-            after = page.last().map_or(after, |(number, _)| *number);
-            let named = page
-                .iter()
-                .map(|(_, reservation)| reservation)
-                .filter(|reservation| process_ids.contains(reservation.process_id.as_str()));
-            self.settle(convert::to_settlements(named)).await?;
-            if page.len() < PAGE as usize {
-                return Ok(());
+            let complete = page.len() < PAGE as usize;
+            for (number, reservation) in page {
+                after = number;
+                for settlement in convert::to_settlements([&reservation]) {
+                    unsettled.insert(reservation.process_id.clone(), settlement);
+                }
+            }
+            if complete {
+                return Ok(unsettled);
             }
         }
     }
@@ -128,9 +138,11 @@ impl SqliteHostEventStore {
                 .await?;
             pruned = pruned.saturating_add(batch);
             if batch < u64::from(PAGE) {
-                return Ok(pruned);
+                break;
             }
         }
+        self.db.give_back_pages().await;
+        Ok(pruned)
     }
 
     /// A page of deliveries that are not settled, each with its number.
@@ -149,7 +161,7 @@ impl SqliteHostEventStore {
             .await
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
+    pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
         if settlements.is_empty() {
             return Ok(());
         }
@@ -170,7 +182,7 @@ impl SqliteHostEventStore {
 async fn exists(registry: &dyn ProcessRegistry, process_id: &str) -> Result<bool, PluginError> {
     match registry.handle_grants_for_process(process_id).await {
         Ok(_) => Ok(true),
-        Err(error) if error.to_string().contains("unknown process") => Ok(false),
+        Err(error) if error.to_string().contains(UNKNOWN_PROCESS) => Ok(false),
         Err(error) => match registry.get_process(process_id).await {
             Some(_) => Ok(true),
             None => Err(error),

@@ -12,16 +12,16 @@ use lash_core::{
     ProcessLease, ProcessRecord, ProcessTerminalState,
 };
 
-use super::outcome::{lease_lost, unknown};
+use super::outcome::lease_lost;
 use super::{Shared, SqliteProcessRegistry};
 use crate::bindings::interfaces::process_events::{Appended, Draft};
 use crate::convert;
 use crate::engine::Call;
-use crate::error::{Error, plugin_error};
+use crate::error::{Error, plugin_error, unknown_process};
 
 /// Under which lease an event is appended.
 #[derive(Clone)]
-struct Fence {
+pub(super) struct Fence {
     lease: ProcessLease,
     /// Whether the lease is given back with the event.
     release: bool,
@@ -72,23 +72,7 @@ impl SqliteProcessRegistry {
             .await
     }
 
-    pub(super) async fn append_unfenced(
-        &self,
-        process_id: &str,
-        request: ProcessEventAppendRequest,
-    ) -> Result<ProcessEventAppendResult, PluginError> {
-        self.append(process_id, request, None).await
-    }
-
-    pub(super) async fn complete_unfenced(
-        &self,
-        process_id: &str,
-        await_output: ProcessAwaitOutput,
-    ) -> Result<ProcessRecord, PluginError> {
-        self.complete(process_id, await_output, None).await
-    }
-
-    async fn append(
+    pub(super) async fn append(
         &self,
         process_id: &str,
         request: ProcessEventAppendRequest,
@@ -105,7 +89,7 @@ impl SqliteProcessRegistry {
             .map_err(plugin_error)?
     }
 
-    async fn complete(
+    pub(super) async fn complete(
         &self,
         process_id: &str,
         await_output: ProcessAwaitOutput,
@@ -131,7 +115,7 @@ impl SqliteProcessRegistry {
                     return Ok(Err(refused));
                 }
                 let record = shared.records.get(call, &process_id)?;
-                Ok(record.ok_or_else(|| unknown(&process_id)))
+                Ok(record.ok_or_else(|| unknown_process(&process_id)))
             })
             .await
             .map_err(plugin_error)?
@@ -165,17 +149,21 @@ impl Shared {
                 }))
             })?;
             let (Some(record), Some((number, last_sequence, existing))) = (record, basis) else {
-                return Ok(Err(unknown(process_id)));
+                return Ok(Err(unknown_process(process_id)));
             };
+            if record.is_terminal() {
+                // It may have been ended through another registry.
+                self.held.forget(process_id);
+            }
             let existing = existing
-                .map(|event| convert::process::from_existing(call.path(), process_id, event))
+                .map(|event| convert::processes::from_existing(call.path(), process_id, event))
                 .transpose()?;
             let prepared = prepare_process_event_append(
                 &record,
                 request.clone(),
                 last_sequence.saturating_add(1),
                 existing,
-                self.now_ms(),
+                self.db.now_ms(),
             );
             self.records.put(record);
             let prepared = match prepared {
@@ -196,7 +184,7 @@ impl Shared {
                 // Somebody was faster: what the event means must be asked again.
                 Appended::Moved | Appended::Existing(_) => {}
                 Appended::Fenced(_) => return Ok(Err(lease_lost(process_id))),
-                Appended::Unknown => return Ok(Err(unknown(process_id))),
+                Appended::Unknown => return Ok(Err(unknown_process(process_id))),
             }
         }
     }
@@ -211,7 +199,7 @@ impl Shared {
     ) -> Result<Draft, Error> {
         let event = &prepared.event;
         let end = match &prepared.status_update {
-            Some(status) => convert::process::to_end(call.path(), status)?,
+            Some(status) => convert::processes::to_end(call.path(), status)?,
             None => None,
         };
         let fencing_token = match fence {
@@ -225,7 +213,7 @@ impl Shared {
             event_type: event.event_type.clone(),
             replay_key: event.invocation.replay_key().map(str::to_owned),
             payload_hash: prepared.payload_hash.clone(),
-            content: convert::process::to_event(call.path(), event)?,
+            content: convert::processes::to_event(call.path(), event)?,
             occurred_at_ms: prepared.occurred_at_ms,
             wakes: event.semantics.wake.is_some(),
             end,

@@ -7,10 +7,10 @@ use lash_core::{
 };
 
 use super::SqliteProcessRegistry;
-use super::outcome::{not_granted, unknown};
+use super::outcome::not_granted;
 use crate::bindings::interfaces::processes::{Process, Selection};
 use crate::convert;
-use crate::error::plugin_error;
+use crate::error::{plugin_error, unknown_process};
 
 impl SqliteProcessRegistry {
     pub(super) async fn handles(
@@ -29,8 +29,8 @@ impl SqliteProcessRegistry {
                     .into_iter()
                     .map(|(grant, process): (_, Process)| {
                         Ok((
-                            convert::process::from_grant(call.path(), grant)?,
-                            convert::process::to_record(call.path(), None, process)?,
+                            convert::processes::from_grant(call.path(), grant)?,
+                            convert::processes::to_record(call.path(), None, process)?,
                         ))
                     })
                     .collect()
@@ -54,14 +54,14 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .write("grant process handle", move |call| {
-                let draft = convert::process::to_grant(call.path(), scope_id.as_str(), &grant)?;
+                let draft = convert::processes::to_grant(call.path(), scope_id.as_str(), &grant)?;
                 let granted = call.process_handles(|handles, guest, db| {
                     handles.call_grant_handle(guest, db, &draft)
                 })?;
                 Ok(if granted {
                     Ok(grant)
                 } else {
-                    Err(unknown(&grant.process_id))
+                    Err(unknown_process(&grant.process_id))
                 })
             })
             .await
@@ -150,14 +150,14 @@ impl SqliteProcessRegistry {
                     .map(|grants| {
                         let grants = grants.into_iter();
                         grants
-                            .map(|grant| convert::process::from_grant(call.path(), grant))
+                            .map(|grant| convert::processes::from_grant(call.path(), grant))
                             .collect()
                     })
                     .transpose()
             })
             .await
             .map_err(plugin_error)?;
-        grants.ok_or_else(|| unknown(process_id))
+        grants.ok_or_else(|| unknown_process(process_id))
     }
 
     pub(super) async fn revoke_session(

@@ -1,9 +1,13 @@
 //! The leases that a registry has claimed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lash_core::ProcessLease;
+
+use super::Shared;
 use crate::bindings::interfaces::process_leases::Lease;
+use crate::convert;
 
 /// What is remembered of a lease.
 struct Held {
@@ -56,5 +60,46 @@ impl HeldLeases {
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lease on its way to who claimed it. If he has gone in the meantime it is given
+/// back: nobody else knows its token, and the process would stand still until it
+/// expires.
+pub(super) struct NewLease {
+    shared: Arc<Shared>,
+    lease: Lease,
+    arrived: bool,
+}
+
+impl NewLease {
+    pub(super) fn new(shared: Arc<Shared>, lease: Lease) -> Self {
+        shared.held.remember(&lease);
+        Self {
+            shared,
+            lease,
+            arrived: false,
+        }
+    }
+
+    /// The lease has arrived.
+    pub(super) fn accept(mut self) -> ProcessLease {
+        self.arrived = true;
+        convert::processes::from_lease(self.lease.clone())
+    }
+}
+
+impl Drop for NewLease {
+    fn drop(&mut self) {
+        if self.arrived {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let lease = self.lease.clone();
+        self.shared
+            .db
+            .write_detached("release process lease", move |call| {
+                shared.release_lease(call, &lease.process_id, &lease.token)
+            });
     }
 }

@@ -16,15 +16,14 @@ use std::sync::Arc;
 use lash_core::ProcessRecord;
 
 use crate::bindings::interfaces::format::Kind;
-use crate::convert::epoch_ms;
-use crate::engine::{Clock, Database, Initialize, OpenOptions};
-use crate::error::Error;
+use crate::engine::{Database, Initialize, OpenOptions};
+use crate::error::{Error, MEMORY};
 use crate::options::StoreBuilder;
 
 use held::HeldLeases;
 use records::Records;
 
-/// The calls that make a database of processes of an empty one.
+/// The call that makes a process database of an empty one.
 const INITIALIZE: Initialize =
     |call| call.processes(|processes, guest, db| processes.call_initialize(guest, db));
 
@@ -55,16 +54,8 @@ pub struct SqliteProcessRegistry {
 /// What jobs need of a registry.
 struct Shared {
     db: Database,
-    clock: Clock,
     records: Records,
     held: HeldLeases,
-}
-
-impl Shared {
-    /// The time in ms since 1970.
-    fn now_ms(&self) -> u64 {
-        epoch_ms((self.clock)())
-    }
 }
 
 impl SqliteProcessRegistry {
@@ -82,27 +73,19 @@ impl SqliteProcessRegistry {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::memory`].
+    /// As [`open`](Self::open).
     pub async fn memory() -> Result<Self, Error> {
-        let options = OpenOptions::default();
-        let db = Database::memory(&options, Kind::Processes, INITIALIZE).await?;
-        Ok(Self::new(db, options.clock))
+        Self::open(Path::new(MEMORY)).await
     }
 
-    pub(crate) async fn open_built(path: &Path, options: OpenOptions) -> Result<Self, Error> {
-        let db = Database::open(path, &options, Kind::Processes, INITIALIZE).await?;
-        Ok(Self::new(db, options.clock))
-    }
-
-    fn new(db: Database, clock: Clock) -> Self {
-        Self {
+    pub(crate) async fn open_built(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        Ok(Self {
             shared: Arc::new(Shared {
-                db,
-                clock,
+                db: Database::open(path, options, Kind::Processes, INITIALIZE).await?,
                 records: Records::new(),
                 held: HeldLeases::default(),
             }),
-        }
+        })
     }
 
     /// The file, `:memory:` if there is none.

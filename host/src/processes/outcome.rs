@@ -2,10 +2,6 @@
 
 use lash_core::PluginError;
 
-pub(super) fn unknown(process_id: &str) -> PluginError {
-    PluginError::Session(format!("unknown process `{process_id}`"))
-}
-
 pub(super) fn conflict(process_id: &str, existing: &str, new: &str) -> PluginError {
     PluginError::Session(format!(
         "process `{process_id}` registration hash conflict: existing {existing}, new {new}"

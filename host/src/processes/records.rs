@@ -66,7 +66,7 @@ impl Records {
             .as_ref()
             .map(|record| record.registration_hash.as_str());
         read(call, known_hash)?
-            .map(|process| convert::process::to_record(call.path(), known, process))
+            .map(|process| convert::processes::to_record(call.path(), known, process))
             .transpose()
     }
 

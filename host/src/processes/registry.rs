@@ -11,12 +11,13 @@ use lash_core::{
 };
 
 use super::SqliteProcessRegistry;
-use super::outcome::{conflict, ended, lease_lost, leased, unknown};
+use super::held::NewLease;
+use super::outcome::{conflict, ended, lease_lost, leased};
 use crate::bindings::interfaces::process_leases::Claimed;
 use crate::bindings::interfaces::processes::{Changed, Registered, Selection};
 use crate::convert;
 use crate::engine::Call;
-use crate::error::{Error, plugin_error};
+use crate::error::{Error, plugin_error, unknown_process};
 use crate::store::logged;
 
 /// A change of one process that was refused.
@@ -61,7 +62,7 @@ impl SqliteProcessRegistry {
             .await
             .map_err(plugin_error)?;
         changed.map_err(|refused| match refused {
-            Refused::Unknown => unknown(process_id),
+            Refused::Unknown => unknown_process(process_id),
             Refused::Ended => ended(process_id),
         })
     }
@@ -76,7 +77,7 @@ impl SqliteProcessRegistry {
             process_id,
             move |call, id, known_hash| {
                 let wait = wait
-                    .map(|wait| convert::process::to_wait(call.path(), &wait))
+                    .map(|wait| convert::processes::to_wait(call.path(), &wait))
                     .transpose()?;
                 call.processes(|processes, guest, db| {
                     processes.call_set_wait(guest, db, id, known_hash, wait.as_deref())
@@ -101,11 +102,11 @@ impl SqliteProcessRegistry {
                 let mut records = Vec::new();
                 for process in processes {
                     // What the status excludes need not be decoded.
-                    let status = convert::process::to_lifecycle(process.status);
+                    let status = convert::processes::to_lifecycle(process.status);
                     if !filter.status.matches(status) {
                         continue;
                     }
-                    let record = convert::process::to_record(call.path(), None, process)?;
+                    let record = convert::processes::to_record(call.path(), None, process)?;
                     if filter.matches_record(&record) {
                         records.push(record);
                     }
@@ -114,6 +115,30 @@ impl SqliteProcessRegistry {
             })
             .await
             .map_err(plugin_error)
+    }
+}
+
+impl SqliteProcessRegistry {
+    /// Reads events of a process, by a call that answers none if there is no such
+    /// process.
+    async fn events(
+        &self,
+        operation: &'static str,
+        process_id: &str,
+        read: impl FnOnce(&mut Call<'_>, &str) -> Result<Option<Vec<Vec<u8>>>, Error> + Send + 'static,
+    ) -> Result<Vec<ProcessEvent>, PluginError> {
+        let id = process_id.to_owned();
+        let events = self
+            .shared
+            .db
+            .read(operation, move |call| {
+                read(call, &id)?
+                    .map(|contents| convert::processes::from_events(call.path(), &id, &contents))
+                    .transpose()
+            })
+            .await
+            .map_err(plugin_error)?;
+        events.ok_or_else(|| unknown_process(process_id))
     }
 }
 
@@ -133,7 +158,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .db
             .write("register process", move |call| {
                 let draft =
-                    convert::process::to_registration(call.path(), &registration, hash.clone())?;
+                    convert::processes::to_registration(call.path(), &registration, hash.clone())?;
                 let registered = call
                     .processes(|processes, guest, db| processes.call_register(guest, db, &draft))?;
                 Ok(match registered {
@@ -141,7 +166,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                         let known =
                             ProcessRecord::from_prepared_registration(registration, hash, 0);
                         let record =
-                            convert::process::to_record(call.path(), Some(known), process)?;
+                            convert::processes::to_record(call.path(), Some(known), process)?;
                         shared.records.put(record.clone());
                         Ok(record)
                     }
@@ -163,7 +188,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
             "set external reference",
             process_id,
             move |call, id, known_hash| {
-                let external_ref = convert::process::to_external_ref(call.path(), &external_ref)?;
+                let external_ref = convert::processes::to_external_ref(call.path(), &external_ref)?;
                 call.processes(|processes, guest, db| {
                     processes.call_set_external_ref(guest, db, id, known_hash, &external_ref)
                 })
@@ -239,7 +264,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         process_id: &str,
         request: ProcessEventAppendRequest,
     ) -> Result<ProcessEventAppendResult, PluginError> {
-        self.append_unfenced(process_id, request).await
+        self.append(process_id, request, None).await
     }
 
     async fn events_after(
@@ -247,20 +272,12 @@ impl ProcessRegistry for SqliteProcessRegistry {
         process_id: &str,
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
-        let id = process_id.to_owned();
-        let events = self
-            .shared
-            .db
-            .read("read process events", move |call| {
-                call.process_events(|events, guest, db| {
-                    events.call_after(guest, db, &id, after_sequence)
-                })?
-                .map(|contents| convert::process::from_events(call.path(), &id, &contents))
-                .transpose()
+        self.events("read process events", process_id, move |call, id| {
+            call.process_events(|events, guest, db| {
+                events.call_after(guest, db, id, after_sequence)
             })
-            .await
-            .map_err(plugin_error)?;
-        events.ok_or_else(|| unknown(process_id))
+        })
+        .await
     }
 
     /// An unknown process has no wakes: that is an error, as it is for events.
@@ -269,20 +286,12 @@ impl ProcessRegistry for SqliteProcessRegistry {
         process_id: &str,
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
-        let id = process_id.to_owned();
-        let events = self
-            .shared
-            .db
-            .read("read process wakes", move |call| {
-                call.process_events(|events, guest, db| {
-                    events.call_wakes_after(guest, db, &id, after_sequence)
-                })?
-                .map(|contents| convert::process::from_events(call.path(), &id, &contents))
-                .transpose()
+        self.events("read process wakes", process_id, move |call, id| {
+            call.process_events(|events, guest, db| {
+                events.call_wakes_after(guest, db, id, after_sequence)
             })
-            .await
-            .map_err(plugin_error)?;
-        events.ok_or_else(|| unknown(process_id))
+        })
+        .await
     }
 
     async fn wait_event_after(
@@ -304,7 +313,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         process_id: &str,
         await_output: ProcessAwaitOutput,
     ) -> Result<ProcessRecord, PluginError> {
-        self.complete_unfenced(process_id, await_output).await
+        self.complete(process_id, await_output, None).await
     }
 
     async fn set_process_wait(
@@ -355,7 +364,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         if known {
             Ok(())
         } else {
-            Err(unknown(process_id))
+            Err(unknown_process(process_id))
         }
     }
 
@@ -377,23 +386,22 @@ impl ProcessRegistry for SqliteProcessRegistry {
         let shared = Arc::clone(&self.shared);
         let process_id = process_id.to_owned();
         let owner_id = owner_id.to_owned();
-        self.shared
+        let claimed = self
+            .shared
             .db
             .write("claim process", move |call| {
                 let claimed = call.process_leases(|leases, guest, db| {
                     leases.call_claim(guest, db, &process_id, &owner_id, lease_ttl_ms)
                 })?;
                 Ok(match claimed {
-                    Claimed::Lease(lease) => {
-                        shared.held.remember(&lease);
-                        Ok(convert::process::from_lease(lease))
-                    }
+                    Claimed::Lease(lease) => Ok(NewLease::new(shared, lease)),
                     Claimed::Held((owner, until_ms)) => Err(leased(&process_id, &owner, until_ms)),
-                    Claimed::Unknown => Err(unknown(&process_id)),
+                    Claimed::Unknown => Err(unknown_process(&process_id)),
                 })
             })
             .await
-            .map_err(plugin_error)?
+            .map_err(plugin_error)??;
+        Ok(claimed.accept())
     }
 
     async fn renew_process_lease(

@@ -1,11 +1,12 @@
 //! Removing processes that ended.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::SqliteProcessRegistry;
 use crate::convert::epoch_ms;
-use crate::error::{Chain, Error};
+use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
 
 /// How many processes one transaction removes, so that others are not kept from
@@ -39,6 +40,10 @@ impl SqliteProcessRegistry {
         ended_before: SystemTime,
         host_events: Option<&SqliteHostEventStore>,
     ) -> Result<u64, Error> {
+        let mut triggers = match host_events {
+            Some(host_events) => host_events.unsettled_by_process().await?,
+            None => HashMap::new(),
+        };
         let mut removed = 0_u64;
         loop {
             let ids = self.prunable(ended_before).await?;
@@ -46,24 +51,16 @@ impl SqliteProcessRegistry {
                 break;
             }
             if let Some(host_events) = host_events {
-                host_events.settle_processes(&ids).await?;
+                let started = ids.iter().filter_map(|id| triggers.remove(id)).collect();
+                host_events.settle(started).await?;
             }
             let pruned = self.prune(ended_before, ids).await?;
             removed = removed.saturating_add(pruned.len() as u64);
         }
         if removed > 0 {
-            self.give_back_pages().await;
+            self.shared.db.give_back_pages().await;
         }
         Ok(removed)
-    }
-
-    /// Makes the file smaller after something was removed. What was removed is
-    /// removed, whether or not this succeeds: an error would deny it.
-    async fn give_back_pages(&self) {
-        if let Err(error) = self.shared.db.incremental_vacuum().await {
-            let error = Chain(&error);
-            tracing::warn!(%error, "could not give unused pages back to the file system");
-        }
     }
 
     /// The identifiers of the processes that [`prune`](Self::prune) would remove

@@ -3,11 +3,10 @@
 use lash_core::{PluginError, ProcessAwaitOutput, ProcessEvent};
 
 use super::SqliteProcessRegistry;
-use super::outcome::unknown;
 use crate::bindings::interfaces::process_events::{Awaited, Position};
 use crate::convert;
 use crate::engine::Probe;
-use crate::error::plugin_error;
+use crate::error::{plugin_error, unknown_process};
 
 /// How far processes are: their numbers of events.
 const PROBE: Probe = |call, process_ids| {
@@ -42,7 +41,7 @@ impl SqliteProcessRegistry {
                     })?;
                     Ok(match found {
                         Awaited::Event(content) => {
-                            Seen::There(convert::process::from_event(call.path(), &id, &content)?)
+                            Seen::There(convert::processes::from_event(call.path(), &id, &content)?)
                         }
                         Awaited::NoneUntil(sequence) => Seen::NotUntil(sequence),
                         Awaited::Unknown => Seen::Unknown,
@@ -53,7 +52,7 @@ impl SqliteProcessRegistry {
             match seen {
                 Seen::There(event) => return Ok(event),
                 Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(plugin_error)?,
-                Seen::Unknown => return Err(unknown(process_id)),
+                Seen::Unknown => return Err(unknown_process(process_id)),
             }
         }
     }
@@ -75,9 +74,11 @@ impl SqliteProcessRegistry {
                         Some(Position {
                             outcome: Some(outcome),
                             ..
-                        }) => {
-                            Seen::There(convert::process::from_outcome(call.path(), &id, &outcome)?)
-                        }
+                        }) => Seen::There(convert::processes::from_outcome(
+                            call.path(),
+                            &id,
+                            &outcome,
+                        )?),
                         Some(position) => Seen::NotUntil(position.last_sequence),
                         None => Seen::Unknown,
                     })
@@ -87,7 +88,7 @@ impl SqliteProcessRegistry {
             match seen {
                 Seen::There(output) => return Ok(output),
                 Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(plugin_error)?,
-                Seen::Unknown => return Err(unknown(process_id)),
+                Seen::Unknown => return Err(unknown_process(process_id)),
             }
         }
     }

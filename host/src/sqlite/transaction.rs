@@ -57,6 +57,10 @@ impl Synchronous {
 #[derive(Clone)]
 pub(super) struct Deadline(Arc<Mutex<Option<Instant>>>);
 
+/// How many pages one transaction gives back: others wait for the write lock
+/// meanwhile.
+const VACUUM_PAGES: usize = 1000;
+
 impl Deadline {
     pub(super) fn install(connection: &mut Connection) -> rusqlite::Result<Self> {
         let deadline = Self(Arc::new(Mutex::new(None)));
@@ -206,12 +210,15 @@ impl Sqlite {
         Ok(self.data_version.replace(version) != Some(version))
     }
 
-    /// Gives the pages that are no longer needed back to the file system. Only
-    /// the host can do that: it is a pragma.
-    pub(crate) fn incremental_vacuum(&mut self) -> Result<(), Error> {
+    /// Gives some of the pages that are no longer needed back to the file system;
+    /// answers whether there are more. Only the host can do that: it is a pragma.
+    pub(crate) fn incremental_vacuum(&mut self) -> Result<bool, Error> {
         self.begin(TransactionMode::Write)?;
         match self.free_pages() {
-            Ok(()) => self.commit(),
+            Ok(more) => {
+                self.commit()?;
+                Ok(more)
+            }
             Err(error) => {
                 self.rollback()?;
                 Err(error.into())
@@ -219,13 +226,22 @@ impl Sqlite {
         }
     }
 
-    fn free_pages(&self) -> rusqlite::Result<()> {
+    fn free_pages(&self) -> rusqlite::Result<bool> {
         let _granted = self.permission.grant();
-        let mut statement = self.connection.prepare("PRAGMA incremental_vacuum")?;
+        let mut statement = self
+            .connection
+            .prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
         let mut rows = statement.raw_query();
         // Every step frees one page.
         while rows.next()?.is_some() {}
-        Ok(())
+        let free: i64 = self
+            .connection
+            .query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+        // A file of another making may have no room for it.
+        let automatic: i64 = self
+            .connection
+            .query_row("PRAGMA auto_vacuum", [], |row| row.get(0))?;
+        Ok(free > 0 && automatic != 0)
     }
 
     fn run(&self, statement: &mut Statement<'_>, params: &[Value]) -> Result<u64, Error> {
@@ -592,7 +608,7 @@ mod tests {
             .unwrap();
         sqlite.execute("DELETE FROM t", &[]).unwrap();
         sqlite.commit().unwrap();
-        sqlite.incremental_vacuum().unwrap();
+        while sqlite.incremental_vacuum().unwrap() {}
         let pages: i64 = {
             let _granted = sqlite.permission.grant();
             let sql = "PRAGMA page_count";

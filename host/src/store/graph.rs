@@ -5,7 +5,7 @@ use lash_core::{GcReport, SessionGraph, SessionNodeRecord, VacuumReport};
 use super::{Store, logged};
 use crate::convert;
 use crate::engine::Database;
-use crate::error::{Chain, Error};
+use crate::error::Error;
 
 impl Store {
     /// Makes a graph the whole graph; the head stays as it is.
@@ -107,7 +107,7 @@ impl Store {
     /// then nothing is removed.
     pub async fn try_gc_unreachable(&self) -> Result<GcReport, Error> {
         let report = collect_garbage(self.db.clone()).await?;
-        self.give_back_pages().await;
+        self.db.give_back_pages().await;
         Ok(report)
     }
 
@@ -118,21 +118,10 @@ impl Store {
                 call.maintenance(|maintenance, guest, db| maintenance.call_vacuum(guest, db))
             })
             .await?;
-        self.give_back_pages().await;
+        self.db.give_back_pages().await;
         Ok(VacuumReport {
             removed_node_count: count(removed),
         })
-    }
-}
-
-impl Store {
-    /// Makes the file smaller after something was removed. What was removed is
-    /// removed, whether or not this succeeds: an error would deny it.
-    async fn give_back_pages(&self) {
-        if let Err(error) = self.db.incremental_vacuum().await {
-            let error = Chain(&error);
-            tracing::warn!(%error, "could not give unused pages back to the file system");
-        }
     }
 }
 

@@ -19,8 +19,8 @@ pub struct SessionPruneReport {
 }
 
 impl Store {
-    /// Removes what was stored before a time and is needed only by who asks for it
-    /// again: stamps of committed turns (never that of the newest commit), source
+    /// Removes what was stored before a time and is needed only by someone who asks
+    /// for it again: stamps of committed turns (never that of the newest commit), source
     /// keys of completed work, and single usage entries, which are summed up for
     /// each source and model. Without this they grow with every turn.
     ///
@@ -41,6 +41,7 @@ impl Store {
                 call.retention(|retention, guest, db| retention.call_prune(guest, db, before_ms))
             })
             .await?;
+        self.db.give_back_pages().await;
         Ok(SessionPruneReport {
             turn_commits: pruned.turns,
             source_keys: pruned.source_keys,

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, invalid, verify, verify_complete};
+use crate::corruption::{RowReader, corrupt, invalid, missing, read_one, verify, verify_complete};
 use crate::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::transaction::SessionTransaction;
 
@@ -193,11 +193,8 @@ fn adopt_edges<T: Transaction>(
     edges: &[u8],
 ) -> Result<()> {
     let rows = select(&session.tx, key)?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Err(corrupt(TABLE, key.text(), "the row is missing"));
-    }
-    let mut row = Row::read(&mut reader, key)?;
+    let mut row = read_one(TABLE, &rows, |reader| Row::read(reader, key))?
+        .ok_or_else(|| missing(TABLE, key.text()))?;
     if row.edges == edges {
         return Ok(());
     }

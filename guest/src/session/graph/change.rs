@@ -7,7 +7,7 @@ use crate::bindings::exports::lash::store::graph::Node;
 use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::corruption::{RowReader, invalid};
 use crate::digests::{Digests, SessionDigests};
-use crate::seam::{Transaction, Value, clamp, unsigned};
+use crate::seam::{Transaction, Value, clamp, execute_rows, optional_integer, unsigned};
 use crate::transaction::SessionTransaction;
 
 use super::order::Positions;
@@ -191,15 +191,15 @@ fn insert<T: Transaction>(session: &mut SessionTransaction<T>, rows: &[NewRow<'_
             [
                 Value::Integer(row.seq),
                 Value::Text(&row.node.id),
-                row.parent_seq.map_or(Value::Null, Value::Integer),
+                optional_integer(row.parent_seq),
                 Value::Integer(i64::from(row.node.prompt)),
                 Value::Integer(row.checksum),
                 Value::Blob(&row.node.body),
             ]
         })
         .collect();
-    let params: Vec<&[Value<'_>]> = params.iter().map(|row| &row[..]).collect();
-    let inserted = session.tx.execute_many(
+    let inserted = execute_rows(
+        &session.tx,
         "INSERT INTO graph_nodes (seq, node_id, parent_seq, prompt, tombstoned, checksum, body)
          VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)",
         &params,

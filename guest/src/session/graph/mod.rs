@@ -13,8 +13,8 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::graph::Node;
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, corrupt, verify_complete};
-use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::corruption::{RowReader, confirm_found, corrupt, missing, read_one, verify_complete};
+use crate::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
 use crate::transaction::SessionTransaction;
 
 pub(crate) use change::{append_nodes, replace_nodes};
@@ -177,13 +177,11 @@ pub(crate) fn find(tx: &impl Transaction, node_id: &str) -> Result<Option<i64>> 
     // The whole row is read and checked: a damaged index could name another one,
     // and nodes to come would be hung on that.
     let rows = tx.query(select_nodes!("WHERE node_id = ?1"), &[Value::Text(node_id)])?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Ok(None);
-    }
-    let row = NodeRow::read(&mut reader)?;
-    confirm_found(TABLE, node_id, row.node_id == node_id)?;
-    Ok(Some(row.seq))
+    read_one(TABLE, &rows, |reader| {
+        let row = NodeRow::read(reader)?;
+        confirm_found(TABLE, node_id, row.node_id == node_id)?;
+        Ok(row.seq)
+    })
 }
 
 /// The WIT function `graph.load`.
@@ -219,11 +217,7 @@ pub(crate) fn first_prompt<T: Transaction>(
         select_nodes!("WHERE seq = ?1"),
         &[Value::Integer(clamp(seq))],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Err(corrupt(TABLE, seq, "the row is missing"));
-    }
-    let row = NodeRow::read(&mut reader)?;
+    let row = read_one(TABLE, &rows, NodeRow::read)?.ok_or_else(|| missing(TABLE, seq))?;
     confirm_found(TABLE, seq, unsigned(row.seq) == seq)?;
     Ok(Some(row.body.to_vec()))
 }
@@ -297,13 +291,9 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
     }
     let expected = session.digests.tombstones;
     verify_complete(TABLE, found, expected)?;
-    let seqs: Vec<&[Value<'_>]> = seqs.iter().map(|row| &row[..]).collect();
-    session
-        .tx
-        .execute_many("INSERT INTO removed_nodes (seq) VALUES (?1)", &seqs)?;
-    session
-        .tx
-        .execute_many("DELETE FROM graph_nodes WHERE seq = ?1", &seqs)?;
+    let tx = &session.tx;
+    execute_rows(tx, "INSERT INTO removed_nodes (seq) VALUES (?1)", &seqs)?;
+    execute_rows(tx, "DELETE FROM graph_nodes WHERE seq = ?1", &seqs)?;
     session.digests.tombstones = SetDigest::default();
     Ok(expected.count)
 }

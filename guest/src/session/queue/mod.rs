@@ -17,7 +17,7 @@ use crate::bindings::exports::lash::store::queue::{
     Batch, ClaimRequest, Completion, Draft, HeldClaim,
 };
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, corrupt, verify_complete};
+use crate::corruption::{RowReader, confirm_found, corrupt, read_one, verify_complete};
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::token;
@@ -110,14 +110,12 @@ fn find_source<T: Transaction>(
         select_batches!("WHERE session_id = ?1 AND source_key = ?2"),
         &[Value::Text(session_id), Value::Text(source_key)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Ok(None);
-    }
-    let (row, _) = BatchRow::read(&mut reader)?;
-    let found = row.session_id == session_id && row.source_key.as_deref() == Some(source_key);
-    confirm_found(TABLE, source_key, found)?;
-    Ok(Some(row))
+    read_one(TABLE, &rows, |reader| {
+        let (row, _) = BatchRow::read(reader)?;
+        let found = row.session_id == session_id && row.source_key.as_deref() == Some(source_key);
+        confirm_found(TABLE, source_key, found)?;
+        Ok(row)
+    })
 }
 
 fn is_ready(row: &BatchRow, request: &ClaimRequest, now_ms: i64) -> bool {

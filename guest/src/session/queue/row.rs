@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::{Batch, DeliveryPolicy, SlotPolicy};
 use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_found, corrupt, verify};
+use crate::corruption::{RowReader, confirm_found, corrupt, missing, read_one, verify};
 use crate::pack;
-use crate::seam::{Transaction, Value, unsigned};
+use crate::seam::{Transaction, Value, optional_text, unsigned};
 
 use super::selection::Candidate;
 
@@ -146,7 +146,7 @@ impl BatchRow {
                 Value::Integer(self.seq),
                 Value::Text(&self.batch_id),
                 Value::Text(&self.session_id),
-                self.source_key.as_deref().map_or(Value::Null, Value::Text),
+                optional_text(self.source_key.as_deref()),
                 Value::Integer(delivery_code(self.delivery)),
                 Value::Integer(slot_code(self.slot)),
                 Value::Text(&self.merge_key),
@@ -169,8 +169,8 @@ impl BatchRow {
              WHERE seq = ?1",
             &[
                 Value::Integer(self.seq),
-                self.claim_id.as_deref().map_or(Value::Null, Value::Text),
-                self.lease_token.as_deref().map_or(Value::Null, Value::Text),
+                optional_text(self.claim_id.as_deref()),
+                optional_text(self.lease_token.as_deref()),
                 Value::Integer(self.fencing_token),
                 Value::Integer(self.lease_expires_ms),
                 Value::Integer(self.checksum()),
@@ -222,13 +222,11 @@ pub(super) fn find(tx: &impl Transaction, batch_id: &str) -> Result<Option<(Batc
         select_batches!("WHERE batch_id = ?1"),
         &[Value::Text(batch_id)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Ok(None);
-    }
-    let (row, checksum) = BatchRow::read(&mut reader)?;
-    confirm_found(TABLE, batch_id, row.batch_id == batch_id)?;
-    Ok(Some((row, checksum)))
+    read_one(TABLE, &rows, |reader| {
+        let (row, checksum) = BatchRow::read(reader)?;
+        confirm_found(TABLE, batch_id, row.batch_id == batch_id)?;
+        Ok((row, checksum))
+    })
 }
 
 /// Writes the payloads of a new batch.
@@ -250,12 +248,10 @@ pub(super) fn load_packed(tx: &impl Transaction, seq: i64) -> Result<Vec<u8>> {
         "SELECT checksum, payloads FROM queued_payloads WHERE seq = ?1",
         &[Value::Integer(seq)],
     )?;
-    let mut reader = RowReader::new(PAYLOADS, &rows);
-    if !reader.advance() {
-        return Err(corrupt(PAYLOADS, seq, "the row is missing"));
-    }
-    let stored = reader.integer()?;
-    let packed = reader.blob()?;
+    let found = read_one(PAYLOADS, &rows, |reader| {
+        Ok((reader.integer()?, reader.blob()?))
+    })?;
+    let (stored, packed) = found.ok_or_else(|| missing(PAYLOADS, seq))?;
     verify(PAYLOADS, seq, stored, payload_checksum(seq, packed))?;
     Ok(packed.to_vec())
 }

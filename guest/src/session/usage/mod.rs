@@ -9,7 +9,7 @@ use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
 use crate::checksum::SetDigest;
 use crate::corruption::{RowReader, confirm_found};
-use crate::seam::{Environment, Transaction, Value, clamp};
+use crate::seam::{Environment, Transaction, Value, clamp, execute_rows};
 use crate::transaction::SessionTransaction;
 use row::{ENTRIES, TOTALS, UsageRow};
 
@@ -90,10 +90,11 @@ pub(crate) fn fold_entries<T: Transaction>(
         session.digests.usage_entries.remove(checksum);
     }
     let seqs: Vec<[Value<'_>; 1]> = folded.iter().map(|row| [Value::Integer(row.seq)]).collect();
-    let seqs: Vec<&[Value<'_>]> = seqs.iter().map(|row| &row[..]).collect();
-    session
-        .tx
-        .execute_many("DELETE FROM usage_entries WHERE seq = ?1", &seqs)?;
+    execute_rows(
+        &session.tx,
+        "DELETE FROM usage_entries WHERE seq = ?1",
+        &seqs,
+    )?;
     for sum in &sums {
         insert_entry(session, sum)?;
     }

@@ -14,7 +14,8 @@ use super::occurrence::{OccurrenceRow, TABLE, select_occurrences};
 /// The WIT function `host-events.prune`.
 pub fn prune(env: &impl Environment, occurred_before_ms: u64, limit: u32) -> Result<u64> {
     let store = HostEventTransaction::write(env)?;
-    let before_ms = clamp(occurred_before_ms);
+    // What occurs now may not have been reserved yet.
+    let before_ms = clamp(occurred_before_ms).min(env.now_ms());
     let rows = store.tx.query(
         select_occurrences!(
             "INDEXED BY occurrences_settled WHERE unsettled = 0 AND occurred_at_ms < ?1

@@ -1,0 +1,66 @@
+//! What a controller that replays will be asked for next.
+//!
+//! A turn that is run again asks for its effects in the order in which they were
+//! first executed. Who finds one therefore reads those that follow it too, and
+//! decodes them, where the database is; they are answered without another call. A
+//! result never changes, so it is as good later as it was when it was read.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::bindings::interfaces::effects::Request;
+use crate::convert::effects::{self as convert, Ended};
+use crate::engine::Call;
+use crate::error::Error;
+
+/// How many effects are read ahead.
+const MOST_EFFECTS: u32 = 64;
+
+/// How much may be read ahead, in bytes of results.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// A finished effect.
+pub(super) struct Finished {
+    pub(super) envelope_hash: String,
+    pub(super) ended: Ended,
+    /// When it is due, in ms since 1970.
+    pub(super) due_at_ms: Option<u64>,
+}
+
+/// Finished effects of one scope, by their replay keys.
+#[derive(Default)]
+pub(super) struct Ahead(Mutex<HashMap<String, Finished>>);
+
+impl Ahead {
+    /// Takes out an effect, which will not be asked for again soon.
+    pub(super) fn take(&self, replay_key: &str) -> Option<Finished> {
+        self.effects().remove(replay_key)
+    }
+
+    /// Reads what follows an effect, in place of what was read before.
+    pub(super) fn read(&self, call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
+        let following = call.effects(|effects, guest, db| {
+            effects.call_finished_after(guest, db, &request.key, MOST_EFFECTS, MOST_BYTES)
+        })?;
+        let mut ahead = HashMap::with_capacity(following.len());
+        for effect in following {
+            // What cannot be decoded is an error when it is asked for, not before.
+            let decoded = convert::from_recorded(call.path(), &effect.replay_key, &effect.recorded);
+            if let Ok(ended) = decoded {
+                let finished = Finished {
+                    envelope_hash: effect.envelope_hash,
+                    ended,
+                    due_at_ms: effect.due_at_ms,
+                };
+                ahead.insert(effect.replay_key, finished);
+            }
+        }
+        *self.effects() = ahead;
+        Ok(())
+    }
+
+    fn effects(&self) -> MutexGuard<'_, HashMap<String, Finished>> {
+        // A cache has no invariant that a panic could have broken.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
