@@ -17,7 +17,7 @@ use lash_wasm_store::{SqliteEffectHost, SqliteEffectReplayOptions, StoreBuilder}
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::fixtures::Raw;
+use crate::fixtures::{Raw, TestClock};
 
 /// How an effect ended.
 pub type Ended = Result<RuntimeEffectOutcome, RuntimeEffectControllerError>;
@@ -257,4 +257,20 @@ pub async fn until(raw: &Raw, condition: &str) {
         }
     })
     .await;
+}
+
+/// Waits until calls wait for an effect that somebody else executes. Each must have
+/// a controller of its own and have begun since the clock had been read `since`
+/// times, and nobody else may read it meanwhile.
+pub async fn until_waiting(clock: &TestClock, since: u64, calls: u64) {
+    // Each looks, and looks again once it would be woken. The third time is to know
+    // how long to wait, and nothing comes between this and waiting.
+    let waiting = since + 3 * calls;
+    guarded(async {
+        while clock.reads() < waiting {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    assert_eq!(clock.reads(), waiting, "somebody else read the clock");
 }

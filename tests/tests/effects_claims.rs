@@ -1,6 +1,7 @@
 //! Who executes an effect, and for how long.
 
 use std::future::pending;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,10 @@ use lash_core::{
     ProcessCommand, ProcessListMode, RuntimeEffectLocalExecutor, RuntimeEffectOutcome,
     SessionScope, TestLocalProcessRegistry,
 };
-use lash_wasm_store::{SqliteEffectHost, StoreBuilder};
+use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder};
 use lash_wasm_store_tests::effects::{
     Count, EffectPlace, LONG, code, controller, effect, ending, forbidden, gated, guarded, marker,
-    outcome, process, returning, run, sleep, spawn, until,
+    outcome, process, returning, run, sleep, spawn, until, until_waiting,
 };
 use lash_wasm_store_tests::fixtures::{TestClock, poll_once};
 use tokio::sync::oneshot;
@@ -116,47 +117,65 @@ async fn who_waits_is_woken_by_a_result_of_another_handle() {
 /// a result and of a claim that is given back.
 #[tokio::test]
 async fn who_waits_in_this_process_is_told() {
-    let host = SqliteEffectHost::memory().await.unwrap();
+    let clock = TestClock::at(1_000_000);
+    let options = SqliteEffectReplayOptions { lease_ttl: LONG };
+    let host = clock
+        .builder()
+        .open_effect_host(Path::new(":memory:"), options)
+        .await
+        .unwrap();
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
     let (second_gate, executor) = gated();
+    let reads = clock.reads();
     let second = spawn(&controller(&host), effect("a"), executor);
-    // It has looked and waits, most likely.
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    until_waiting(&clock, reads, 1).await;
     first.abort();
     guarded(second_gate.entered).await.unwrap();
+    let reads = clock.reads();
     let third = spawn(&controller(&host), effect("a"), forbidden());
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    until_waiting(&clock, reads, 1).await;
     second_gate.end.send(Ok(outcome("second"))).unwrap();
     for ended in [second, third] {
         assert_eq!(marker(guarded(ended).await.unwrap()), "second");
     }
 }
 
-/// Waiting costs no write transaction, so it holds up nobody, and another handle
-/// that does not wait is not held up by it.
+/// Waiting takes no write lock and writes nothing, and another handle of the file
+/// goes on meanwhile.
 #[tokio::test]
 async fn waiting_writes_nothing() {
+    const WAITING: u64 = 20;
     let place = EffectPlace::new();
-    let host = place.open().await;
+    let clock = TestClock::at(1_000_000);
+    let host = place.open_with(clock.builder(), LONG).await;
+    let other = place.open().await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
     let raw = place.raw();
-    let waiting: Vec<_> = (0..20)
+    let version = raw.data_version();
+    let reads = clock.reads();
+    let lock = raw.lock();
+    let waiting: Vec<_> = (0..WAITING)
         .map(|_| spawn(&controller(&host), effect("a"), forbidden()))
         .collect();
-    let version = raw.data_version();
-    let lock = raw.lock();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // They begin to wait although somebody else holds the lock.
+    until_waiting(&clock, reads, WAITING).await;
     drop(lock);
+    // Whoever wrote now and then would have done so by now.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(raw.data_version(), version);
+    let ended = run(&controller(&other), effect("b"), returning("b")).await;
+    assert_eq!(marker(ended), "b");
+    assert_ne!(raw.data_version(), version);
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
     gate.end.send(Ok(outcome("a"))).unwrap();
     for ended in waiting {
         assert_eq!(marker(guarded(ended).await.unwrap()), "a");
     }
-    first.await.unwrap().unwrap();
+    assert_eq!(marker(first.await.unwrap()), "a");
 }
 
 /// R4: an execution of the native crate that is dropped leaves its claim behind,

@@ -3,14 +3,15 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lash_core::RuntimeEffectLocalExecutor;
 use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder};
 use lash_wasm_store_tests::effects::{
     EffectPlace, LONG, controller, effect, forbidden, guarded, marker, outcome, returning, run,
-    sleep, spawn,
+    sleep, spawn, until_waiting,
 };
+use lash_wasm_store_tests::fixtures::TestClock;
 
 /// Names the file to the other process.
 const FILE: &str = "LASH_WASM_STORE_EFFECTS";
@@ -150,12 +151,14 @@ async fn a_sleep_goes_on_where_the_killed_process_left_it() {
 #[tokio::test]
 async fn who_waits_is_woken_by_a_result_of_another_process() {
     let place = EffectPlace::new();
-    let host = place.open().await;
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let clock = TestClock::at(i64::try_from(now_ms.as_millis()).unwrap());
+    let host = place.open_with(clock.builder(), LONG).await;
     let mut child = start(place.path(), "told");
     let output = wait_for(&mut child, "tell me");
+    let reads = clock.reads();
     let waiting = spawn(&controller(&host), effect("a"), forbidden());
-    // It has looked and waits, most likely.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until_waiting(&clock, reads, 1).await;
     child.stdin.take().unwrap().write_all(b"end\n").unwrap();
     assert_eq!(marker(guarded(waiting).await.unwrap()), "theirs");
     assert!(child.wait().unwrap().success());
