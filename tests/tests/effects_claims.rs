@@ -12,10 +12,10 @@ use lash_core::{
 };
 use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder};
 use lash_wasm_store_tests::effects::{
-    Count, EffectPlace, LONG, code, controller, effect, ending, forbidden, gated, guarded, marker,
-    outcome, process, returning, run, sleep, spawn, until, until_waiting,
+    Count, LONG, code, controller, effect, ending, forbidden, gated, marker, open, open_with,
+    outcome, place, process, returning, run, sleep, spawn, until, until_waiting,
 };
-use lash_wasm_store_tests::fixtures::{TestClock, poll_once};
+use lash_wasm_store_tests::fixtures::{TestClock, guarded, poll_once};
 use tokio::sync::oneshot;
 
 /// R1: a lease of the native crate is never renewed. An effect that took longer
@@ -24,11 +24,11 @@ use tokio::sync::oneshot;
 #[tokio::test]
 async fn an_effect_that_outlasts_its_lease_is_executed_once() {
     const TTL: i64 = 60;
-    let place = EffectPlace::new();
+    let place = place();
     let ttl = Duration::from_millis(TTL.unsigned_abs());
     let clock = TestClock::at(1_000_000);
-    let ours = place.open_with(clock.builder(), ttl).await;
-    let theirs = place.open_with(clock.builder(), ttl).await;
+    let ours = open_with(clock.builder(), ttl, place.path()).await;
+    let theirs = open_with(clock.builder(), ttl, place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&ours), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -50,9 +50,9 @@ async fn an_effect_that_outlasts_its_lease_is_executed_once() {
 /// Others may hold the write lock for longer than a renewal waits for it.
 #[tokio::test]
 async fn a_renewal_that_fails_is_tried_again() {
-    let place = EffectPlace::new();
+    let place = place();
     let builder = StoreBuilder::new().busy_timeout(Duration::from_millis(1));
-    let host = place.open_with(builder, Duration::from_millis(90)).await;
+    let host = open_with(builder, Duration::from_millis(90), place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -71,11 +71,9 @@ async fn a_renewal_that_fails_is_tried_again() {
 #[tokio::test]
 async fn a_lease_begins_when_the_lock_is_held() {
     const TTL: u64 = 10_000;
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000_000);
-    let host = place
-        .open_with(clock.builder(), Duration::from_millis(TTL))
-        .await;
+    let host = open_with(clock.builder(), Duration::from_millis(TTL), place.path()).await;
     let raw = place.raw();
     let lock = raw.lock();
     let (gate, executor) = gated();
@@ -100,8 +98,8 @@ async fn a_lease_begins_when_the_lock_is_held() {
 
 #[tokio::test]
 async fn who_waits_is_woken_by_a_result_of_another_handle() {
-    let place = EffectPlace::new();
-    let (ours, theirs) = (place.open().await, place.open().await);
+    let place = place();
+    let (ours, theirs) = (open(place.path()).await, open(place.path()).await);
     let (gate, executor) = gated();
     let first = spawn(&controller(&ours), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -147,10 +145,10 @@ async fn who_waits_in_this_process_is_told() {
 #[tokio::test]
 async fn waiting_writes_nothing() {
     const WAITING: u64 = 20;
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000_000);
-    let host = place.open_with(clock.builder(), LONG).await;
-    let other = place.open().await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
+    let other = open(place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -182,8 +180,8 @@ async fn waiting_writes_nothing() {
 /// and the next attempt waits for the lease, here an hour.
 #[tokio::test]
 async fn an_execution_that_is_dropped_holds_up_nobody() {
-    let place = EffectPlace::new();
-    let (ours, theirs) = (place.open().await, place.open().await);
+    let place = place();
+    let (ours, theirs) = (open(place.path()).await, open(place.path()).await);
     let (gate, executor) = gated();
     let first = spawn(&controller(&ours), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -195,8 +193,8 @@ async fn an_execution_that_is_dropped_holds_up_nobody() {
 
 #[tokio::test]
 async fn an_execution_that_panics_holds_up_nobody() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let executor = RuntimeEffectLocalExecutor::testing(|_| async { panic!("as told") });
     let first = spawn(&controller(&host), effect("a"), executor);
     assert!(first.await.unwrap_err().is_panic());
@@ -209,8 +207,8 @@ async fn an_execution_that_panics_holds_up_nobody() {
 /// The claim is made by a thread that does not know yet that nobody waits for it.
 #[tokio::test]
 async fn a_call_that_is_dropped_while_it_claims_holds_up_nobody() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     for round in 0..20 {
         let key = format!("a{round}");
         let ours = controller(&host);
@@ -233,8 +231,8 @@ async fn a_call_that_is_dropped_while_it_claims_holds_up_nobody() {
 /// is gone: the effect would be executed a second time.
 #[tokio::test]
 async fn a_result_is_recorded_even_if_the_caller_goes_away() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let raw = place.raw();
     let (gate, executor) = gated();
     let ours = controller(&host);
@@ -261,10 +259,10 @@ async fn a_result_is_recorded_even_if_the_caller_goes_away() {
 /// Who has lost the claim must not overwrite the result of who took it over.
 #[tokio::test]
 async fn a_claim_that_was_taken_over_records_nothing() {
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000_000);
     // Renewed every 20 minutes of real time, so not at all.
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -285,8 +283,8 @@ async fn a_claim_that_was_taken_over_records_nothing() {
 /// Somebody else's claim is not a missing effect: its result will be there.
 #[tokio::test]
 async fn a_replay_waits_for_who_executes_and_executes_nothing_itself() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -310,9 +308,9 @@ async fn a_replay_waits_for_who_executes_and_executes_nothing_itself() {
 #[tokio::test]
 async fn a_sleep_that_is_taken_over_lasts_for_the_remainder() {
     const HOUR: u64 = 3_600_000;
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000_000);
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     let (entered, enter) = oneshot::channel();
     let asleep = RuntimeEffectLocalExecutor::testing(move |_| async move {
         entered.send(()).unwrap();
@@ -332,8 +330,8 @@ async fn a_sleep_that_is_taken_over_lasts_for_the_remainder() {
 
 #[tokio::test]
 async fn a_claim_says_who_holds_it_and_a_finished_effect_has_no_holder() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -351,11 +349,11 @@ async fn a_claim_says_who_holds_it_and_a_finished_effect_has_no_holder() {
 /// Many want one effect at the same time, through several handles of the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_at_a_time_one_executes_and_all_get_its_result() {
-    let place = EffectPlace::new();
+    let place = place();
     let count = Count::default();
     let mut all = Vec::new();
     for _ in 0..4 {
-        let host = place.open().await;
+        let host = open(place.path()).await;
         for key in ["a", "b", "c"] {
             for _ in 0..4 {
                 all.push((
@@ -375,8 +373,8 @@ async fn of_many_at_a_time_one_executes_and_all_get_its_result() {
 /// answers is recorded like everything else.
 #[tokio::test]
 async fn a_process_command_is_executed_once() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let list = || {
         process(
             "list",

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lash_core::RuntimeEffectLocalExecutor;
 use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder};
 use lash_wasm_store_tests::effects::{
-    EffectPlace, LONG, controller, effect, forbidden, guarded, marker, outcome, returning, run,
+    LONG, controller, effect, forbidden, marker, open, open_with, outcome, place, returning, run,
     sleep, spawn, until_waiting,
 };
-use lash_wasm_store_tests::fixtures::TestClock;
+use lash_wasm_store_tests::fixtures::{TestClock, guarded};
 
 /// Names the file to the other process.
 const FILE: &str = "LASH_WASM_STORE_EFFECTS";
@@ -108,21 +108,21 @@ async fn the_other_process() {
 /// again, as soon as the lease of who died has expired.
 #[tokio::test]
 async fn an_effect_is_executed_again_when_its_owner_was_killed_over_it() {
-    let place = EffectPlace::new();
-    drop(place.open().await);
+    let place = place();
+    drop(open(place.path()).await);
     killed_while(place.path(), "executing");
     assert!(place.path().with_extension("side-effect").exists());
-    let host = place.open_with(StoreBuilder::new(), LONG).await;
+    let host = open_with(StoreBuilder::new(), LONG, place.path()).await;
     let again = run(&controller(&host), effect("a"), returning("ours")).await;
     assert_eq!(marker(again), "ours");
 }
 
 #[tokio::test]
 async fn a_result_outlives_the_process_that_recorded_it() {
-    let place = EffectPlace::new();
-    drop(place.open().await);
+    let place = place();
+    drop(open(place.path()).await);
     killed_while(place.path(), "finished");
-    let host = place.open().await;
+    let host = open(place.path()).await;
     assert_eq!(
         marker(run(&controller(&host), effect("a"), forbidden()).await),
         "theirs"
@@ -131,12 +131,12 @@ async fn a_result_outlives_the_process_that_recorded_it() {
 
 #[tokio::test]
 async fn a_sleep_goes_on_where_the_killed_process_left_it() {
-    let place = EffectPlace::new();
-    drop(place.open().await);
+    let place = place();
+    drop(open(place.path()).await);
     killed_while(place.path(), "sleeping");
     let raw = place.raw();
     let due = raw.integer("SELECT due_at_ms FROM effects");
-    let host = place.open().await;
+    let host = open(place.path()).await;
     let executor = RuntimeEffectLocalExecutor::unavailable();
     run(&controller(&host), sleep("a", 1000), executor)
         .await
@@ -150,10 +150,10 @@ async fn a_sleep_goes_on_where_the_killed_process_left_it() {
 /// Nobody in this process tells who waits; the file does.
 #[tokio::test]
 async fn who_waits_is_woken_by_a_result_of_another_process() {
-    let place = EffectPlace::new();
+    let place = place();
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let clock = TestClock::at(i64::try_from(now_ms.as_millis()).unwrap());
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     let mut child = start(place.path(), "told");
     let output = wait_for(&mut child, "tell me");
     let reads = clock.reads();

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use lash_core::{ProcessLease, ProcessLeaseCompletion, ProcessRegistry};
 use lash_wasm_store::SqliteProcessRegistry;
-use lash_wasm_store_tests::fixtures::{Place, TestClock, poll_once};
+use lash_wasm_store_tests::fixtures::{Place, TestClock, at, poll_once};
 use lash_wasm_store_tests::process_fixtures::{
     CHILD, child, open, open_with, register, registration, says, success, tick,
 };
@@ -189,8 +189,7 @@ async fn a_lease_on_a_removed_process_does_not_reach_a_later_one_of_its_name() {
     let other = open_with(clock.builder(), place.path()).await;
     other.complete_process("p", success("first")).await.unwrap();
     clock.advance(1_000);
-    let now = std::time::UNIX_EPOCH + std::time::Duration::from_millis(2_000);
-    assert_eq!(other.prune_ended(now, None).await.unwrap(), 1);
+    assert_eq!(other.prune_ended(at(2_000), None).await.unwrap(), 1);
 
     register(&other, &["p"]).await;
     let error = worker

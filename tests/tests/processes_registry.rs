@@ -4,14 +4,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use lash_core::{
     ProcessEventAppendRequest, ProcessExternalRef, ProcessHandleDescriptor, ProcessListFilter,
     ProcessRegistry, ProcessStatusFilter, SessionScope, WaitKind, WaitState,
 };
 use lash_wasm_store::{Durability, Error, SqliteProcessRegistry, Store};
-use lash_wasm_store_tests::fixtures::{Place, TestClock, json};
+use lash_wasm_store_tests::fixtures::{Place, TestClock, at, json};
 use lash_wasm_store_tests::process_fixtures::{
     CHILD, child, open, open_with, register, registration, says, success, tick, wake,
 };
@@ -440,10 +440,6 @@ async fn processes_that_append_at_the_same_time_leave_no_gap_and_no_event_twice(
             .count();
         assert_eq!(times, 3);
     }
-}
-
-fn at(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(ms)
 }
 
 /// P12: native processes, events and acknowledgements are never removed.
