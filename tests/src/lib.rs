@@ -1,5 +1,6 @@
 //! Suites and benchmarks of lash-wasm-store.
 
+pub mod child;
 pub mod damage_fixture;
 pub mod effects;
 pub mod fixtures;

@@ -1,7 +1,6 @@
 //! Waiting for events and for the end of a process.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::pin::pin;
 
@@ -11,9 +10,10 @@ use lash_wasm_store_guest::bindings::exports::lash::store::process_events::Await
 use lash_wasm_store_guest::bindings::exports::lash::store::processes::Registration;
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_guest::seam::TransactionMode;
+use lash_wasm_store_tests::child::{self, Child};
 use lash_wasm_store_tests::fixtures::{Place, TestClock, guarded, poll_once};
 use lash_wasm_store_tests::process_fixtures::{
-    CHILD, child, open, open_with, register, says, success, tick, wake,
+    open, open_with, register, says, success, tick, wake,
 };
 use lash_wasm_store_tests::recorder::Recorder;
 
@@ -99,8 +99,7 @@ async fn handles_of_one_file_wake_each_other() {
 async fn appends_when_it_is_told(path: &Path) {
     let registry = open(path).await;
     println!("ready");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
+    child::wait_to_be_told();
     registry.append_event("p", tick(1)).await.unwrap();
     registry
         .complete_process("p", success("child"))
@@ -111,24 +110,23 @@ async fn appends_when_it_is_told(path: &Path) {
 #[tokio::test]
 async fn another_process_wakes_who_waits_here() {
     const TEST: &str = "another_process_wakes_who_waits_here";
-    if let Some(path) = std::env::var_os(CHILD) {
-        return appends_when_it_is_told(Path::new(&path)).await;
+    if let Some(path) = child::file() {
+        return appends_when_it_is_told(&path).await;
     }
     let place = Place::new();
     let registry = open(place.path()).await;
     register(&registry, &["p"]).await;
-    let mut other = child(TEST, place.path());
-    let mut lines = BufReader::new(other.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("ready")));
+    let mut other = Child::start(TEST, place.path());
+    other.wait_for("ready");
 
     let mut event = pin!(registry.wait_event_after("p", "tick", 0));
     let mut end = pin!(registry.await_process("p"));
     assert!(poll_once(event.as_mut()).is_pending());
     assert!(poll_once(end.as_mut()).is_pending());
-    other.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    other.tell();
     assert_eq!(guarded(event).await.unwrap().sequence, 1);
     assert_eq!(guarded(end).await.unwrap(), success("child"));
-    assert!(other.wait().unwrap().success());
+    assert!(other.wait().success());
 }
 
 #[tokio::test]
