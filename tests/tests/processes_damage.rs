@@ -3,6 +3,7 @@
 
 use lash_core::{ProcessHandleDescriptor, ProcessListFilter, ProcessRegistry, SessionScope};
 use lash_wasm_store::{Error, SqliteProcessRegistry};
+use lash_wasm_store_tests::damage::hide_from_index;
 use lash_wasm_store_tests::fixtures::Place;
 use lash_wasm_store_tests::process_fixtures::{open, register, says, success, tick, wake};
 
@@ -119,35 +120,12 @@ async fn a_changed_column_is_never_an_answer() {
 /// granted again: the other index gives it away. SQLite itself does not notice.
 #[tokio::test]
 async fn one_damaged_index_hides_nothing() {
-    // What an index of that name leads to is no longer what the table holds.
-    let hide = |place: &Place, index: &str, on: &str, keep: &str| {
-        let raw = place.raw();
-        let connection = raw.connection();
-        connection
-            .execute_batch("PRAGMA writable_schema = ON")
-            .unwrap();
-        let restore: String = connection
-            .query_row(
-                "SELECT coalesce(sql, '') FROM sqlite_schema WHERE name = ?1",
-                [index],
-                |row| row.get(0),
-            )
-            .unwrap();
-        let partial = format!("CREATE INDEX {index} ON {on} WHERE {keep}");
-        connection
-            .execute_batch(&format!(
-                "DROP INDEX {index}; {partial};
-                 PRAGMA writable_schema = ON;
-                 UPDATE sqlite_schema SET sql = '{restore}' WHERE name = '{index}';"
-            ))
-            .unwrap();
-    };
     let scope = SessionScope::new("s");
 
     let place = Place::new();
     filled(&place).await;
-    hide(
-        &place,
+    hide_from_index(
+        place.path(),
         "process_events_type",
         "process_events (process, type)",
         "id & 0xffffffff <> 3",
@@ -158,8 +136,8 @@ async fn one_damaged_index_hides_nothing() {
 
     let place = Place::new();
     filled(&place).await;
-    hide(
-        &place,
+    hide_from_index(
+        place.path(),
         "process_events_replay",
         "process_events (process, replay_key)",
         "replay_key <> 'key 1'",
@@ -175,8 +153,8 @@ async fn one_damaged_index_hides_nothing() {
 
     let place = Place::new();
     filled(&place).await;
-    hide(
-        &place,
+    hide_from_index(
+        place.path(),
         "process_grants_scope_identity",
         "process_grants (scope_identity, process)",
         "process <> 2",
@@ -189,8 +167,8 @@ async fn one_damaged_index_hides_nothing() {
 
     let place = Place::new();
     filled(&place).await;
-    hide(
-        &place,
+    hide_from_index(
+        place.path(),
         "process_grants_session",
         "process_grants (session_id)",
         "process <> 2",

@@ -17,6 +17,7 @@ use lash_core::{
     ProcessStatusFilter, SessionScope,
 };
 use lash_wasm_store::Durability;
+use lash_wasm_store_tests::damage::{Random, setting};
 use lash_wasm_store_tests::fixtures::{Place, TestClock, json};
 use lash_wasm_store_tests::process_fixtures::{
     open_with, register, registration, success, tick, wake,
@@ -36,23 +37,6 @@ const PROCESSES: usize = 24;
 const EVENTS: u64 = 40;
 
 type Answers = BTreeMap<String, Result<Value, String>>;
-
-/// Numbers that look random and are the same for the same seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
-}
 
 fn id(number: usize) -> String {
     format!("process {number:02}")
@@ -216,7 +200,7 @@ async fn pass(damage: impl Fn(&mut Vec<u8>, &mut Random) -> String) {
     let (mut refused, mut wrong) = (0, Vec::new());
     let seed = setting("LASH_DAMAGE_SEED", 1);
     for case in 0..setting("LASH_DAMAGE_FLIPS", CASES) {
-        let mut random = Random(seed.wrapping_mul(1_000_003).wrapping_add(case));
+        let mut random = Random::new(seed, case);
         let mut damaged = bytes.clone();
         let what = damage(&mut damaged, &mut random);
         let path = directory.path().join(format!("{case}.db"));
