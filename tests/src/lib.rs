@@ -5,6 +5,7 @@ pub mod damage;
 pub mod damage_fixture;
 pub mod effects;
 pub mod fixtures;
+pub mod flips;
 pub mod host_events;
 pub mod native;
 pub mod process_fixtures;
