@@ -2,7 +2,7 @@
 //! driven through channels, so that no test depends on how fast anything is.
 #![allow(clippy::expect_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,10 +14,9 @@ use lash_core::{
     RuntimeInvocation, ScopedEffectController,
 };
 use lash_wasm_store::{SqliteEffectHost, SqliteEffectReplayOptions, StoreBuilder};
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::fixtures::Raw;
+use crate::fixtures::{Place, Raw, TestClock, guarded};
 
 /// How an effect ended.
 pub type Ended = Result<RuntimeEffectOutcome, RuntimeEffectControllerError>;
@@ -25,46 +24,26 @@ pub type Ended = Result<RuntimeEffectOutcome, RuntimeEffectControllerError>;
 /// A lease that expires within no test.
 pub const LONG: Duration = Duration::from_secs(3600);
 
-/// A place for a file of effects, removed at the end.
-pub struct EffectPlace {
-    _directory: TempDir,
-    path: PathBuf,
+/// A place for a file of effects.
+pub fn place() -> Place {
+    Place::named("effects.db")
 }
 
-impl EffectPlace {
-    /// A new place. The file is not there yet.
-    #[expect(clippy::new_without_default, reason = "it makes a directory")]
-    pub fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("effects.db");
-        Self {
-            _directory: directory,
-            path,
-        }
-    }
+/// Opens the host in a file, with leases that last.
+pub async fn open(path: &Path) -> SqliteEffectHost {
+    open_with(StoreBuilder::new(), LONG, path).await
+}
 
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Opens the host with leases that last.
-    pub async fn open(&self) -> SqliteEffectHost {
-        self.open_with(StoreBuilder::new(), LONG).await
-    }
-
-    /// Opens the host as the builder says.
-    pub async fn open_with(&self, builder: StoreBuilder, lease_ttl: Duration) -> SqliteEffectHost {
-        builder
-            .open_effect_host(&self.path, SqliteEffectReplayOptions { lease_ttl })
-            .await
-            .expect("the host opens")
-    }
-
-    /// A connection that this crate knows nothing of.
-    pub fn raw(&self) -> Raw {
-        Raw::open(&self.path)
-    }
+/// Opens the host in a file as the builder says.
+pub async fn open_with(
+    builder: StoreBuilder,
+    lease_ttl: Duration,
+    path: &Path,
+) -> SqliteEffectHost {
+    builder
+        .open_effect_host(path, SqliteEffectReplayOptions { lease_ttl })
+        .await
+        .expect("the host opens")
 }
 
 /// The scope that the fixtures are about.
@@ -241,13 +220,6 @@ pub async fn run(
     guarded(effect).await
 }
 
-/// Fails a test that would otherwise not end.
-pub async fn guarded<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future)
-        .await
-        .expect("it ends")
-}
-
 /// Waits until some effect is as the SQL condition says.
 pub async fn until(raw: &Raw, condition: &str) {
     let sql = format!("SELECT count(*) FROM effects WHERE {condition}");
@@ -257,4 +229,20 @@ pub async fn until(raw: &Raw, condition: &str) {
         }
     })
     .await;
+}
+
+/// Waits until calls wait for an effect that somebody else executes. Each must have
+/// a controller of its own and have begun since the clock had been read `since`
+/// times, and nobody else may read it meanwhile.
+pub async fn until_waiting(clock: &TestClock, since: u64, calls: u64) {
+    // Each looks, and looks again once it would be woken. The third time is to know
+    // how long to wait, and nothing comes between this and waiting.
+    let waiting = since + 3 * calls;
+    guarded(async {
+        while clock.reads() < waiting {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    assert_eq!(clock.reads(), waiting, "somebody else read the clock");
 }

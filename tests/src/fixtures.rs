@@ -29,7 +29,7 @@ use tempfile::TempDir;
 /// The session that the fixtures are about.
 pub const SESSION: &str = "root";
 
-/// A place for the file of one session, removed at the end.
+/// A place for the file of one database, removed at the end.
 pub struct Place {
     _directory: TempDir,
     path: PathBuf,
@@ -39,8 +39,13 @@ impl Place {
     /// A new place. The file is not there yet.
     #[expect(clippy::new_without_default, reason = "it makes a directory")]
     pub fn new() -> Self {
+        Self::named("session.db")
+    }
+
+    /// A new place for a file of this name.
+    pub fn named(name: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("session.db");
+        let path = directory.path().join(name);
         Self {
             _directory: directory,
             path,
@@ -205,6 +210,18 @@ impl TestClock {
             UNIX_EPOCH + distance
         }
     }
+}
+
+/// This many ms after 1970 began.
+pub fn at(ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms)
+}
+
+/// Fails a test that would otherwise not end.
+pub async fn guarded<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(60), future)
+        .await
+        .expect("it ends")
 }
 
 /// Polls a future once, so that whatever it begins with has begun.

@@ -1,11 +1,9 @@
-//! What the suites about host events have in common: subscriptions, reports of
-//! occurrences, and a way to damage an index.
+//! What the suites about host events have in common: subscriptions and reports of
+//! occurrences.
 #![allow(clippy::expect_used)]
 
 use std::collections::BTreeMap;
-use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use lash_core::{
     HostEventOccurrenceRequest, HostEventStore, ProcessExecutionEnvRef, ProcessOriginator,
@@ -14,7 +12,6 @@ use lash_core::{
 };
 use lash_wasm_store::SqliteHostEventStore;
 use lashlang::ModuleArtifact;
-use rusqlite::Connection;
 
 /// The type of the sources that the fixtures are about.
 pub const SOURCE_TYPE: &str = "ui.button.pressed";
@@ -124,75 +121,4 @@ pub fn timeless(record: TriggerSubscriptionRecord) -> TriggerSubscriptionRecord 
         updated_at_ms: 0,
         ..record
     }
-}
-
-/// Waits until a file has taken over its log, which the last handle does when it
-/// is closed.
-pub fn wait_until_closed(path: &Path) {
-    let log = path.with_extension("db-wal");
-    for _ in 0..1000 {
-        if !log.exists() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    unreachable!("the log stays");
-}
-
-/// Empties an index of one page, and leaves its table as it is. The file must be
-/// closed.
-pub fn empty_index(path: &Path, index: &str) {
-    wait_until_closed(path);
-    let (page, size): (u64, u64) = {
-        let connection = Connection::open(path).expect("the file opens");
-        let page = connection
-            .query_row(
-                "SELECT rootpage FROM sqlite_master WHERE name = ?1",
-                [index],
-                |row| row.get(0),
-            )
-            .expect(index);
-        let size = connection
-            .query_row("PRAGMA page_size", [], |row| row.get(0))
-            .expect("a page size");
-        (page, size)
-    };
-    wait_until_closed(path);
-    let mut file = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .expect("the file opens");
-    let start = (page - 1) * size;
-    let mut kind = [0];
-    file.seek(SeekFrom::Start(start)).expect("a page");
-    std::io::Read::read_exact(&mut file, &mut kind).expect("a page");
-    assert_eq!(kind, [10], "{index} is a leaf");
-    // How many cells the page has.
-    file.seek(SeekFrom::Start(start + 3)).expect("a page");
-    file.write_all(&[0, 0]).expect("the page is written");
-}
-
-/// Changes rows of a table, and leaves its indexes as they are, but for those
-/// that a constraint made. Answers whether the constraints allow it.
-pub fn update_table_only(path: &Path, sql: &str, value: &rusqlite::types::Value) -> bool {
-    let edit = |sql: &str| {
-        let connection = Connection::open(path).expect("the file opens");
-        connection
-            .execute_batch(&format!("PRAGMA writable_schema = ON; {sql}"))
-            .expect(sql);
-    };
-    edit(
-        "CREATE TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND sql NOT NULL;
-         DELETE FROM sqlite_schema WHERE type = 'index' AND sql NOT NULL;",
-    );
-    let updated = {
-        let connection = Connection::open(path).expect("the file opens");
-        connection.execute(sql, [value]).is_ok()
-    };
-    edit(
-        "INSERT INTO sqlite_schema SELECT * FROM hidden;
-         DELETE FROM sqlite_schema WHERE name = 'hidden';",
-    );
-    updated
 }

@@ -1,8 +1,11 @@
 //! Suites and benchmarks of lash-wasm-store.
 
+pub mod child;
+pub mod damage;
 pub mod damage_fixture;
 pub mod effects;
 pub mod fixtures;
+pub mod flips;
 pub mod host_events;
 pub mod native;
 pub mod process_fixtures;

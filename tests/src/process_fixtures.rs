@@ -2,7 +2,6 @@
 #![allow(clippy::expect_used)]
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use lash_core::{
     LashSchema, PluginError, ProcessAwaitOutput, ProcessEventAppendRequest,
@@ -12,10 +11,6 @@ use lash_core::{
 };
 use lash_wasm_store::{SqliteProcessRegistry, StoreBuilder};
 use serde_json::json;
-
-/// The variable that tells a test that it runs in a process of its own, and on
-/// which file.
-pub const CHILD: &str = "LASH_WASM_STORE_TEST_CHILD";
 
 /// Opens the registry in a file.
 pub async fn open(path: &Path) -> SqliteProcessRegistry {
@@ -103,17 +98,4 @@ pub fn success(value: &str) -> ProcessAwaitOutput {
 pub fn says(error: &PluginError, words: &str) {
     let text = error.to_string();
     assert!(text.contains(words), "{words:?} is not in: {text}");
-}
-
-/// Runs a test of the running executable again, in a process of its own, on a file.
-/// What it prints is piped.
-pub fn child(test: &str, path: &Path) -> Child {
-    Command::new(std::env::current_exe().expect("this executable"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a process")
 }

@@ -1,6 +1,7 @@
 //! What the logic does, seen at its seam to the database.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use lash_wasm_store_guest::Result;
 use lash_wasm_store_guest::bindings::exports::lash::store::format::Initialized;
@@ -8,6 +9,34 @@ use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
 
 use crate::native::{NativeEnvironment, NativeTransaction};
+
+/// How many statements the host keeps compiled for a connection.
+pub const STATEMENT_CACHE: usize = 64;
+
+/// All of these together must be kept compiled.
+#[track_caller]
+pub fn assert_fits_the_cache(texts: &BTreeSet<String>) {
+    // The host's own BEGIN, COMMIT and ROLLBACK are in the cache too.
+    let count = texts.len() + 4;
+    assert!(count <= STATEMENT_CACHE, "{count} statements");
+}
+
+/// None of these may read a table or an index from one end to the other, nor sort.
+/// Answers how many searches by an index there are.
+#[track_caller]
+#[expect(clippy::expect_used, reason = "only tests use it")]
+pub fn assert_no_scan(recorder: &Recorder, texts: &BTreeSet<String>) -> usize {
+    let mut searches = 0;
+    for sql in texts {
+        for step in recorder.plan(sql).expect("a plan") {
+            let scans = step.contains("SCAN") || step.contains("TEMP B-TREE");
+            assert!(!scans, "{step}: {sql}");
+            searches += usize::from(step.contains("SEARCH"));
+        }
+    }
+    assert!(searches > 0, "{texts:?}");
+    searches
+}
 
 /// A database in memory that notes what passes the seam.
 pub struct Recorder {

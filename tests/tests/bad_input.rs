@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use lash_core::store::RuntimeCommit;
 use lash_core::{BlobRef, HydratedSessionCheckpoint, RuntimePersistence, SessionReadScope};
 use lash_wasm_store::{Error, Store};
+use lash_wasm_store_tests::child;
 use lash_wasm_store_tests::fixtures::{
     Place, append, chain, checkpointed, commit, ids, meta, node, replace,
 };
@@ -232,24 +233,6 @@ async fn a_directory_that_does_not_exist_is_not_made() {
     assert!(!place.path().exists());
 }
 
-/// Tells a process started by a test what it is to do.
-const CHILD: &str = "LASH_WASM_STORE_TEST_CHILD";
-
-/// Runs a test of this file again in a process of its own, prepared by `prepare`.
-#[cfg(unix)]
-fn child(
-    test: &str,
-    path: &Path,
-    prepare: impl FnOnce(&mut Command),
-) -> std::io::Result<std::process::Output> {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, path);
-    prepare(&mut command);
-    command.output()
-}
-
 #[cfg(unix)]
 #[track_caller]
 fn succeeded(output: &std::process::Output) {
@@ -270,8 +253,8 @@ async fn what_may_only_be_read_is_read_and_a_write_says_why_not() {
     const NOBODY: u32 = 65534;
     const TEST: &str = "what_may_only_be_read_is_read_and_a_write_says_why_not";
 
-    if let Some(path) = std::env::var_os(CHILD) {
-        reads_but_cannot_write(Path::new(&path)).await;
+    if let Some(path) = child::file() {
+        reads_but_cannot_write(&path).await;
         return;
     }
     for (file, directory) in [(0o444, 0o755), (0o444, 0o555), (0o644, 0o555)] {
@@ -285,11 +268,11 @@ async fn what_may_only_be_read_is_read_and_a_write_says_why_not() {
         let before = Untouched::look(place.path());
         set(place.path(), file);
         set(parent, directory);
-        let output = child(TEST, place.path(), |command| {
-            if privileged {
-                command.uid(NOBODY).gid(NOBODY);
-            }
-        });
+        let mut command = child::command(TEST, place.path());
+        if privileged {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = command.output();
         set(parent, 0o755);
         let output = match output {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -426,8 +409,8 @@ async fn a_full_disk_refuses_commits_and_keeps_what_is_committed() {
 #[tokio::test]
 async fn a_file_that_may_not_grow_refuses_commits_and_keeps_what_is_committed() {
     const TEST: &str = "a_file_that_may_not_grow_refuses_commits_and_keeps_what_is_committed";
-    if let Some(path) = std::env::var_os(CHILD) {
-        let error = commits_until_full(Path::new(&path)).await;
+    if let Some(path) = child::file() {
+        let error = commits_until_full(&path).await;
         assert!(
             matches!(error, Error::Io { .. } | Error::DiskFull { .. }),
             "{error:?}"
@@ -435,13 +418,8 @@ async fn a_file_that_may_not_grow_refuses_commits_and_keeps_what_is_committed() 
         return;
     }
     let place = Place::new();
-    let program = std::env::current_exe().unwrap();
-    let output = Command::new("sh")
-        // Without the trap the process would be killed instead.
-        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$@\"", "sh"])
-        .arg(program)
-        .args(["--exact", TEST, "--nocapture"])
-        .env(CHILD, place.path())
+    // Without the trap the process would be killed instead.
+    let output = child::command_after("trap '' XFSZ; ulimit -f 2048", TEST, place.path())
         .output()
         .unwrap();
     succeeded(&output);

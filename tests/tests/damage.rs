@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lash_wasm_store_tests::damage::{Random, setting};
 use lash_wasm_store_tests::damage_fixture::{AFTER, Answers, Session, WRITES};
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -28,27 +29,6 @@ const CASES: u64 = 120;
 
 /// How long all the questions of a case may take.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Numbers that look random and are the same for the same seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
-}
 
 #[derive(Default)]
 struct Count {
@@ -84,7 +64,7 @@ where
         if only.as_ref().is_some_and(|only| *only != case.to_string()) {
             continue;
         }
-        let mut random = Random(seed.wrapping_mul(1_000_003).wrapping_add(case));
+        let mut random = Random::new(seed, case);
         let path = directory.path().join(format!("{case}.db"));
         std::fs::write(&path, &session.bytes).unwrap();
         let what = damage(&session, &path, &mut random);

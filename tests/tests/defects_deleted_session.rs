@@ -10,15 +10,14 @@
 //! anew is another one.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use lash_core::{
     AttachmentManifest, LashlangArtifactStore, RuntimePersistence, SessionPolicy, SessionReadScope,
     SessionRelation, SessionStoreCreateRequest, SessionStoreFactory,
 };
 use lash_wasm_store::{Error, SqliteSessionStoreFactory, Store};
+use lash_wasm_store_tests::child::{self, Child};
 use lash_wasm_store_tests::fixtures::{
     Raw, SESSION, append, chain, claim, commit, full_checkpoint, ids, meta, node, usage, work,
 };
@@ -265,11 +264,12 @@ async fn deleting_twice_and_deleting_what_is_no_session_succeeds_and_makes_no_fi
     }
 }
 
-/// Names the file to the other process.
-const CHILD: &str = "LASH_WASM_STORE_STALE_HANDLE";
-
 #[tokio::test]
 async fn a_stale_handle_in_another_process_says_that_the_session_was_deleted() {
+    const TEST: &str = "a_stale_handle_in_another_process_says_that_the_session_was_deleted";
+    if let Some(path) = child::file() {
+        return holds_a_handle(&path).await;
+    }
     let directory = tempfile::tempdir().unwrap();
     let factory = SqliteSessionStoreFactory::new(directory.path());
     let store = factory.try_create_store(&request()).await.unwrap();
@@ -278,43 +278,25 @@ async fn a_stale_handle_in_another_process_says_that_the_session_was_deleted() {
         .await
         .unwrap();
 
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "the_other_process", "--nocapture"])
-        .env(CHILD, store.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut answer = |prefix: &str| -> String {
-        lines
-            .by_ref()
-            .map(|line| line.unwrap())
-            .find_map(|line| line.split_once(prefix).map(|(_, rest)| rest.to_owned()))
-            .unwrap()
-    };
-    assert_eq!(answer("before: "), "revision 1");
+    let mut child = Child::start(TEST, store.path());
+    assert_eq!(child.wait_for("before: "), "revision 1");
     factory.try_delete_session(SESSION).await.unwrap();
     let fresh = factory.try_create_store(&request()).await.unwrap();
-    child.stdin.take().unwrap().write_all(b"deleted\n").unwrap();
-    assert_eq!(answer("read: "), "retired");
-    assert_eq!(answer("write: "), "retired");
-    assert!(child.wait().unwrap().success());
+    child.tell();
+    assert_eq!(child.wait_for("read: "), "retired");
+    assert_eq!(child.wait_for("write: "), "retired");
+    assert!(child.wait().success());
     assert!(fresh.try_load_session_head().await.unwrap().is_none());
     assert!(fresh.try_load_session_meta().await.unwrap().is_some());
 }
 
 /// Holds a handle while the session is deleted by another process, which tells
 /// when.
-#[tokio::test]
-#[ignore = "the other process of another test"]
-async fn the_other_process() {
-    let path = PathBuf::from(std::env::var_os(CHILD).unwrap());
-    let store = Store::open(&path).await.unwrap();
+async fn holds_a_handle(path: &Path) {
+    let store = Store::open(path).await.unwrap();
     let head = store.try_load_session_head_meta().await.unwrap().unwrap();
     println!("before: revision {}", head.head_revision);
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
+    child::wait_to_be_told();
     let outcome = |error: Option<Error>| match error {
         Some(Error::Retired { .. }) => "retired".to_owned(),
         other => format!("{other:?}"),

@@ -1,6 +1,7 @@
 //! Who executes an effect, and for how long.
 
 use std::future::pending;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,12 @@ use lash_core::{
     ProcessCommand, ProcessListMode, RuntimeEffectLocalExecutor, RuntimeEffectOutcome,
     SessionScope, TestLocalProcessRegistry,
 };
-use lash_wasm_store::{SqliteEffectHost, StoreBuilder};
+use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder};
 use lash_wasm_store_tests::effects::{
-    Count, EffectPlace, LONG, code, controller, effect, ending, forbidden, gated, guarded, marker,
-    outcome, process, returning, run, sleep, spawn, until,
+    Count, LONG, code, controller, effect, ending, forbidden, gated, marker, open, open_with,
+    outcome, place, process, returning, run, sleep, spawn, until, until_waiting,
 };
-use lash_wasm_store_tests::fixtures::{TestClock, poll_once};
+use lash_wasm_store_tests::fixtures::{TestClock, guarded, poll_once};
 use tokio::sync::oneshot;
 
 /// R1: a lease of the native crate is never renewed. An effect that took longer
@@ -23,11 +24,11 @@ use tokio::sync::oneshot;
 #[tokio::test]
 async fn an_effect_that_outlasts_its_lease_is_executed_once() {
     const TTL: i64 = 60;
-    let place = EffectPlace::new();
+    let place = place();
     let ttl = Duration::from_millis(TTL.unsigned_abs());
     let clock = TestClock::at(1_000_000);
-    let ours = place.open_with(clock.builder(), ttl).await;
-    let theirs = place.open_with(clock.builder(), ttl).await;
+    let ours = open_with(clock.builder(), ttl, place.path()).await;
+    let theirs = open_with(clock.builder(), ttl, place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&ours), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -49,9 +50,9 @@ async fn an_effect_that_outlasts_its_lease_is_executed_once() {
 /// Others may hold the write lock for longer than a renewal waits for it.
 #[tokio::test]
 async fn a_renewal_that_fails_is_tried_again() {
-    let place = EffectPlace::new();
+    let place = place();
     let builder = StoreBuilder::new().busy_timeout(Duration::from_millis(1));
-    let host = place.open_with(builder, Duration::from_millis(90)).await;
+    let host = open_with(builder, Duration::from_millis(90), place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -70,11 +71,9 @@ async fn a_renewal_that_fails_is_tried_again() {
 #[tokio::test]
 async fn a_lease_begins_when_the_lock_is_held() {
     const TTL: u64 = 10_000;
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000_000);
-    let host = place
-        .open_with(clock.builder(), Duration::from_millis(TTL))
-        .await;
+    let host = open_with(clock.builder(), Duration::from_millis(TTL), place.path()).await;
     let raw = place.raw();
     let lock = raw.lock();
     let (gate, executor) = gated();
@@ -99,8 +98,8 @@ async fn a_lease_begins_when_the_lock_is_held() {
 
 #[tokio::test]
 async fn who_waits_is_woken_by_a_result_of_another_handle() {
-    let place = EffectPlace::new();
-    let (ours, theirs) = (place.open().await, place.open().await);
+    let place = place();
+    let (ours, theirs) = (open(place.path()).await, open(place.path()).await);
     let (gate, executor) = gated();
     let first = spawn(&controller(&ours), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -116,55 +115,73 @@ async fn who_waits_is_woken_by_a_result_of_another_handle() {
 /// a result and of a claim that is given back.
 #[tokio::test]
 async fn who_waits_in_this_process_is_told() {
-    let host = SqliteEffectHost::memory().await.unwrap();
+    let clock = TestClock::at(1_000_000);
+    let options = SqliteEffectReplayOptions { lease_ttl: LONG };
+    let host = clock
+        .builder()
+        .open_effect_host(Path::new(":memory:"), options)
+        .await
+        .unwrap();
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
     let (second_gate, executor) = gated();
+    let reads = clock.reads();
     let second = spawn(&controller(&host), effect("a"), executor);
-    // It has looked and waits, most likely.
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    until_waiting(&clock, reads, 1).await;
     first.abort();
     guarded(second_gate.entered).await.unwrap();
+    let reads = clock.reads();
     let third = spawn(&controller(&host), effect("a"), forbidden());
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    until_waiting(&clock, reads, 1).await;
     second_gate.end.send(Ok(outcome("second"))).unwrap();
     for ended in [second, third] {
         assert_eq!(marker(guarded(ended).await.unwrap()), "second");
     }
 }
 
-/// Waiting costs no write transaction, so it holds up nobody, and another handle
-/// that does not wait is not held up by it.
+/// Waiting takes no write lock and writes nothing, and another handle of the file
+/// goes on meanwhile.
 #[tokio::test]
 async fn waiting_writes_nothing() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    const WAITING: u64 = 20;
+    let place = place();
+    let clock = TestClock::at(1_000_000);
+    let host = open_with(clock.builder(), LONG, place.path()).await;
+    let other = open(place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
     let raw = place.raw();
-    let waiting: Vec<_> = (0..20)
+    let version = raw.data_version();
+    let reads = clock.reads();
+    let lock = raw.lock();
+    let waiting: Vec<_> = (0..WAITING)
         .map(|_| spawn(&controller(&host), effect("a"), forbidden()))
         .collect();
-    let version = raw.data_version();
-    let lock = raw.lock();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // They begin to wait although somebody else holds the lock.
+    until_waiting(&clock, reads, WAITING).await;
     drop(lock);
+    // Whoever wrote now and then would have done so by now.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(raw.data_version(), version);
+    let ended = run(&controller(&other), effect("b"), returning("b")).await;
+    assert_eq!(marker(ended), "b");
+    assert_ne!(raw.data_version(), version);
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
     gate.end.send(Ok(outcome("a"))).unwrap();
     for ended in waiting {
         assert_eq!(marker(guarded(ended).await.unwrap()), "a");
     }
-    first.await.unwrap().unwrap();
+    assert_eq!(marker(first.await.unwrap()), "a");
 }
 
 /// R4: an execution of the native crate that is dropped leaves its claim behind,
 /// and the next attempt waits for the lease, here an hour.
 #[tokio::test]
 async fn an_execution_that_is_dropped_holds_up_nobody() {
-    let place = EffectPlace::new();
-    let (ours, theirs) = (place.open().await, place.open().await);
+    let place = place();
+    let (ours, theirs) = (open(place.path()).await, open(place.path()).await);
     let (gate, executor) = gated();
     let first = spawn(&controller(&ours), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -176,8 +193,8 @@ async fn an_execution_that_is_dropped_holds_up_nobody() {
 
 #[tokio::test]
 async fn an_execution_that_panics_holds_up_nobody() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let executor = RuntimeEffectLocalExecutor::testing(|_| async { panic!("as told") });
     let first = spawn(&controller(&host), effect("a"), executor);
     assert!(first.await.unwrap_err().is_panic());
@@ -190,8 +207,8 @@ async fn an_execution_that_panics_holds_up_nobody() {
 /// The claim is made by a thread that does not know yet that nobody waits for it.
 #[tokio::test]
 async fn a_call_that_is_dropped_while_it_claims_holds_up_nobody() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     for round in 0..20 {
         let key = format!("a{round}");
         let ours = controller(&host);
@@ -214,8 +231,8 @@ async fn a_call_that_is_dropped_while_it_claims_holds_up_nobody() {
 /// is gone: the effect would be executed a second time.
 #[tokio::test]
 async fn a_result_is_recorded_even_if_the_caller_goes_away() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let raw = place.raw();
     let (gate, executor) = gated();
     let ours = controller(&host);
@@ -242,10 +259,10 @@ async fn a_result_is_recorded_even_if_the_caller_goes_away() {
 /// Who has lost the claim must not overwrite the result of who took it over.
 #[tokio::test]
 async fn a_claim_that_was_taken_over_records_nothing() {
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000_000);
     // Renewed every 20 minutes of real time, so not at all.
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -266,8 +283,8 @@ async fn a_claim_that_was_taken_over_records_nothing() {
 /// Somebody else's claim is not a missing effect: its result will be there.
 #[tokio::test]
 async fn a_replay_waits_for_who_executes_and_executes_nothing_itself() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -291,9 +308,9 @@ async fn a_replay_waits_for_who_executes_and_executes_nothing_itself() {
 #[tokio::test]
 async fn a_sleep_that_is_taken_over_lasts_for_the_remainder() {
     const HOUR: u64 = 3_600_000;
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000_000);
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     let (entered, enter) = oneshot::channel();
     let asleep = RuntimeEffectLocalExecutor::testing(move |_| async move {
         entered.send(()).unwrap();
@@ -313,8 +330,8 @@ async fn a_sleep_that_is_taken_over_lasts_for_the_remainder() {
 
 #[tokio::test]
 async fn a_claim_says_who_holds_it_and_a_finished_effect_has_no_holder() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let (gate, executor) = gated();
     let first = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();
@@ -336,11 +353,11 @@ async fn a_claim_says_who_holds_it_and_a_finished_effect_has_no_holder() {
 /// Many want one effect at the same time, through several handles of the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_at_a_time_one_executes_and_all_get_its_result() {
-    let place = EffectPlace::new();
+    let place = place();
     let count = Count::default();
     let mut all = Vec::new();
     for _ in 0..4 {
-        let host = place.open().await;
+        let host = open(place.path()).await;
         for key in ["a", "b", "c"] {
             for _ in 0..4 {
                 all.push((
@@ -360,8 +377,8 @@ async fn of_many_at_a_time_one_executes_and_all_get_its_result() {
 /// answers is recorded like everything else.
 #[tokio::test]
 async fn a_process_command_is_executed_once() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let list = || {
         process(
             "list",

@@ -7,10 +7,10 @@ use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
 };
 use lash_wasm_store_guest::effects;
 use lash_wasm_store_guest::seam::TransactionMode;
-use lash_wasm_store_tests::recorder::Recorder;
+use lash_wasm_store_tests::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
 
 fn recorder() -> Recorder {
-    Recorder::new(|env| effects::initialize(env))
+    Recorder::new(effects::initialize)
 }
 
 /// How many transactions that write, and how many statements there were since the
@@ -70,21 +70,29 @@ fn life(recorder: &Recorder, scope: &str) {
     assert_eq!(effects::prune(recorder, u64::MAX, 0, 8).unwrap().effects, 1);
 }
 
+/// The statements that all of this runs.
+fn statements() -> (Recorder, BTreeSet<String>) {
+    let recorder = recorder();
+    for scope in ["one", "another"] {
+        life(&recorder, scope);
+    }
+    let texts: BTreeSet<String> = recorder.statements().into_iter().collect();
+    assert!(texts.len() > 8, "{texts:?}");
+    (recorder, texts)
+}
+
 /// Nothing costs more the more is recorded.
 #[test]
 fn every_row_is_found_by_an_index() {
-    let recorder = recorder();
-    life(&recorder, "scope");
-    let statements: BTreeSet<String> = recorder.statements().into_iter().collect();
-    assert!(statements.len() > 8, "{statements:?}");
-    for sql in statements {
-        for step in recorder.plan(&sql).unwrap() {
-            assert!(
-                !step.contains("SCAN") && !step.contains("TEMP B-TREE"),
-                "{step}: {sql}"
-            );
-        }
-    }
+    let (recorder, texts) = statements();
+    assert_no_scan(&recorder, &texts);
+}
+
+/// P5: each is compiled once for a connection.
+#[test]
+fn all_statements_together_fit_into_the_cache() {
+    let (_, texts) = statements();
+    assert_fits_the_cache(&texts);
 }
 
 /// P8: a replay of the native crate is a transaction that writes.

@@ -1,7 +1,7 @@
 //! A damaged row is neither replayed nor executed.
 
 use lash_wasm_store_tests::effects::{
-    EffectPlace, code, controller, effect, forbidden, marker, returning, run, sleep,
+    code, controller, effect, forbidden, marker, open, place, returning, run, sleep,
 };
 
 /// Every column that a replay depends on, with a change that only a checksum
@@ -24,8 +24,8 @@ async fn no_column_of_an_effect_can_change_unnoticed() {
         "owner_id = 'me'",
         "lease_token = 'mine'",
     ] {
-        let place = EffectPlace::new();
-        let host = place.open().await;
+        let place = place();
+        let host = open(place.path()).await;
         run(&controller(&host), effect("a"), returning("right"))
             .await
             .unwrap();
@@ -50,8 +50,8 @@ async fn an_effect_that_one_index_hides_is_not_executed_again() {
         "UPDATE effects SET replay_key = 'another'",
         "DELETE FROM effect_scopes",
     ] {
-        let place = EffectPlace::new();
-        let host = place.open().await;
+        let place = place();
+        let host = open(place.path()).await;
         run(&controller(&host), effect("a"), returning("right"))
             .await
             .unwrap();
@@ -63,8 +63,8 @@ async fn an_effect_that_one_index_hides_is_not_executed_again() {
 
 #[tokio::test]
 async fn an_effect_that_an_index_mistakes_for_another_is_not_replayed() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     run(&controller(&host), effect("a"), returning("right"))
         .await
         .unwrap();
@@ -76,8 +76,8 @@ async fn an_effect_that_an_index_mistakes_for_another_is_not_replayed() {
 /// What is damaged is said, and the rest goes on.
 #[tokio::test]
 async fn one_damaged_effect_leaves_the_others_alone() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     for key in ["a", "b"] {
         run(&controller(&host), effect(key), returning(key))
             .await
@@ -111,8 +111,8 @@ async fn a_result_of_a_later_release_is_said_to_be_unreadable() {
     use lash_wasm_store_guest::effects;
     use lash_wasm_store_tests::native::NativeEnvironment;
 
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let request = Request {
         key: EffectKey {
             scope: serde_json::to_string(&lash_wasm_store_tests::effects::turn()).unwrap(),

@@ -10,16 +10,16 @@ use lash_wasm_store::{
     Error, SqliteEffectHost, SqliteRuntimeEffectController, Store, StoreBuilder,
 };
 use lash_wasm_store_tests::effects::{
-    Count, EffectPlace, LONG, code, controller, controller_of, effect, effect_with, ending,
-    forbidden, marker, outcome, returning, run, sleep, turn,
+    Count, LONG, code, controller, controller_of, effect, effect_with, ending, forbidden, marker,
+    open, open_with, outcome, place, returning, run, sleep, turn,
 };
-use lash_wasm_store_tests::fixtures::TestClock;
+use lash_wasm_store_tests::fixtures::{Place, TestClock};
 
 #[tokio::test]
 async fn an_effect_is_executed_once_and_replayed_by_every_later_controller() {
-    let place = EffectPlace::new();
+    let place = place();
     let count = Count::default();
-    let host = place.open().await;
+    let host = open(place.path()).await;
     let first = controller(&host);
     assert_eq!(
         marker(run(&first, effect("a"), count.executor("a")).await),
@@ -31,7 +31,7 @@ async fn an_effect_is_executed_once_and_replayed_by_every_later_controller() {
         "b"
     );
     drop((first, host));
-    let host = place.open().await;
+    let host = open(place.path()).await;
     for key in ["b", "a"] {
         assert_eq!(
             marker(run(&controller(&host), effect(key), forbidden()).await),
@@ -43,8 +43,8 @@ async fn an_effect_is_executed_once_and_replayed_by_every_later_controller() {
 
 #[tokio::test]
 async fn the_same_key_with_other_content_is_refused() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let controller = controller(&host);
     run(&controller, effect_with("a", "one"), returning("a"))
         .await
@@ -74,8 +74,8 @@ async fn an_effect_without_a_replay_key_is_refused() {
 /// replayed each other's results.
 #[tokio::test]
 async fn scopes_of_other_kinds_and_sessions_share_nothing() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let count = Count::default();
     let scopes = [
         EffectScope::turn("session", "id"),
@@ -98,13 +98,13 @@ async fn scopes_of_other_kinds_and_sessions_share_nothing() {
 /// one turn failed every other turn that was being executed.
 #[tokio::test]
 async fn replaying_one_scope_leaves_the_others_alone() {
-    let place = EffectPlace::new();
+    let place = place();
     let path = place.path();
     let replaying = SqliteRuntimeEffectController::open(path, turn())
         .await
         .unwrap();
     let clone = replaying.clone();
-    let host = place.open().await;
+    let host = open(place.path()).await;
     let other = controller_of(&host, EffectScope::turn("session", "other"));
     replaying.start_replay();
     for strict in [&replaying, &clone] {
@@ -121,8 +121,8 @@ async fn replaying_one_scope_leaves_the_others_alone() {
 
 #[tokio::test]
 async fn a_host_that_replays_hands_out_controllers_that_replay_and_leaves_earlier_ones_alone() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let earlier = controller(&host);
     run(&earlier, effect("a"), returning("a")).await.unwrap();
     host.clone().start_replay();
@@ -141,9 +141,9 @@ async fn a_host_that_replays_hands_out_controllers_that_replay_and_leaves_earlie
 /// waits for whoever writes.
 #[tokio::test]
 async fn a_replay_does_not_wait_for_the_write_lock() {
-    let place = EffectPlace::new();
+    let place = place();
     let keys = ["a", "b", "c"];
-    let host = place.open().await;
+    let host = open(place.path()).await;
     for key in keys {
         run(&controller(&host), effect(key), returning(key))
             .await
@@ -161,8 +161,8 @@ async fn a_replay_does_not_wait_for_the_write_lock() {
 /// hide what somebody else has recorded meanwhile.
 #[tokio::test]
 async fn a_controller_that_goes_forward_still_finds_what_is_recorded() {
-    let place = EffectPlace::new();
-    let (ours, theirs) = (place.open().await, place.open().await);
+    let place = place();
+    let (ours, theirs) = (open(place.path()).await, open(place.path()).await);
     let (ours, theirs) = (controller(&ours), controller(&theirs));
     run(&ours, effect("a"), returning("a")).await.unwrap();
     run(&theirs, effect("b"), returning("theirs"))
@@ -176,8 +176,8 @@ async fn a_controller_that_goes_forward_still_finds_what_is_recorded() {
 /// gets, so that a replay takes the same way.
 #[tokio::test]
 async fn an_error_of_the_effect_is_replayed() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let error = RuntimeEffectControllerError::new("tool_result_missing", "no result");
     run(&controller(&host), effect("a"), ending(Err(error)))
         .await
@@ -195,8 +195,8 @@ async fn an_error_of_the_effect_is_replayed() {
 /// cancelled, and answers that for ever.
 #[tokio::test]
 async fn an_error_that_says_nothing_about_the_effect_is_forgotten() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     for code in [
         "store_commit_failed",
         "runtime_effect_await_event_cancelled",
@@ -216,8 +216,8 @@ async fn an_error_that_says_nothing_about_the_effect_is_forgotten() {
 /// numbers back as their neighbour, and then that effect conflicts with itself.
 #[tokio::test]
 async fn numbers_are_replayed_as_they_were() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     // Each reads back as another number where serde_json is not told to be exact.
     let numbers = [0.9583275921953511, 0.19327636160092454, 123.456_f64.sqrt()];
     for (index, number) in numbers.into_iter().enumerate() {
@@ -235,8 +235,8 @@ async fn numbers_are_replayed_as_they_were() {
 
 #[tokio::test]
 async fn a_sleep_lasts_as_long_as_it_should_and_is_replayed_at_once() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let begun = std::time::Instant::now();
     let executor = RuntimeEffectLocalExecutor::unavailable();
     run(&controller(&host), sleep("a", 120), executor)
@@ -253,9 +253,9 @@ async fn a_sleep_lasts_as_long_as_it_should_and_is_replayed_at_once() {
 #[tokio::test]
 async fn a_sleep_can_be_cancelled_and_keeps_its_due_time() {
     const HOUR: u64 = 3_600_000;
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000_000);
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     let cancelled = RuntimeEffectControllerError::new("runtime_effect_sleep_cancelled", "stop");
     let ended = run(&controller(&host), sleep("a", HOUR), ending(Err(cancelled))).await;
     assert_eq!(code(ended), "runtime_effect_sleep_cancelled");
@@ -280,9 +280,9 @@ async fn a_sleep_does_not_depend_on_its_executor() {
 /// A clock that was set back by a year makes no sleep longer than it was.
 #[tokio::test]
 async fn a_clock_that_was_set_back_does_not_hold_up_a_replay() {
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(100_000_000_000);
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     run(&controller(&host), sleep("a", 1), returning(""))
         .await
         .unwrap();
@@ -294,21 +294,21 @@ async fn a_clock_that_was_set_back_does_not_hold_up_a_replay() {
 
 #[tokio::test]
 async fn a_database_of_another_kind_is_refused() {
-    let place = EffectPlace::new();
-    drop(Store::open(place.path()).await.unwrap());
-    let refused = SqliteEffectHost::open(place.path()).await.unwrap_err();
+    let session = Place::new();
+    drop(session.open().await);
+    let refused = SqliteEffectHost::open(session.path()).await.unwrap_err();
     assert!(matches!(refused, Error::OtherKind { .. }), "{refused}");
-    let place = EffectPlace::new();
-    drop(place.open().await);
-    let refused = Store::open(place.path()).await.unwrap_err();
+    let effects = place();
+    drop(open(effects.path()).await);
+    let refused = Store::open(effects.path()).await.unwrap_err();
     assert!(matches!(refused, Error::OtherKind { .. }), "{refused}");
 }
 
 #[tokio::test]
 async fn a_failing_database_is_said_with_all_that_is_known() {
-    let place = EffectPlace::new();
+    let place = place();
     let builder = StoreBuilder::new().busy_timeout(Duration::from_millis(1));
-    let host = place.open_with(builder, LONG).await;
+    let host = open_with(builder, LONG, place.path()).await;
     let raw = place.raw();
     let lock = raw.lock();
     let failed = run(&controller(&host), effect("a"), forbidden())
@@ -326,8 +326,8 @@ async fn a_failing_database_is_said_with_all_that_is_known() {
 /// the effect is executed again.
 #[tokio::test]
 async fn a_result_that_could_not_be_recorded_holds_up_nobody() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     run(&controller(&host), effect("first"), returning("same"))
         .await
         .unwrap();

@@ -1,14 +1,12 @@
 //! What is forgotten of effects, and what is not.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use lash_core::EffectScope;
 use lash_wasm_store::{Error, SqliteEffectHost};
 use lash_wasm_store_tests::effects::{
-    Count, EffectPlace, LONG, controller, controller_of, effect, forbidden, gated, marker, outcome,
-    returning, run, spawn, turn, until,
+    Count, LONG, controller, controller_of, effect, forbidden, gated, marker, open, open_with,
+    outcome, place, returning, run, spawn, turn, until,
 };
-use lash_wasm_store_tests::fixtures::TestClock;
+use lash_wasm_store_tests::fixtures::{TestClock, at};
 
 async fn record(host: &SqliteEffectHost, scope: &EffectScope, keys: &[&str]) {
     let controller = controller_of(host, scope.clone());
@@ -29,8 +27,8 @@ async fn is_forgotten(host: &SqliteEffectHost, scope: &EffectScope, key: &str) -
 
 #[tokio::test]
 async fn a_scope_that_is_forgotten_is_forgotten_whole_and_alone() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     let other = EffectScope::turn("another", "turn");
     record(&host, &turn(), &["a", "b", "c"]).await;
     record(&host, &other, &["a"]).await;
@@ -45,8 +43,8 @@ async fn a_scope_that_is_forgotten_is_forgotten_whole_and_alone() {
 
 #[tokio::test]
 async fn what_is_being_executed_is_not_forgotten() {
-    let place = EffectPlace::new();
-    let host = place.open().await;
+    let place = place();
+    let host = open(place.path()).await;
     record(&host, &turn(), &["a"]).await;
     let (gate, executor) = gated();
     let running = spawn(&controller(&host), effect("b"), executor);
@@ -64,9 +62,9 @@ async fn what_is_being_executed_is_not_forgotten() {
 /// P12: the native crate never forgets an effect.
 #[tokio::test]
 async fn scopes_in_which_nothing_happened_for_long_are_pruned() {
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000);
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     let scope = |name: &str| EffectScope::turn("session", name);
     record(&host, &scope("old"), &["a", "b"]).await;
     record(&host, &scope("lasting"), &["a"]).await;
@@ -91,10 +89,9 @@ async fn scopes_in_which_nothing_happened_for_long_are_pruned() {
     record(&host, &scope("lasting"), &["b"]).await;
     record(&host, &scope("new"), &["a"]).await;
 
-    let before = |ms| UNIX_EPOCH + Duration::from_millis(ms);
-    assert_eq!(host.prune(before(1_000)).await.unwrap(), 0);
+    assert_eq!(host.prune(at(1_000)).await.unwrap(), 0);
     // Both of the old scope, and the one that was given back.
-    assert_eq!(host.prune(before(2_000)).await.unwrap(), 3);
+    assert_eq!(host.prune(at(2_000)).await.unwrap(), 3);
     assert!(is_forgotten(&host, &scope("old"), "a").await);
     for (name, key) in [("lasting", "a"), ("lasting", "b"), ("new", "a")] {
         assert!(
@@ -110,39 +107,38 @@ async fn scopes_in_which_nothing_happened_for_long_are_pruned() {
 /// Nobody takes over what a process left that died; it must not stay forever.
 #[tokio::test]
 async fn a_claim_of_somebody_who_died_is_pruned_once_its_lease_is_old() {
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000);
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     record(&host, &turn(), &["a"]).await;
     let (gate, executor) = gated();
     let running = spawn(&controller(&host), effect("b"), executor);
     gate.entered.await.unwrap();
 
-    let before = |ms| UNIX_EPOCH + Duration::from_millis(ms);
     let expires_ms = 1_000 + u64::try_from(LONG.as_millis()).unwrap();
     // A time in the future counts as now: a live claim stays.
-    assert_eq!(host.prune(before(expires_ms + 1)).await.unwrap(), 0);
+    assert_eq!(host.prune(at(expires_ms + 1)).await.unwrap(), 0);
     clock.set(i64::try_from(expires_ms).unwrap() + 1);
-    assert_eq!(host.prune(before(expires_ms)).await.unwrap(), 0);
-    assert_eq!(host.prune(before(expires_ms + 1)).await.unwrap(), 2);
+    assert_eq!(host.prune(at(expires_ms)).await.unwrap(), 0);
+    assert_eq!(host.prune(at(expires_ms + 1)).await.unwrap(), 2);
     running.abort();
 }
 
 /// A batch is 256 scopes.
 #[tokio::test]
 async fn however_many_scopes_there_are_all_are_pruned() {
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000);
     let builder = clock
         .builder()
         .durability(lash_wasm_store::Durability::Normal);
-    let host = place.open_with(builder, LONG).await;
+    let host = open_with(builder, LONG, place.path()).await;
     for number in 0..300 {
         record(&host, &EffectScope::process(format!("p{number}")), &["a"]).await;
     }
     clock.advance(1);
     let all = host
-        .prune(UNIX_EPOCH + Duration::from_secs(10))
+        .prune(at(10_000))
         .await
         .unwrap();
     assert_eq!(all, 300);
@@ -153,18 +149,16 @@ async fn however_many_scopes_there_are_all_are_pruned() {
 /// is over.
 #[tokio::test]
 async fn a_scope_with_a_missing_effect_is_not_pruned() {
-    let place = EffectPlace::new();
+    let place = place();
     let clock = TestClock::at(1_000);
-    let host = place.open_with(clock.builder(), LONG).await;
+    let host = open_with(clock.builder(), LONG, place.path()).await;
     record(&host, &turn(), &["a", "b"]).await;
     place
         .raw()
         .damage("DELETE FROM effects WHERE replay_key = 'b'");
     clock.advance(1);
     for error in [
-        host.prune(UNIX_EPOCH + Duration::from_secs(10))
-            .await
-            .unwrap_err(),
+        host.prune(at(10_000)).await.unwrap_err(),
         host.forget_scope(&turn()).await.unwrap_err(),
     ] {
         assert!(matches!(error, Error::Corrupt { .. }), "{error}");

@@ -14,7 +14,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
     OccurrenceDraft, Settlement, SubscriptionFilter,
 };
 use lash_wasm_store_guest::host_events;
-use lash_wasm_store_tests::fixtures::{Place, TestClock};
+use lash_wasm_store_tests::fixtures::{Place, TestClock, at};
 use lash_wasm_store_tests::host_events::{
     SOURCE_TYPE, draft, handles, host_draft, listed, open, record, request, reserve, subscribe,
 };
@@ -430,7 +430,6 @@ async fn what_occurred_long_ago_is_forgotten_once_it_is_settled() {
         .open_host_event_store(place.path())
         .await
         .unwrap();
-    let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
     subscribe(&store, "a", "k").await;
     let old = record(&store, "k", "old").await;
     let old_deliveries = reserve(&store, &old).await;
@@ -539,7 +538,7 @@ async fn removing_a_session_settles_what_was_reserved_for_it() {
     let unstarted = store.unstarted_deliveries(&registry).await.unwrap();
     assert_eq!(unstarted, deliveries[1..]);
     assert_eq!(store.delete_session_subscriptions("b").await.unwrap(), 1);
-    let later = UNIX_EPOCH + Duration::from_secs(1);
+    let later = at(1000);
     // A time in the future counts as now: what was just recorded stays.
     assert_eq!(store.prune_occurrences(later).await.unwrap(), 0);
     clock.set(2);

@@ -10,11 +10,9 @@ use lash_core::{
     TriggerDeliveryReservation, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
 };
 use lash_wasm_store::{Durability, Error, SqliteHostEventStore};
+use lash_wasm_store_tests::damage::{empty_index, setting, update_table_only, wait_until_closed};
 use lash_wasm_store_tests::fixtures::{Place, TestClock};
-use lash_wasm_store_tests::host_events::{
-    SOURCE_TYPE, draft, empty_index, host_draft, request, subscribe, update_table_only,
-    wait_until_closed,
-};
+use lash_wasm_store_tests::host_events::{SOURCE_TYPE, draft, host_draft, request, subscribe};
 use rusqlite::types::Value;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -418,7 +416,7 @@ async fn a_row_that_is_gone_is_noticed_by_whoever_needs_it() {
 /// Which bits are flipped: enough for a test that runs each time, and as many as
 /// wanted with `LASH_DAMAGE_STEP=1`, which flips one in every byte that is used.
 fn step() -> usize {
-    std::env::var("LASH_DAMAGE_STEP").map_or(67, |step| step.parse().unwrap())
+    usize::try_from(setting("LASH_DAMAGE_STEP", 67)).unwrap()
 }
 
 #[tokio::test]

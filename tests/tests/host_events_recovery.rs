@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -19,14 +18,12 @@ use lash_core::{
     RuntimeEffectOutcome, SessionScope, TestLocalProcessRegistry, TriggerDeliveryReservation,
 };
 use lash_wasm_store::{SqliteHostEventStore, SqliteProcessRegistry, TriggerRedelivery};
+use lash_wasm_store_tests::child::{self, Child};
 use lash_wasm_store_tests::fixtures::Place;
 use lash_wasm_store_tests::host_events::{
     draft, handles, module, open, record, request, reserve, subscribe,
 };
 use lash_wasm_store_tests::process_fixtures::success;
-
-/// Where the other process finds its files.
-const CHILD: &str = "LASH_TEST_HOST_EVENTS";
 
 /// Starts processes, until its patience ends.
 struct Starter {
@@ -188,18 +185,19 @@ async fn a_redelivery_starts_its_own_delivery_only() {
 
 #[tokio::test]
 async fn what_crashed_between_reserving_and_starting_is_started_by_the_next_process() {
+    const TEST: &str = "what_crashed_between_reserving_and_starting_is_started_by_the_next_process";
+    if let Some(path) = child::file() {
+        return starts_one_and_crashes(&path).await;
+    }
     let place = Place::new();
     let store = open(place.path()).await;
     for session in ["a", "b", "c"] {
         subscribe(&store, session, "k").await;
     }
     drop(store);
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "the_process_that_crashes"])
-        .env(CHILD, place.path())
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
+    let mut child = Child::start(TEST, place.path());
+    child.wait_for("reserved");
+    assert!(!child.wait().success());
 
     let store = open(place.path()).await;
     let registry: Arc<dyn ProcessRegistry> = Arc::new(
@@ -225,17 +223,17 @@ fn registry_path(path: &Path) -> PathBuf {
 }
 
 /// Starts one of the three processes, and is gone.
-#[tokio::test]
-#[ignore = "the other process of another test"]
-async fn the_process_that_crashes() {
-    let path = PathBuf::from(std::env::var_os(CHILD).unwrap());
-    let registry = SqliteProcessRegistry::open(&registry_path(&path)).await;
+async fn starts_one_and_crashes(path: &Path) {
+    let registry = SqliteProcessRegistry::open(&registry_path(path)).await;
     let registry: Arc<dyn ProcessRegistry> = Arc::new(registry.unwrap());
     let starter = Starter {
         left: AtomicUsize::new(1),
-        then: || std::process::abort(),
+        then: || {
+            println!("reserved");
+            std::process::abort()
+        },
     };
-    let _ = router(Arc::new(open(&path).await), &registry)
+    let _ = router(Arc::new(open(path).await), &registry)
         .await
         .emit(request("k", "crash"), &starter)
         .await;

@@ -1,58 +1,28 @@
 //! A damaged file of processes is answered rightly or not at all.
 //!
-//! Each case damages a copy of a good file and asks everything that can be asked.
-//! Every answer must be the right one or an error; never another one, never a panic,
-//! never a wait without end.
-//!
-//! `LASH_DAMAGE_FLIPS` sets how many cases each pass has, `LASH_DAMAGE_SEED` which
-//! ones.
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! How many cases there are is said in `src/flips.rs`.
+#![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use lash_core::{
     PluginError, ProcessHandleDescriptor, ProcessLease, ProcessListFilter, ProcessRegistry,
     ProcessStatusFilter, SessionScope,
 };
 use lash_wasm_store::Durability;
+use lash_wasm_store_tests::damage::Random;
 use lash_wasm_store_tests::fixtures::{Place, TestClock, json};
+use lash_wasm_store_tests::flips::{self, Answers};
 use lash_wasm_store_tests::process_fixtures::{
     open_with, register, registration, success, tick, wake,
 };
 use serde_json::Value;
-
-/// How many cases a pass has unless it is told otherwise.
-const CASES: u64 = 20;
-
-/// How long all the questions of a case may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When the file is written and read, in ms since 1970.
 const NOW_MS: i64 = 1_700_000_000_000;
 
 const PROCESSES: usize = 24;
 const EVENTS: u64 = 40;
-
-type Answers = BTreeMap<String, Result<Value, String>>;
-
-/// Numbers that look random and are the same for the same seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
-}
 
 fn id(number: usize) -> String {
     format!("process {number:02}")
@@ -200,95 +170,40 @@ async fn ask(path: &Path, lease: &ProcessLease) -> Answers {
     answers
 }
 
-async fn pass(damage: impl Fn(&mut Vec<u8>, &mut Random) -> String) {
-    let (bytes, lease) = good().await;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("right.db");
-    std::fs::write(&path, &bytes).unwrap();
-    let right = ask(&path, &lease).await;
-    assert!(right.len() > 200);
-    assert!(
-        right["list"]
-            .as_ref()
-            .is_ok_and(|list| list.as_array().unwrap().len() == PROCESSES)
-    );
+/// The outcomes of the registry are answers too.
+fn is_answer(error: &str) -> bool {
+    let words = [
+        "unknown process",
+        "already leased",
+        "missing or expired",
+        "conflict",
+    ];
+    words.iter().any(|word| error.contains(word))
+}
 
-    let (mut refused, mut wrong) = (0, Vec::new());
-    let seed = setting("LASH_DAMAGE_SEED", 1);
-    for case in 0..setting("LASH_DAMAGE_FLIPS", CASES) {
-        let mut random = Random(seed.wrapping_mul(1_000_003).wrapping_add(case));
-        let mut damaged = bytes.clone();
-        let what = damage(&mut damaged, &mut random);
-        let path = directory.path().join(format!("{case}.db"));
-        std::fs::write(&path, &damaged).unwrap();
-        let asking = tokio::spawn({
-            let (path, lease) = (path.clone(), lease.clone());
-            async move { ask(&path, &lease).await }
-        });
-        let answers = match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(Ok(answers)) => answers,
-            Ok(Err(panic)) => panic!("case {case}, {what}: {panic}"),
-            Err(_) => panic!("case {case}, {what}: no answer within {PATIENCE:?}"),
-        };
-        for (question, answer) in answers {
-            if right.get(&question) == Some(&answer) {
-                continue;
-            }
-            // The outcomes of the registry are answers too.
-            let outcome = |error: &String| {
-                let words = [
-                    "unknown process",
-                    "already leased",
-                    "missing or expired",
-                    "conflict",
-                ];
-                words.iter().any(|word| error.contains(word))
-            };
-            match answer {
-                Err(error) if !outcome(&error) => refused += 1,
-                answer => wrong.push(format!("case {case}, {what}: {question}: {answer:?}")),
-            }
-        }
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            let _ = std::fs::remove_file(directory.path().join(format!("{case}.db{suffix}")));
-        }
-    }
-    println!(
-        "seed {seed}: {refused} answers refused, {} wrong",
-        wrong.len()
-    );
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(refused > 0);
+async fn pass(damage: fn(&mut [u8], &mut Random) -> String) {
+    let (bytes, lease) = good().await;
+    let ask = |path: PathBuf| {
+        let lease = lease.clone();
+        async move { ask(&path, &lease).await }
+    };
+    let right = flips::pass(&bytes, ask, is_answer, damage).await;
+    assert!(right.len() > 200);
+    let list = right["list"].as_ref().unwrap();
+    assert_eq!(list.as_array().unwrap().len(), PROCESSES);
 }
 
 #[tokio::test]
 async fn a_flipped_bit_is_never_an_answer() {
-    pass(|bytes, random| {
-        let (byte, bit) = (random.below(bytes.len()), random.below(8));
-        bytes[byte] ^= 1 << bit;
-        format!("bit {bit} of byte {byte}")
-    })
-    .await;
+    pass(flips::flip).await;
 }
-
-const PAGE: usize = 4096;
 
 #[tokio::test]
 async fn a_page_of_zeros_is_never_an_answer() {
-    pass(|bytes, random| {
-        let page = random.below(bytes.len() / PAGE);
-        bytes[page * PAGE..(page + 1) * PAGE].fill(0);
-        format!("page {page} is zero")
-    })
-    .await;
+    pass(flips::zero).await;
 }
 
 #[tokio::test]
 async fn a_page_that_was_written_elsewhere_is_never_an_answer() {
-    pass(|bytes, random| {
-        let [from, to] = [(); 2].map(|()| 1 + random.below(bytes.len() / PAGE - 1));
-        bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
-        format!("page {from} over page {to}")
-    })
-    .await;
+    pass(flips::misplace).await;
 }

@@ -1,15 +1,15 @@
 //! Leases on processes: who may end a process, and who may not any more.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::pin::pin;
 
 use lash_core::{ProcessLease, ProcessLeaseCompletion, ProcessRegistry};
 use lash_wasm_store::SqliteProcessRegistry;
-use lash_wasm_store_tests::fixtures::{Place, TestClock, poll_once};
+use lash_wasm_store_tests::child::{self, Child};
+use lash_wasm_store_tests::fixtures::{Place, TestClock, at, poll_once};
 use lash_wasm_store_tests::process_fixtures::{
-    CHILD, child, open, open_with, register, registration, says, success, tick,
+    open, open_with, register, registration, says, success, tick,
 };
 
 const LOST: &str = "process lease for `p` is missing or expired";
@@ -189,8 +189,7 @@ async fn a_lease_on_a_removed_process_does_not_reach_a_later_one_of_its_name() {
     let other = open_with(clock.builder(), place.path()).await;
     other.complete_process("p", success("first")).await.unwrap();
     clock.advance(1_000);
-    let now = std::time::UNIX_EPOCH + std::time::Duration::from_millis(2_000);
-    assert_eq!(other.prune_ended(now, None).await.unwrap(), 1);
+    assert_eq!(other.prune_ended(at(2_000), None).await.unwrap(), 1);
 
     register(&other, &["p"]).await;
     let error = worker
@@ -279,18 +278,16 @@ async fn claims_and_waits_to_be_killed(path: &Path) {
 #[tokio::test]
 async fn the_process_of_a_killed_worker_is_taken_over_when_its_lease_expires() {
     const TEST: &str = "the_process_of_a_killed_worker_is_taken_over_when_its_lease_expires";
-    if let Some(path) = std::env::var_os(CHILD) {
-        return claims_and_waits_to_be_killed(Path::new(&path)).await;
+    if let Some(path) = child::file() {
+        return claims_and_waits_to_be_killed(&path).await;
     }
     let place = Place::new();
     let registry = open(place.path()).await;
     register(&registry, &["p"]).await;
 
-    let mut victim = child(TEST, place.path());
-    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("claimed")));
-    victim.kill().unwrap();
-    victim.wait().unwrap();
+    let mut victim = Child::start(TEST, place.path());
+    victim.wait_for("claimed");
+    victim.kill();
 
     let error = registry
         .claim_process_lease("p", "heir", 100)

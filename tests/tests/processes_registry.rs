@@ -2,18 +2,18 @@
 //! leaves nothing behind.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use lash_core::{
     ProcessEventAppendRequest, ProcessExternalRef, ProcessHandleDescriptor, ProcessListFilter,
     ProcessRegistry, ProcessStatusFilter, SessionScope, WaitKind, WaitState,
 };
 use lash_wasm_store::{Durability, Error, SqliteProcessRegistry, Store};
-use lash_wasm_store_tests::fixtures::{Place, TestClock, json};
+use lash_wasm_store_tests::child::{self, Child};
+use lash_wasm_store_tests::fixtures::{Place, TestClock, at, json};
 use lash_wasm_store_tests::process_fixtures::{
-    CHILD, child, open, open_with, register, registration, says, success, tick, wake,
+    open, open_with, register, registration, says, success, tick, wake,
 };
 
 fn descriptor(label: &str) -> ProcessHandleDescriptor {
@@ -400,8 +400,7 @@ const APPENDED: u64 = 40;
 async fn appends(path: &Path) {
     let registry = open(path).await;
     println!("ready");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
+    child::wait_to_be_told();
     for n in 0..APPENDED {
         registry.append_event("p", tick(n)).await.unwrap();
     }
@@ -412,23 +411,22 @@ async fn appends(path: &Path) {
 #[tokio::test]
 async fn processes_that_append_at_the_same_time_leave_no_gap_and_no_event_twice() {
     const TEST: &str = "processes_that_append_at_the_same_time_leave_no_gap_and_no_event_twice";
-    if let Some(path) = std::env::var_os(CHILD) {
-        return appends(Path::new(&path)).await;
+    if let Some(path) = child::file() {
+        return appends(&path).await;
     }
     let place = Place::new();
     let [one, two] = [open(place.path()).await, open(place.path()).await];
     register(&one, &["p"]).await;
-    let mut other = child(TEST, place.path());
-    let mut lines = BufReader::new(other.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("ready")));
-    drop(other.stdin.take());
+    let mut other = Child::start(TEST, place.path());
+    other.wait_for("ready");
+    other.tell();
     let append = async |registry: SqliteProcessRegistry| {
         for n in 0..APPENDED {
             registry.append_event("p", tick(n)).await.unwrap();
         }
     };
     tokio::join!(append(one), append(two));
-    assert!(other.wait().unwrap().success());
+    assert!(other.wait().success());
 
     let events = open(place.path()).await.events_after("p", 0).await.unwrap();
     let sequences: Vec<u64> = events.iter().map(|event| event.sequence).collect();
@@ -440,10 +438,6 @@ async fn processes_that_append_at_the_same_time_leave_no_gap_and_no_event_twice(
             .count();
         assert_eq!(times, 3);
     }
-}
-
-fn at(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(ms)
 }
 
 /// P12: native processes, events and acknowledgements are never removed.

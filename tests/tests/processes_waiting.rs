@@ -1,11 +1,8 @@
 //! Waiting for events and for the end of a process.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::future::Future;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::pin::pin;
-use std::time::Duration;
 
 use lash_core::ProcessRegistry;
 use lash_wasm_store::SqliteProcessRegistry;
@@ -13,18 +10,12 @@ use lash_wasm_store_guest::bindings::exports::lash::store::process_events::Await
 use lash_wasm_store_guest::bindings::exports::lash::store::processes::Registration;
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_guest::seam::TransactionMode;
-use lash_wasm_store_tests::fixtures::{Place, TestClock, poll_once};
+use lash_wasm_store_tests::child::{self, Child};
+use lash_wasm_store_tests::fixtures::{Place, TestClock, guarded, poll_once};
 use lash_wasm_store_tests::process_fixtures::{
-    CHILD, child, open, open_with, register, says, success, tick, wake,
+    open, open_with, register, says, success, tick, wake,
 };
 use lash_wasm_store_tests::recorder::Recorder;
-
-/// A wait that should have ended long ago fails the test, instead of hanging.
-async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future)
-        .await
-        .expect("it should have ended")
-}
 
 // R18, P9. The native crate makes its waiter after it has looked, so that a change in
 // between wakes nobody, and papers over this by looking again every 50 ms: it decodes
@@ -45,12 +36,12 @@ async fn a_waiter_is_woken_by_the_change_itself() {
         .unwrap();
     registry.append_event("p", tick(1)).await.unwrap();
     registry.append_event("p", wake("it")).await.unwrap();
-    assert_eq!(soon(event).await.unwrap().sequence, 2);
+    assert_eq!(guarded(event).await.unwrap().sequence, 2);
     registry
         .complete_process("p", success("done"))
         .await
         .unwrap();
-    assert_eq!(soon(end).await.unwrap(), success("done"));
+    assert_eq!(guarded(end).await.unwrap(), success("done"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -64,7 +55,7 @@ async fn no_wake_up_is_lost_in_a_race_of_waiting_and_ending() {
             async move { registry.await_process(&id).await.unwrap() }
         });
         registry.complete_process(&id, success(&id)).await.unwrap();
-        assert_eq!(soon(waiting).await.unwrap(), success(&id));
+        assert_eq!(guarded(waiting).await.unwrap(), success(&id));
     }
 }
 
@@ -90,7 +81,7 @@ async fn a_waiter_is_woken_although_the_appender_has_gone() {
         }
     }
     drop(lock);
-    assert_eq!(soon(waiting).await.unwrap().sequence, 1);
+    assert_eq!(guarded(waiting).await.unwrap().sequence, 1);
 }
 
 #[tokio::test]
@@ -102,14 +93,13 @@ async fn handles_of_one_file_wake_each_other() {
     let mut waiting = pin!(one.wait_event_after("p", "tick", 0));
     assert!(poll_once(waiting.as_mut()).is_pending());
     other.append_event("p", tick(7)).await.unwrap();
-    assert_eq!(soon(waiting).await.unwrap().payload["n"], 7);
+    assert_eq!(guarded(waiting).await.unwrap().payload["n"], 7);
 }
 
 async fn appends_when_it_is_told(path: &Path) {
     let registry = open(path).await;
     println!("ready");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
+    child::wait_to_be_told();
     registry.append_event("p", tick(1)).await.unwrap();
     registry
         .complete_process("p", success("child"))
@@ -120,24 +110,23 @@ async fn appends_when_it_is_told(path: &Path) {
 #[tokio::test]
 async fn another_process_wakes_who_waits_here() {
     const TEST: &str = "another_process_wakes_who_waits_here";
-    if let Some(path) = std::env::var_os(CHILD) {
-        return appends_when_it_is_told(Path::new(&path)).await;
+    if let Some(path) = child::file() {
+        return appends_when_it_is_told(&path).await;
     }
     let place = Place::new();
     let registry = open(place.path()).await;
     register(&registry, &["p"]).await;
-    let mut other = child(TEST, place.path());
-    let mut lines = BufReader::new(other.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("ready")));
+    let mut other = Child::start(TEST, place.path());
+    other.wait_for("ready");
 
     let mut event = pin!(registry.wait_event_after("p", "tick", 0));
     let mut end = pin!(registry.await_process("p"));
     assert!(poll_once(event.as_mut()).is_pending());
     assert!(poll_once(end.as_mut()).is_pending());
-    other.stdin.take().unwrap().write_all(b"go\n").unwrap();
-    assert_eq!(soon(event).await.unwrap().sequence, 1);
-    assert_eq!(soon(end).await.unwrap(), success("child"));
-    assert!(other.wait().unwrap().success());
+    other.tell();
+    assert_eq!(guarded(event).await.unwrap().sequence, 1);
+    assert_eq!(guarded(end).await.unwrap(), success("child"));
+    assert!(other.wait().success());
 }
 
 #[tokio::test]
@@ -153,7 +142,7 @@ async fn waiting_for_what_does_not_exist_or_exists_already_does_not_wait() {
     for n in 1..=3 {
         registry.append_event("p", tick(n)).await.unwrap();
     }
-    let event = soon(registry.wait_event_after("p", "tick", 1))
+    let event = guarded(registry.wait_event_after("p", "tick", 1))
         .await
         .unwrap();
     assert_eq!(event.sequence, 2);

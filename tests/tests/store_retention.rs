@@ -1,17 +1,13 @@
 //! What grows with every turn has a bound, and nothing goes that a retry needs.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use lash_core::store::RuntimeTurnCommitStamp;
 use lash_core::{RuntimePersistence, StoreError};
 use lash_wasm_store::{Error, SessionPruneReport, Store};
 use lash_wasm_store_tests::fixtures::{
-    Place, SESSION, TestClock, append, chain, claim, json, ledger, node, usage, work,
+    Place, SESSION, TestClock, append, at, chain, claim, json, ledger, node, usage, work,
 };
-
-fn at(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(ms)
-}
 
 fn stamp(turn: u64) -> RuntimeTurnCommitStamp {
     RuntimeTurnCommitStamp::new(SESSION, format!("t{turn}"), format!("h{turn}"))
