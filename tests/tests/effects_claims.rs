@@ -430,10 +430,10 @@ async fn a_process_command_is_executed_once() {
 /// waits, and was executed again.
 #[tokio::test]
 async fn a_result_outlasts_a_lock() {
-    let place = EffectPlace::new();
+    let place = place();
     let busy_timeout = Duration::from_secs(2);
     let builder = StoreBuilder::new().busy_timeout(busy_timeout);
-    let host = place.open_with(builder, LONG).await;
+    let host = open_with(builder, LONG, place.path()).await;
     let (gate, executor) = gated();
     let execution = spawn(&controller(&host), effect("a"), executor);
     gate.entered.await.unwrap();

@@ -340,3 +340,54 @@ async fn a_result_that_could_not_be_recorded_holds_up_nobody() {
     let again = run(&controller(&host), effect("a"), returning("again")).await;
     assert_eq!(marker(again), "again");
 }
+
+/// What follows a replayed effect is read and decoded with it, and needs no further
+/// call. It is held against what is asked for all the same.
+#[tokio::test]
+async fn what_is_read_ahead_is_answered_and_checked() {
+    let place = place();
+    let host = open(place.path()).await;
+    let first = controller(&host);
+    for key in ["a", "b", "c", "d"] {
+        run(&first, effect(key), returning(key)).await.unwrap();
+    }
+    let again = controller(&host);
+    assert_eq!(marker(run(&again, effect("a"), forbidden()).await), "a");
+    // Nothing can be read from the file now.
+    place.raw().execute("ALTER TABLE effects RENAME TO hidden");
+    assert_eq!(marker(run(&again, effect("c"), forbidden()).await), "c");
+    assert_eq!(marker(run(&again, effect("b"), forbidden()).await), "b");
+    let other = effect_with("d", "another content");
+    assert_eq!(
+        code(run(&again, other, forbidden()).await),
+        "sqlite_effect_replay_hash_conflict"
+    );
+    let unread = run(&again, effect("e"), forbidden()).await;
+    assert_eq!(code(unread), "sqlite_effect_replay_store");
+}
+
+/// The effects of other scopes lie between, and some are not finished.
+#[tokio::test]
+async fn only_finished_effects_of_the_scope_are_read_ahead() {
+    let place = place();
+    let host = open(place.path()).await;
+    let ours = controller(&host);
+    let theirs = controller_of(&host, EffectScope::turn("another", "turn"));
+    for number in 0..200 {
+        let key = format!("a{number}");
+        run(&theirs, effect(&key), returning("theirs"))
+            .await
+            .unwrap();
+        run(&ours, effect(&key), returning("ours")).await.unwrap();
+    }
+    let again = controller(&host);
+    for number in 0..200 {
+        let key = format!("a{number}");
+        assert_eq!(marker(run(&again, effect(&key), forbidden()).await), "ours");
+    }
+    let count = Count::default();
+    run(&again, effect("new"), count.executor("new"))
+        .await
+        .unwrap();
+    assert_eq!(count.get(), 1);
+}

@@ -137,10 +137,7 @@ async fn however_many_scopes_there_are_all_are_pruned() {
         record(&host, &EffectScope::process(format!("p{number}")), &["a"]).await;
     }
     clock.advance(1);
-    let all = host
-        .prune(at(10_000))
-        .await
-        .unwrap();
+    let all = host.prune(at(10_000)).await.unwrap();
     assert_eq!(all, 300);
     assert_eq!(place.raw().integer("SELECT count(*) FROM effect_scopes"), 0);
 }
