@@ -483,7 +483,7 @@ async fn more_is_forgotten_than_goes_into_one_transaction() {
 
 #[test]
 fn numbers_of_any_size_are_harmless() {
-    let env = Recorder::new(|env| host_events::initialize(env));
+    let env = Recorder::new(host_events::initialize);
     let occurrence = OccurrenceDraft {
         id: "id".to_owned(),
         idempotency_key: "key".to_owned(),

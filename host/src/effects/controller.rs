@@ -57,7 +57,7 @@ struct State {
 enum Decision {
     /// Answer this, when it is due.
     Replay {
-        ended: Ended,
+        ended: Box<Ended>,
         due_at_ms: Option<u64>,
     },
     /// Execute it.
@@ -181,7 +181,7 @@ impl SqliteRuntimeEffectController {
                 return Err(error::hash_conflict(&self.scope, request));
             }
             return Ok(Decision::Replay {
-                ended: finished.ended,
+                ended: Box::new(finished.ended),
                 due_at_ms: finished.due_at_ms,
             });
         }
@@ -220,7 +220,10 @@ impl SqliteRuntimeEffectController {
                     let key = &request.key.replay_key;
                     let ended = convert::from_recorded(self.path(), key, &recorded)
                         .map_err(error::from_store)?;
-                    return Ok(Decision::Replay { ended, due_at_ms });
+                    return Ok(Decision::Replay {
+                        ended: Box::new(ended),
+                        due_at_ms,
+                    });
                 }
                 Known::Conflict => return Err(error::hash_conflict(&self.scope, request)),
                 Known::Busy(busy) => match &mut waiter {
@@ -269,7 +272,7 @@ impl RuntimeEffectController for SqliteRuntimeEffectController {
         let held = match self.decide(&request, delay_ms).await? {
             Decision::Replay { ended, due_at_ms } => {
                 wait_for_due(&self.shared, due_at_ms, delay_ms).await;
-                return ended;
+                return *ended;
             }
             Decision::Execute(held) => held,
         };

@@ -45,7 +45,7 @@ impl SqliteEffectHost {
     /// many effects.
     ///
     /// Choose a time that no retry reaches back to, for example a week ago: what is
-    /// replayed later is executed again.
+    /// replayed later is executed again. A time in the future counts as now.
     ///
     /// # Errors
     ///

@@ -118,7 +118,7 @@ impl SqliteHostEventStore {
     ///
     /// The idempotency key of what was removed is new again. So choose a time
     /// further back than the longest delay with which anybody reports an
-    /// occurrence again.
+    /// occurrence again. A time in the future counts as now.
     ///
     /// # Errors
     ///

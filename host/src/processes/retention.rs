@@ -15,8 +15,9 @@ const BATCH: u32 = 256;
 
 impl SqliteProcessRegistry {
     /// Removes processes that ended before a time, with their events, and answers
-    /// how many. A process stays as long as a handle of it is granted, one of its
-    /// wakes is not acknowledged, or somebody holds a live lease on it.
+    /// how many. A process stays as long as a handle of it is granted, or somebody
+    /// holds a live lease on it. Handles go with their session, or when they are
+    /// revoked; lash-core does neither by itself when a process ends.
     ///
     /// Afterwards an identifier is as if it had never been registered: choose a
     /// time that nobody asks for a result any more, and that no start is repeated
