@@ -1,7 +1,8 @@
 //! A damaged row is neither replayed nor executed.
 
 use lash_wasm_store_tests::effects::{
-    code, controller, effect, forbidden, marker, open, place, returning, run, sleep,
+    code, controller, effect, forbidden, gated, marker, open, outcome, place, returning, run,
+    sleep, spawn,
 };
 
 /// Every column that a replay depends on, with a change that only a checksum
@@ -59,6 +60,23 @@ async fn an_effect_that_one_index_hides_is_not_executed_again() {
         let ended = run(&controller(&host), effect("a"), forbidden()).await;
         assert_eq!(code(ended), "sqlite_effect_replay_corrupt_row", "{change}");
     }
+}
+
+/// A claim that could not be found any more was answered as one that somebody else
+/// had taken over, and nobody learnt of the damage.
+#[tokio::test]
+async fn a_claim_that_one_index_hides_was_not_taken_over() {
+    let place = place();
+    let host = open(place.path()).await;
+    let (gate, executor) = gated();
+    let execution = spawn(&controller(&host), effect("a"), executor);
+    gate.entered.await.unwrap();
+    place
+        .raw()
+        .damage("UPDATE effect_scopes SET scope = 'another'");
+    gate.end.send(Ok(outcome("a"))).unwrap();
+    let ended = execution.await.unwrap();
+    assert_eq!(code(ended), "sqlite_effect_replay_corrupt_row");
 }
 
 #[tokio::test]

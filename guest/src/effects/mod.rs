@@ -128,9 +128,14 @@ pub fn acquire(
     }))
 }
 
-/// The effect, if the token proves a claim of it.
+/// The effect, if the token proves a claim of it. A claim that is there and not found
+/// would look as if somebody else had it.
 fn find_held(tx: &impl Transaction, key: &EffectKey, token: &str) -> Result<Option<EffectRow>> {
-    Ok(row::find(tx, key)?.filter(|row| row.is_held_with(token)))
+    let found = row::find(tx, key)?;
+    if found.is_none() {
+        row::confirm_unknown(tx, key)?;
+    }
+    Ok(found.filter(|row| row.is_held_with(token)))
 }
 
 /// The WIT function `effects.renew`.
