@@ -118,8 +118,12 @@ async fn ask(path: &Path) -> Answers {
             .map_err(|error| format!("refused: {error}"))
     };
     for number in 0..SCOPES / 2 {
-        let forgotten = host.forget_scope(&old_scope(number)).await;
-        note(format!("write: forget {number}"), count(forgotten));
+        let forgotten = match host.forget_scope(&old_scope(number)).await {
+            // That a scope is not known is not confirmed: it stays, which harms nobody.
+            Ok(0) => Err("refused: nothing is known of it".to_owned()),
+            forgotten => count(forgotten),
+        };
+        note(format!("write: forget {number}"), forgotten);
     }
     for number in 0..SCOPES {
         let controller = controller_of(&host, scope(number));
