@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,11 +16,11 @@ use lash_core::{
     HostEventRouter, HostEventStore, InMemoryLashlangArtifactStore, InlineRuntimeEffectController,
     LashlangArtifactStore, ProcessListFilter, ProcessRegistry, RuntimeEffectController,
     RuntimeEffectControllerError, RuntimeEffectEnvelope, RuntimeEffectLocalExecutor,
-    RuntimeEffectOutcome, SessionScope, TestLocalProcessRegistry, TriggerDeliveryReservation,
+    RuntimeEffectOutcome, TestLocalProcessRegistry, TriggerDeliveryReservation,
 };
 use lash_wasm_store::{SqliteHostEventStore, SqliteProcessRegistry, TriggerRedelivery};
 use lash_wasm_store_tests::child::{self, Child};
-use lash_wasm_store_tests::fixtures::Place;
+use lash_wasm_store_tests::fixtures::{Place, poll_once};
 use lash_wasm_store_tests::host_events::{
     draft, handles, module, open, record, request, reserve, subscribe,
 };
@@ -357,11 +358,15 @@ async fn more_deliveries_than_a_page_are_found_in_the_order_of_their_reservation
     assert_eq!(unstarted, rest);
 }
 
-/// A process that is gone from the registry looks as if it had never been started,
-/// and would be started again.
-#[tokio::test]
-async fn a_process_that_was_pruned_is_not_started_again() {
-    let place = Place::new();
+/// A store and a registry with the process of a delivery, which ended and may be
+/// pruned.
+async fn with_an_ended_process(
+    place: &Place,
+) -> (
+    Arc<SqliteHostEventStore>,
+    Arc<SqliteProcessRegistry>,
+    String,
+) {
     let store = Arc::new(open(place.path()).await);
     let path = registry_path(place.path());
     let processes = Arc::new(SqliteProcessRegistry::open(&path).await.unwrap());
@@ -372,27 +377,40 @@ async fn a_process_that_was_pruned_is_not_started_again() {
         .emit(request("k", "1"), &InlineRuntimeEffectController)
         .await
         .unwrap();
-    let process_id = &report.started_process_ids[0];
+    let process_id = report.started_process_ids[0].clone();
     registry
-        .complete_process(process_id, success("done"))
+        .complete_process(&process_id, success("done"))
         .await
         .unwrap();
-    for grant in registry
-        .handle_grants_for_process(process_id)
-        .await
-        .unwrap()
-    {
-        let scope = SessionScope::new(grant.session_id);
-        registry.revoke_handle(&scope, process_id).await.unwrap();
-    }
+    registry.delete_session_process_state("a").await.unwrap();
+    (store, processes, process_id)
+}
 
+/// A process that is gone from the registry looks as if it had never been started,
+/// and would be started again.
+#[tokio::test]
+async fn a_process_that_was_pruned_is_not_started_again() {
+    let place = Place::new();
+    let (store, registry, process_id) = with_an_ended_process(&place).await;
     let later = SystemTime::now() + Duration::from_secs(60);
-    assert_eq!(
-        processes.prune_ended(later, Some(&*store)).await.unwrap(),
-        1
-    );
-    assert!(registry.get_process(process_id).await.is_none());
+    assert_eq!(registry.prune_ended(later, Some(&*store)).await.unwrap(), 1);
+    assert!(registry.get_process(&process_id).await.is_none());
     let unstarted = store.unstarted_deliveries(&*registry).await.unwrap();
     assert!(unstarted.is_empty());
     assert_eq!(store.prune_occurrences(later).await.unwrap(), 1);
+}
+
+/// Its delivery was read before it was pruned, and the registry was asked after.
+#[tokio::test]
+async fn a_process_that_is_pruned_meanwhile_is_not_started_again() {
+    let place = Place::new();
+    let (store, registry, _) = with_an_ended_process(&place).await;
+    let mut search = pin!(store.unstarted_deliveries(&*registry));
+    assert!(poll_once(search.as_mut()).is_pending());
+    // Reads are done in order, so the delivery is read when this is answered.
+    let everything = lash_core::TriggerSubscriptionFilter::default();
+    store.list_subscriptions(everything).await.unwrap();
+    let later = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(registry.prune_ended(later, Some(&*store)).await.unwrap(), 1);
+    assert!(search.await.unwrap().is_empty());
 }

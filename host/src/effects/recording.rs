@@ -161,6 +161,30 @@ mod tests {
         assert!(of(RuntimeErrorCode::PluginCheckpoint));
     }
 
+    /// An attachment that could not be read, or a failing database within executed
+    /// code, was replayed for ever.
+    #[test]
+    fn a_failing_store_within_an_outcome_is_not_recorded() {
+        let unresolved = LlmCallError {
+            message: "message".to_owned(),
+            retryable: false,
+            raw: None,
+            code: Some("attachment_resolution_failed".to_owned()),
+            terminal_reason: LlmTerminalReason::ProviderError,
+            request_body: None,
+        };
+        assert!(!is_recorded(&Ok(RuntimeEffectOutcome::Direct {
+            result: Err(unresolved),
+        })));
+        let code = |message: String| {
+            is_recorded(&Ok(RuntimeEffectOutcome::ExecCode {
+                result: Err(message),
+            }))
+        };
+        assert!(!code(format!("process: {INFRASTRUCTURE}p.db is locked")));
+        assert!(code("division by zero".to_owned()));
+    }
+
     #[test]
     fn a_call_that_failed_is_recorded_and_one_that_was_cancelled_is_not() {
         let of = |terminal_reason| {

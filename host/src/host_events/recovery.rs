@@ -59,9 +59,18 @@ impl SqliteHostEventStore {
                 .await
                 .map_err(plugin_error)?;
             if complete {
-                return Ok(unstarted);
+                break;
             }
         }
+        if !unstarted.is_empty() {
+            // A process may have been pruned since its delivery was read. It was
+            // settled before that.
+            let unsettled = self.unsettled_by_process().await.map_err(plugin_error)?;
+            unstarted.retain(|delivery: &TriggerDeliveryReservation| {
+                unsettled.contains_key(&delivery.process_id)
+            });
+        }
+        Ok(unstarted)
     }
 
     /// Notes that the processes of deliveries were started, or that nobody will
