@@ -10,7 +10,7 @@ use lash_core::{
     SessionScope, TriggerDeliveryReservation, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
     TriggerSubscriptionRecord,
 };
-use lash_wasm_store::SqliteHostEventStore;
+use lash_wasm_store::{SqliteHostEventStore, StoreBuilder};
 use lashlang::ModuleArtifact;
 
 /// The type of the sources that the fixtures are about.
@@ -66,7 +66,13 @@ pub fn request(source_key: &str, idempotency_key: &str) -> HostEventOccurrenceRe
 
 /// Opens a store.
 pub async fn open(path: &Path) -> SqliteHostEventStore {
-    SqliteHostEventStore::open(path)
+    open_with(StoreBuilder::new(), path).await
+}
+
+/// Opens the store in a file as the builder says.
+pub async fn open_with(builder: StoreBuilder, path: &Path) -> SqliteHostEventStore {
+    builder
+        .open_host_event_store(path)
         .await
         .expect("the store opens")
 }

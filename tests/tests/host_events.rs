@@ -16,7 +16,8 @@ use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
 use lash_wasm_store_guest::host_events;
 use lash_wasm_store_tests::fixtures::{Place, TestClock, at};
 use lash_wasm_store_tests::host_events::{
-    SOURCE_TYPE, draft, handles, host_draft, listed, open, record, request, reserve, subscribe,
+    SOURCE_TYPE, draft, handles, host_draft, listed, open, open_with, record, request, reserve,
+    subscribe,
 };
 use lash_wasm_store_tests::recorder::Recorder;
 
@@ -106,11 +107,7 @@ async fn a_file_of_the_native_crate_is_refused_by_name() {
 async fn a_subscription_is_answered_as_it_was_registered() {
     let place = Place::new();
     let clock = TestClock::at(1000);
-    let store = clock
-        .builder()
-        .open_host_event_store(place.path())
-        .await
-        .unwrap();
+    let store = open_with(clock.builder(), place.path()).await;
     let scope = SessionScope {
         session_id: "s".to_owned(),
         agent_frame_id: Some("frame".to_owned()),
@@ -139,11 +136,7 @@ async fn a_subscription_is_answered_as_it_was_registered() {
     assert_eq!((record.created_at_ms, record.updated_at_ms), (1000, 1000));
 
     drop(store);
-    let store = clock
-        .builder()
-        .open_host_event_store(place.path())
-        .await
-        .unwrap();
+    let store = open_with(clock.builder(), place.path()).await;
     let read = store.list_subscriptions(everything()).await.unwrap();
     assert_eq!(read, std::slice::from_ref(&record));
 
@@ -312,11 +305,7 @@ async fn an_occurrence_is_recorded_and_reserved_once_by_all_handles() {
     let second = open(place.path()).await;
     subscribe(&first, "a", "k").await;
     let clock = TestClock::at(77);
-    let third = clock
-        .builder()
-        .open_host_event_store(place.path())
-        .await
-        .unwrap();
+    let third = open_with(clock.builder(), place.path()).await;
 
     let recorded = third.record_occurrence(request("k", "once")).await.unwrap();
     assert_eq!(recorded.occurred_at_ms, 77);
@@ -425,11 +414,7 @@ async fn an_occurrence_goes_to_the_enabled_subscriptions_of_its_source_only() {
 async fn what_occurred_long_ago_is_forgotten_once_it_is_settled() {
     let place = Place::new();
     let clock = TestClock::at(1000);
-    let store = clock
-        .builder()
-        .open_host_event_store(place.path())
-        .await
-        .unwrap();
+    let store = open_with(clock.builder(), place.path()).await;
     subscribe(&store, "a", "k").await;
     let old = record(&store, "k", "old").await;
     let old_deliveries = reserve(&store, &old).await;
@@ -467,11 +452,7 @@ async fn what_occurred_long_ago_is_forgotten_once_it_is_settled() {
 #[tokio::test]
 async fn more_is_forgotten_than_goes_into_one_transaction() {
     let clock = TestClock::at(1);
-    let store = clock
-        .builder()
-        .open_host_event_store(Path::new(":memory:"))
-        .await
-        .unwrap();
+    let store = open_with(clock.builder(), Path::new(":memory:")).await;
     for number in 0..600 {
         record(&store, "k", &number.to_string()).await;
     }
@@ -524,11 +505,7 @@ fn numbers_of_any_size_are_harmless() {
 #[tokio::test]
 async fn removing_a_session_settles_what_was_reserved_for_it() {
     let clock = TestClock::at(1);
-    let store = clock
-        .builder()
-        .open_host_event_store(Path::new(":memory:"))
-        .await
-        .unwrap();
+    let store = open_with(clock.builder(), Path::new(":memory:")).await;
     subscribe(&store, "a", "k").await;
     subscribe(&store, "b", "k").await;
     let occurrence = record(&store, "k", "1").await;
@@ -549,7 +526,7 @@ async fn removing_a_session_settles_what_was_reserved_for_it() {
 async fn ten_thousand_subscriptions_are_listed_and_reserved() {
     let place = Place::new();
     let builder = StoreBuilder::new().durability(Durability::Normal);
-    let store = Arc::new(builder.open_host_event_store(place.path()).await.unwrap());
+    let store = Arc::new(open_with(builder, place.path()).await);
     let prototype = draft("a", "k");
     let mut registrations = tokio::task::JoinSet::new();
     for _ in 0..10_000 {

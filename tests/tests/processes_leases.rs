@@ -110,11 +110,7 @@ async fn who_gave_a_lost_lease_back_is_a_user_like_any_other() {
 #[tokio::test]
 async fn two_workers_of_one_registry_are_told_apart_by_their_leases() {
     let clock = TestClock::at(1_000);
-    let registry = clock
-        .builder()
-        .open_process_registry(Path::new(":memory:"))
-        .await
-        .unwrap();
+    let registry = open_with(clock.builder(), Path::new(":memory:")).await;
     register(&registry, &["p"]).await;
     let old = registry.claim_process_lease("p", "old", 100).await.unwrap();
     registry
@@ -238,11 +234,7 @@ async fn a_process_lease_starts_when_the_write_lock_is_held() {
 #[tokio::test]
 async fn a_lease_is_never_repeated_and_a_live_one_keeps_others_out() {
     let clock = TestClock::at(1_000);
-    let registry = clock
-        .builder()
-        .open_process_registry(Path::new(":memory:"))
-        .await
-        .unwrap();
+    let registry = open_with(clock.builder(), Path::new(":memory:")).await;
     register(&registry, &["p"]).await;
     let first = registry
         .claim_process_lease("p", "owner", u64::MAX)

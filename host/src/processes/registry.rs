@@ -116,9 +116,7 @@ impl SqliteProcessRegistry {
             .await
             .map_err(plugin_error)
     }
-}
 
-impl SqliteProcessRegistry {
     /// Reads events of a process, by a call that answers none if there is no such
     /// process.
     async fn events(

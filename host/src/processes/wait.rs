@@ -1,12 +1,14 @@
 //! Waiting for events and for the end of a process.
 
+use std::sync::Arc;
+
 use lash_core::{PluginError, ProcessAwaitOutput, ProcessEvent};
 
 use super::SqliteProcessRegistry;
 use crate::bindings::interfaces::process_events::{Awaited, Position};
 use crate::convert;
-use crate::engine::Probe;
-use crate::error::{plugin_error, unknown_process};
+use crate::engine::{Call, Probe};
+use crate::error::{Error, plugin_error, unknown_process};
 
 /// How far processes are: their numbers of events.
 const PROBE: Probe = |call, process_ids| {
@@ -29,64 +31,62 @@ impl SqliteProcessRegistry {
         event_type: &str,
         after_sequence: u64,
     ) -> Result<ProcessEvent, PluginError> {
-        let db = &self.shared.db;
-        // Made before reading: what changes after that is not missed.
-        let mut waiter = db.waiter(process_id.to_owned(), PROBE);
-        loop {
-            let (id, kind) = (process_id.to_owned(), event_type.to_owned());
-            let seen = db
-                .read("wait for process event", move |call| {
-                    let found = call.process_events(|events, guest, db| {
-                        events.call_first_of_type(guest, db, &id, &kind, after_sequence)
-                    })?;
-                    Ok(match found {
-                        Awaited::Event(content) => {
-                            Seen::There(convert::processes::from_event(call.path(), &id, &content)?)
-                        }
-                        Awaited::NoneUntil(sequence) => Seen::NotUntil(sequence),
-                        Awaited::Unknown => Seen::Unknown,
-                    })
-                })
-                .await
-                .map_err(plugin_error)?;
-            match seen {
-                Seen::There(event) => return Ok(event),
-                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(plugin_error)?,
-                Seen::Unknown => return Err(unknown_process(process_id)),
-            }
-        }
+        let kind = event_type.to_owned();
+        self.wait("wait for process event", process_id, move |call, id| {
+            let found = call.process_events(|events, guest, db| {
+                events.call_first_of_type(guest, db, id, &kind, after_sequence)
+            })?;
+            Ok(match found {
+                Awaited::Event(content) => {
+                    Seen::There(convert::processes::from_event(call.path(), id, &content)?)
+                }
+                Awaited::NoneUntil(sequence) => Seen::NotUntil(sequence),
+                Awaited::Unknown => Seen::Unknown,
+            })
+        })
+        .await
     }
 
     pub(super) async fn wait_for_end(
         &self,
         process_id: &str,
     ) -> Result<ProcessAwaitOutput, PluginError> {
+        self.wait("await process", process_id, |call, id| {
+            let position =
+                call.process_events(|events, guest, db| events.call_get_position(guest, db, id))?;
+            Ok(match position {
+                Some(Position {
+                    outcome: Some(outcome),
+                    ..
+                }) => Seen::There(convert::processes::from_outcome(call.path(), id, &outcome)?),
+                Some(position) => Seen::NotUntil(position.last_sequence),
+                None => Seen::Unknown,
+            })
+        })
+        .await
+    }
+
+    /// Looks again whenever the process has changed, until there is what is waited
+    /// for.
+    async fn wait<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        process_id: &str,
+        look: impl Fn(&mut Call<'_>, &str) -> Result<Seen<T>, Error> + Send + Sync + 'static,
+    ) -> Result<T, PluginError> {
         let db = &self.shared.db;
+        let look = Arc::new(look);
+        // Made before reading: what changes after that is not missed.
         let mut waiter = db.waiter(process_id.to_owned(), PROBE);
         loop {
             let id = process_id.to_owned();
+            let look = Arc::clone(&look);
             let seen = db
-                .read("await process", move |call| {
-                    let position = call.process_events(|events, guest, db| {
-                        events.call_get_position(guest, db, &id)
-                    })?;
-                    Ok(match position {
-                        Some(Position {
-                            outcome: Some(outcome),
-                            ..
-                        }) => Seen::There(convert::processes::from_outcome(
-                            call.path(),
-                            &id,
-                            &outcome,
-                        )?),
-                        Some(position) => Seen::NotUntil(position.last_sequence),
-                        None => Seen::Unknown,
-                    })
-                })
+                .read(operation, move |call| look(call, &id))
                 .await
                 .map_err(plugin_error)?;
             match seen {
-                Seen::There(output) => return Ok(output),
+                Seen::There(found) => return Ok(found),
                 Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(plugin_error)?,
                 Seen::Unknown => return Err(unknown_process(process_id)),
             }

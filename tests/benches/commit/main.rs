@@ -10,6 +10,8 @@
 
 mod data;
 mod engines;
+#[path = "../harness.rs"]
+mod harness;
 mod memory;
 #[path = "../report.rs"]
 mod report;
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use data::Session;
 use engines::Setup;
+use harness::Wanted;
 use report::Report;
 
 /// A case of the table.
@@ -82,34 +85,25 @@ const ORDERS: [[usize; 3]; 6] = [
 ];
 
 fn main() {
-    // Cargo passes `--bench`; anything else picks cases by name.
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let wanted = Wanted::from_command_line();
+    let runtime = harness::runtime();
     if runtime.block_on(memory::child()) {
         return;
     }
-    let is_wanted = |case: &str| wanted.is_empty() || wanted.iter().any(|name| name == case);
     let mut report = Report::new("commit");
     for case in CASES {
-        if is_wanted(case.name) {
+        if wanted.has(case.name) {
             runtime.block_on(measure(&case, &mut report));
         }
     }
-    if is_wanted("growth") {
+    if wanted.has("growth") {
         runtime.block_on(growth(&mut report));
     }
-    if is_wanted("load-10000") {
+    if wanted.has("load-10000") {
         runtime.block_on(load(&mut report));
     }
     report.finish();
-    if is_wanted("open-1000") {
+    if wanted.has("open-1000") {
         memory::measure();
     }
 }

@@ -3,10 +3,10 @@
 //! Each engine is measured in a process of its own.
 
 use std::fs;
-use std::process::Command;
 
 use crate::data::Session;
 use crate::engines::Setup;
+use crate::harness::measured_alone;
 use crate::report;
 
 /// Tells a child process which engine to measure.
@@ -59,11 +59,7 @@ pub(crate) fn measure() {
         "case", "engine", "KiB/store", "threads", "ratio"
     );
     for setup in [Setup::NativeCrate, Setup::Component] {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .env(ENGINE, setup.name())
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
+        let text = measured_alone(ENGINE, setup.name());
         let figures: Vec<f64> = text
             .split_whitespace()
             .map(|word| word.parse().unwrap())

@@ -9,6 +9,8 @@
 
 mod effects;
 mod engines;
+#[path = "../harness.rs"]
+mod harness;
 mod host_events;
 mod processes;
 #[path = "../report.rs"]
@@ -18,48 +20,40 @@ mod waiting;
 use std::time::{Duration, Instant};
 
 use engines::Setup;
+use harness::Wanted;
 use report::Report;
 
 fn main() {
-    // Cargo passes `--bench`; anything else picks cases by name.
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let wanted = Wanted::from_command_line();
+    let runtime = harness::runtime();
     if runtime.block_on(waiting::child()) {
         return;
     }
-    let is_wanted = |case: &str| wanted.is_empty() || wanted.iter().any(|name| name == case);
     let mut report = Report::new("deployment");
     runtime.block_on(async {
         for (case, history) in [("append-10", 10), ("append-10000", 10_000)] {
-            if is_wanted(case) {
+            if wanted.has(case) {
                 processes::append(case, history, &mut report).await;
             }
         }
-        if is_wanted("execute") {
+        if wanted.has("execute") {
             effects::execute(&mut report).await;
         }
-        if is_wanted("replay") {
+        if wanted.has("replay") {
             effects::replay(&mut report).await;
         }
-        if is_wanted("list-10000") {
+        if wanted.has("list-10000") {
             host_events::list_all(&mut report).await;
         }
-        if is_wanted("list-session") {
+        if wanted.has("list-session") {
             host_events::list_session(&mut report).await;
         }
-        if is_wanted("delete-session") {
+        if wanted.has("delete-session") {
             host_events::delete_session(&mut report).await;
         }
     });
     report.finish();
-    if is_wanted("waiting") {
+    if wanted.has("waiting") {
         waiting::measure();
     }
 }

@@ -4,11 +4,11 @@
 //! Each engine is measured in a process of its own.
 
 use std::fs;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engines::Setup;
+use crate::harness::measured_alone;
 use crate::processes::registration;
 use crate::report;
 
@@ -60,11 +60,7 @@ pub(crate) fn measure() {
         "case", "engine", "cpu ms/s", "ratio"
     );
     for setup in Setup::ALL {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .env(ENGINE, setup.name())
-            .output()
-            .unwrap();
-        let output = String::from_utf8(output.stdout).unwrap();
+        let output = measured_alone(ENGINE, setup.name());
         let cpu_ms_per_second: f64 = output.trim().parse().unwrap();
         let base = rows
             .first()
