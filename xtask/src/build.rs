@@ -117,7 +117,7 @@ fn registries(root: &Path) -> Result<BTreeSet<PathBuf>> {
 }
 
 /// The cargo that runs this program, in the workspace.
-fn cargo(root: &Path) -> Command {
+pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     command

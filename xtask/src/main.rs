@@ -1,6 +1,7 @@
 //! `cargo xtask`: the build tasks that need more than cargo.
 
 mod build;
+mod ledger;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,11 +27,20 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Provokes each known defect of lash-sqlite-store in that crate and in this
+    /// one, and prints what they did; fails if this one shows any.
+    Ledger {
+        /// Only these, such as D1; all if none is named.
+        ids: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
-    let Task::Component { check } = Arguments::parse().task;
-    match component(check) {
+    let result = match Arguments::parse().task {
+        Task::Component { check } => component(check),
+        Task::Ledger { ids } => ledger::run(&ids),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
