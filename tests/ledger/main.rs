@@ -5,6 +5,8 @@
 //! crate, and runs in a process of its own, because some defects hang, panic, or
 //! leave threads behind. `cargo xtask ledger` runs this program.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+// The scenarios are compiled twice on purpose.
+#![allow(clippy::duplicate_mod)]
 
 mod engines;
 mod observation;
