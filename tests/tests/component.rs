@@ -1,4 +1,4 @@
-//! The embedded component is what the sources beside it say: built from them,
+//! The components are what the sources beside them say: built from them,
 //! with no capability but those of the world, and with all of its exports.
 //!
 //! These tests read files only; no WebAssembly target is needed. That the bytes
@@ -8,23 +8,26 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use xtask::{COMPONENT, SOURCES_DIGEST, sources, surface};
+use xtask::{ARTIFACTS, Artifact, CONFORMANCE, STORE, sources, surface};
 
 #[test]
-fn the_component_is_built_from_the_current_sources() {
-    let recorded = std::fs::read_to_string(workspace().join(SOURCES_DIGEST))
-        .expect("the digest of the sources is beside the component");
-    let current = sources::digest(&workspace()).expect("the sources can be read");
-    assert_eq!(
-        recorded.trim(),
-        current,
-        "the sources changed since the component was built; run `cargo xtask component`",
-    );
+fn the_components_are_built_from_the_current_sources() {
+    for artifact in ARTIFACTS {
+        let recorded = std::fs::read_to_string(workspace().join(artifact.digest))
+            .expect("the digest of the sources is beside the component");
+        let current = sources::digest(&workspace(), artifact).expect("the sources can be read");
+        assert_eq!(
+            recorded.trim(),
+            current,
+            "the sources changed since {} was built; run `cargo xtask component`",
+            artifact.component,
+        );
+    }
 }
 
 #[test]
 fn the_component_can_reach_the_database_the_clock_and_random_numbers_only() {
-    let mut imports = surface().imports;
+    let mut imports = surface(&STORE).imports;
     // It holds types, no functions, and is there only because exports use them.
     imports.remove("lash:store/types@0.1.0");
     let allowed = [
@@ -51,7 +54,21 @@ fn the_component_exports_the_interfaces_of_its_world() {
         .collect();
 
     assert!(!expected.is_empty(), "the world exports nothing");
-    assert_eq!(surface().exports, expected);
+    assert_eq!(surface(&STORE).exports, expected);
+}
+
+#[test]
+fn the_conformance_component_needs_what_the_store_needs_and_a_second_connection() {
+    let surface = surface(&CONFORMANCE);
+    let imports = [
+        "lash:store/second-connection@0.1.0",
+        "lash:store/sqlite@0.1.0",
+        "wasi:clocks/wall-clock@0.2.0",
+        "wasi:random/random@0.2.0",
+    ];
+    assert_eq!(surface.imports, BTreeSet::from(imports.map(String::from)));
+    let exports = ["lash:store/conformance@0.1.0".to_owned()];
+    assert_eq!(surface.exports, BTreeSet::from(exports));
 }
 
 /// What follows a keyword in a line of WIT.
@@ -60,8 +77,9 @@ fn statement(line: &str, keyword: &str) -> Option<String> {
     Some(rest.strip_suffix(';')?.to_owned())
 }
 
-fn surface() -> surface::Surface {
-    let component = std::fs::read(workspace().join(COMPONENT)).expect("the component can be read");
+fn surface(artifact: &Artifact) -> surface::Surface {
+    let component =
+        std::fs::read(workspace().join(artifact.component)).expect("the component can be read");
     surface::read(&component).expect("it is a component")
 }
 

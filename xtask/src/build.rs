@@ -1,4 +1,4 @@
-//! Builds the component so that every machine gets the same bytes.
+//! Builds a component so that every machine gets the same bytes.
 //!
 //! Absolute paths reach a program through the places that panics name, so those
 //! of the workspace, the registry and the toolchain are replaced. The compiler,
@@ -13,16 +13,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use xtask::{PACKAGE, PROFILE, RUSTFLAGS, TARGET};
+use xtask::{Artifact, PROFILE, RUSTFLAGS, TARGET};
 
 /// Builds the component in a target directory of its own and answers its bytes.
-pub(crate) fn component(root: &Path) -> Result<Vec<u8>> {
+pub(crate) fn component(root: &Path, artifact: &Artifact) -> Result<Vec<u8>> {
     require_target(root)?;
+    let package = artifact.package;
     let directory = root.join("target/component");
     let status = cargo(root)
         // Link-time optimisation needs the package to be nothing but a `cdylib`.
         .args(["rustc", "--lib", "--crate-type", "cdylib", "--locked"])
-        .args(["--package", PACKAGE])
+        .args(["--package", package])
         .args(["--target", TARGET])
         .args(["--profile", PROFILE])
         .arg("--target-dir")
@@ -32,10 +33,10 @@ pub(crate) fn component(root: &Path) -> Result<Vec<u8>> {
         .status()
         .context("can not run cargo")?;
     if !status.success() {
-        bail!("building {PACKAGE} failed");
+        bail!("building {package} failed");
     }
 
-    let file = PACKAGE.replace('-', "_");
+    let file = package.replace('-', "_");
     let path = directory
         .join(TARGET)
         .join(PROFILE)

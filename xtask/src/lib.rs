@@ -1,5 +1,5 @@
-//! What the build tasks and the tests both know about the embedded component:
-//! where it is, what it was built from, and what it imports and exports.
+//! What the build tasks and the tests both know about the components: where they
+//! are, what they were built from, and what they import and export.
 
 pub mod sources;
 pub mod surface;
@@ -10,30 +10,59 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-/// The package that the component is built from.
-pub const PACKAGE: &str = "lash-wasm-store-guest";
+/// A component of this repository: a package, and where what it builds is kept.
+#[derive(Debug)]
+pub struct Artifact {
+    /// The package that it is built from.
+    pub package: &'static str,
+    /// The parts of the workspace that it is built from, the package's directory
+    /// first.
+    pub sources: &'static [&'static str],
+    /// The built component.
+    pub component: &'static str,
+    /// The digest of the sources that it was built from, as [`sources::digest`]
+    /// made it.
+    pub digest: &'static str,
+}
 
-/// The target that it is built for.
+/// The store, which the host crate embeds.
+pub const STORE: Artifact = Artifact {
+    package: "lash-wasm-store-guest",
+    sources: &["guest", "rust-toolchain.toml", "wit"],
+    component: "host/component/lash_store.wasm",
+    digest: "host/component/sources.sha256",
+};
+
+/// What checks an embedder of the store.
+pub const CONFORMANCE: Artifact = Artifact {
+    package: "lash-host-conformance",
+    sources: &[
+        "conformance",
+        "guest/src/runtime.rs",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "conformance/component/lash_host_conformance.wasm",
+    digest: "conformance/component/sources.sha256",
+};
+
+/// All of them.
+pub const ARTIFACTS: [&Artifact; 2] = [&STORE, &CONFORMANCE];
+
+/// The target that they are built for.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// The profile that it is built with, of the workspace's `Cargo.toml`.
+/// The profile that they are built with, of the workspace's `Cargo.toml`.
 pub const PROFILE: &str = "component";
 
-/// The compiler flags that it is built with. Flags of `.cargo/config.toml` and of
-/// the environment are not used.
+/// The compiler flags that they are built with. Flags of `.cargo/config.toml` and
+/// of the environment are not used.
 pub const RUSTFLAGS: [&str; 2] = [
     "-Ctarget-feature=+simd128",
     // The linker's adapter of WASI 0.1 has nothing to adapt, but its presence would
     // raise the versions of the WASI imports to the adapter's.
     "-Clink-arg=--wasi-adapter=none",
 ];
-
-/// The embedded component.
-pub const COMPONENT: &str = "host/component/lash_store.wasm";
-
-/// The digest of the sources that it was built from, as [`sources::digest`] made
-/// it.
-pub const SOURCES_DIGEST: &str = "host/component/sources.sha256";
 
 /// The directory of the workspace that this crate was compiled in.
 ///

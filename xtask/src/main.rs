@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use xtask::{COMPONENT, SOURCES_DIGEST, digest, sources, surface, workspace_root};
+use xtask::{ARTIFACTS, Artifact, digest, sources, surface, workspace_root};
 
 /// Build tasks of lash-wasm-store.
 #[derive(Parser)]
@@ -20,10 +20,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Builds the guest and embeds it: host/component/lash_store.wasm.
+    /// Builds the components: host/component/lash_store.wasm, which the host
+    /// crate embeds, and conformance/component/lash_host_conformance.wasm.
     Component {
-        /// Change nothing; fail if the embedded component is not what the
-        /// sources build.
+        /// Change nothing; fail if a component is not what its sources build.
         #[arg(long)]
         check: bool,
     },
@@ -37,7 +37,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Component { check } => component(check),
+        Task::Component { check } => ARTIFACTS
+            .iter()
+            .try_for_each(|artifact| component(artifact, check)),
         Task::Ledger { ids } => ledger::run(&ids),
     };
     match result {
@@ -49,30 +51,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn component(check: bool) -> Result<()> {
+fn component(artifact: &Artifact, check: bool) -> Result<()> {
     let root = workspace_root()?;
-    let sources = sources::digest(&root)?;
+    let sources = sources::digest(&root, artifact)?;
     if check {
-        check_sources(&root, &sources)?;
+        check_sources(&root, artifact, &sources)?;
     }
 
-    let component = build::component(&root)?;
+    let component = build::component(&root, artifact)?;
     let surface = surface::read(&component)?;
-    if sources::digest(&root)? != sources {
+    if sources::digest(&root, artifact)? != sources {
         bail!("the sources changed during the build; run the command again");
     }
     if check {
-        check_component(&root, &component)?;
+        check_component(&root, artifact, &component)?;
     } else {
-        write(&root.join(COMPONENT), &component)?;
+        write(&root.join(artifact.component), &component)?;
         write(
-            &root.join(SOURCES_DIGEST),
+            &root.join(artifact.digest),
             format!("{sources}\n").as_bytes(),
         )?;
     }
 
     let verdict = if check { "is current" } else { "written" };
-    println!("{COMPONENT} {verdict}: {}", describe(&component));
+    println!("{} {verdict}: {}", artifact.component, describe(&component));
     for import in surface.imports {
         println!("  import {import}");
     }
@@ -82,27 +84,31 @@ fn component(check: bool) -> Result<()> {
     Ok(())
 }
 
-fn check_sources(root: &Path, current: &str) -> Result<()> {
-    let recorded = std::fs::read_to_string(root.join(SOURCES_DIGEST))
-        .with_context(|| format!("can not read {SOURCES_DIGEST}"))?;
+fn check_sources(root: &Path, artifact: &Artifact, current: &str) -> Result<()> {
+    let Artifact {
+        component, digest, ..
+    } = artifact;
+    let recorded = std::fs::read_to_string(root.join(digest))
+        .with_context(|| format!("can not read {digest}"))?;
     if recorded.trim() != current {
         bail!(
-            "the embedded component was built from other sources; \
-             run `cargo xtask component`\n  {SOURCES_DIGEST}: {}\n  the sources: {current}",
+            "{component} was built from other sources; \
+             run `cargo xtask component`\n  {digest}: {}\n  the sources: {current}",
             recorded.trim(),
         );
     }
     Ok(())
 }
 
-fn check_component(root: &Path, built: &[u8]) -> Result<()> {
-    let embedded =
-        std::fs::read(root.join(COMPONENT)).with_context(|| format!("can not read {COMPONENT}"))?;
-    if embedded != built {
+fn check_component(root: &Path, artifact: &Artifact, built: &[u8]) -> Result<()> {
+    let component = artifact.component;
+    let kept =
+        std::fs::read(root.join(component)).with_context(|| format!("can not read {component}"))?;
+    if kept != built {
         bail!(
-            "{COMPONENT} is not what its sources build\n  embedded: {}\n  built:    {}\n\
+            "{component} is not what its sources build\n  kept:  {}\n  built: {}\n\
              If the sources are what they should be, run `cargo xtask component`.",
-            describe(&embedded),
+            describe(&kept),
             describe(built),
         );
     }

@@ -1,9 +1,9 @@
-//! One digest over everything that the component is built from.
+//! One digest over everything that a component is built from.
 //!
-//! It tells, without a WebAssembly toolchain, whether the embedded component is
-//! older than its sources. It covers the files of the guest and the WIT, the
-//! toolchain, the compiler flags, the profile, and the locked versions of the
-//! guest's dependencies. It does not tell whether the component really is what
+//! It tells, without a WebAssembly toolchain, whether a component is older than its
+//! sources. It covers the files of its package and the WIT, the toolchain, the
+//! compiler flags, the profile, and the locked versions of the package's
+//! dependencies. It does not tell whether the component really is what
 //! these sources build: for that, `cargo xtask component --check` builds it again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,26 +13,31 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use toml::Table;
 
-use crate::{PACKAGE, PROFILE, RUSTFLAGS, TARGET};
+use crate::{Artifact, PROFILE, RUSTFLAGS, TARGET};
 
-/// The parts of the workspace that the component is built from.
-const ROOTS: [&str; 3] = ["guest", "rust-toolchain.toml", "wit"];
+/// What is beside the sources and not compiled.
+const NOT_BUILT: [&str; 4] = [
+    "conformance/component",
+    "guest/benches",
+    "guest/examples",
+    "guest/tests",
+];
 
-/// The parts of these that are not compiled into it.
-const NOT_BUILT: [&str; 3] = ["guest/benches", "guest/examples", "guest/tests"];
-
-/// The digest of the sources of a workspace, in lower-case hex.
+/// The digest of the sources of a component, in lower-case hex.
 ///
 /// # Errors
 ///
-/// If a file can not be read, or `Cargo.lock` does not fit the guest's manifest.
-pub fn digest(root: &Path) -> Result<String> {
+/// If a file can not be read, or `Cargo.lock` does not fit the package's manifest.
+pub fn digest(root: &Path, artifact: &Artifact) -> Result<String> {
     let mut text = Vec::new();
-    for (path, content) in files(root)? {
+    for (path, content) in files(root, artifact.sources)? {
         text.extend_from_slice(format!("{path} {}\n", content.len()).as_bytes());
         text.extend_from_slice(&content);
     }
-    for line in settings(root)?.into_iter().chain(dependencies(root)?) {
+    for line in settings(root)?
+        .into_iter()
+        .chain(dependencies(root, artifact)?)
+     {
         text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
     }
@@ -41,9 +46,9 @@ pub fn digest(root: &Path) -> Result<String> {
 
 /// The content of every source file by its path in the workspace, with `/`
 /// between the parts. Hidden files are left out.
-fn files(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+fn files(root: &Path, sources: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
-    let mut left: Vec<PathBuf> = ROOTS.iter().map(PathBuf::from).collect();
+    let mut left: Vec<PathBuf> = sources.iter().map(PathBuf::from).collect();
     while let Some(relative) = left.pop() {
         let parts: Vec<String> = relative
             .iter()
@@ -80,10 +85,11 @@ fn settings(root: &Path) -> Result<[String; 3]> {
     ])
 }
 
-/// The locked version and checksum of the guest and of each package that it
+/// The locked version and checksum of the package and of each one that it
 /// depends on, sorted. Dependencies of its tests are left out.
-fn dependencies(root: &Path) -> Result<BTreeSet<String>> {
-    let manifest = read_toml(&root.join("guest/Cargo.toml"))?;
+fn dependencies(root: &Path, artifact: &Artifact) -> Result<BTreeSet<String>> {
+    let directory = artifact.sources.first().context("no sources")?;
+    let manifest = read_toml(&root.join(directory).join("Cargo.toml"))?;
     let direct = direct_dependencies(&manifest);
     let lock = read_toml(&root.join("Cargo.lock"))?;
     let packages: Vec<Package<'_>> = lock
@@ -95,15 +101,15 @@ fn dependencies(root: &Path) -> Result<BTreeSet<String>> {
         .collect();
 
     let mut lines = BTreeSet::new();
-    let mut left = vec![PACKAGE];
+    let mut left = vec![artifact.package];
     while let Some(entry) = left.pop() {
         let package = find(&packages, entry)?;
         if !lines.insert(package.line()) {
             continue;
         }
-        let of_guest = package.name == PACKAGE;
+        let is_root = package.name == artifact.package;
         left.extend(package.dependencies.iter().filter(|dependency| {
-            !of_guest || direct.contains(dependency.split(' ').next().unwrap_or_default())
+            !is_root || direct.contains(dependency.split(' ').next().unwrap_or_default())
         }));
     }
     Ok(lines)
