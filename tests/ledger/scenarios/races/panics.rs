@@ -55,7 +55,7 @@ pub(super) async fn panics(directory: PathBuf) -> Result<Observation> {
 }
 
 pub(super) async fn cycle() -> Result<Observation> {
-    const PATIENCE: Duration = Duration::from_secs(3);
+    const PATIENCE: Duration = Duration::from_secs(2);
     let store = Store::memory().await?;
     let nodes = vec![node("a", Some("b")), node("b", Some("a"))];
     if let Err(error) = store.commit_runtime_state(append(None, nodes)).await {
