@@ -5,8 +5,20 @@ pub(super) mod scenarios;
 
 /// The crate, and how its rows are damaged.
 pub(crate) mod engine {
+    use std::path::Path;
+
     pub(crate) use lash_sqlite_store::*;
+    use lash_wasm_store_tests::fixtures::TestClock;
 
     /// Makes the session's head unreadable.
     pub(crate) const DAMAGE_HEAD: &str = "UPDATE session_head SET head_json = '{'";
+
+    /// When the lease on the only effect ends.
+    pub(crate) const EFFECT_LEASE_END: &str =
+        "SELECT lease_expires_at_ms FROM runtime_effect_replay";
+
+    /// Opens a session. There is no way to tell it the time.
+    pub(crate) async fn open_by(_: &TestClock, path: &Path) -> anyhow::Result<Store> {
+        Ok(Store::open(path).await?)
+    }
 }

@@ -5,8 +5,19 @@ pub(super) mod scenarios;
 
 /// The crate, and how its rows are damaged.
 pub(crate) mod engine {
+    use std::path::Path;
+
     pub(crate) use lash_wasm_store::*;
+    use lash_wasm_store_tests::fixtures::TestClock;
 
     /// Makes the session's head unreadable.
     pub(crate) const DAMAGE_HEAD: &str = "UPDATE session_head SET content = x'7b'";
+
+    /// When the lease on the only effect ends.
+    pub(crate) const EFFECT_LEASE_END: &str = "SELECT lease_expires_ms FROM effects";
+
+    /// Opens a session that goes by this clock.
+    pub(crate) async fn open_by(clock: &TestClock, path: &Path) -> anyhow::Result<Store> {
+        Ok(clock.builder().open(path).await?)
+    }
 }
