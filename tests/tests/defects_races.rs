@@ -533,6 +533,8 @@ async fn a_clock_before_1970_is_an_error_and_nothing_is_written() {
             .is_err()
     );
     assert_eq!(raw.dump(), before);
+    // What needs no time is answered.
+    assert_eq!(store.list_queued_work(SESSION).await.unwrap().len(), 1);
 
     clock.set(1_001);
     store.commit_runtime_state(commit(None)).await.unwrap();
