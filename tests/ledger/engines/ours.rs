@@ -5,8 +5,20 @@ pub(super) mod scenarios;
 
 /// The crate, and how its rows are damaged.
 pub(crate) mod engine {
+    use std::time::{Duration, SystemTime};
+
+    use lash_core::RuntimePersistence;
     pub(crate) use lash_wasm_store::*;
 
     /// Makes the session's head unreadable.
     pub(crate) const DAMAGE_HEAD: &str = "UPDATE session_head SET content = x'7b'";
+
+    /// Calls all that gives something of a session back.
+    pub(crate) async fn give_back(store: &Store) -> anyhow::Result<()> {
+        RuntimePersistence::gc_unreachable(store).await?;
+        store.vacuum().await?;
+        let soon = SystemTime::now() + Duration::from_secs(1);
+        store.prune(soon).await?;
+        Ok(())
+    }
 }
