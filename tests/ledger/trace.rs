@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
+use anyhow::{Context, Result};
 use rusqlite::auto_extension::register_auto_extension;
 use rusqlite::ffi;
 
@@ -70,6 +71,16 @@ impl Trace {
 
     pub(crate) fn sorts(&self) -> u64 {
         self.runs.iter().map(|run| run.sorts).sum()
+    }
+
+    /// How many bytes were allocated between taking the write lock for the first time
+    /// and committing.
+    pub(crate) fn allocated_under_the_lock(&self) -> Result<u64> {
+        let mut runs = self.runs.iter();
+        let begin = runs.find(|run| run.takes_the_write_lock());
+        let begin = begin.context("it takes the write lock")?;
+        let end = runs.find(|run| run.sql == "COMMIT" && run.thread == begin.thread);
+        Ok(end.context("it commits")?.allocated - begin.allocated)
     }
 }
 

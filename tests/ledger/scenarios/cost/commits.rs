@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use lash_core::store::RuntimeCommit;
 use lash_core::{RuntimePersistence, RuntimeSessionState};
 use lash_wasm_store_tests::fixtures::{
@@ -10,7 +10,7 @@ use lash_wasm_store_tests::fixtures::{
 };
 
 use super::engine::Store;
-use super::{empty_log, log_length, noise};
+use super::{LITTLE, empty_log, judge, log_length, noise};
 use crate::observation::Observation;
 use crate::scenario::Scenario;
 use crate::trace;
@@ -66,11 +66,7 @@ async fn after_many_nodes(directory: PathBuf) -> Result<Observation> {
         "steps over {} rows, over {} after 10 nodes",
         scanned[1], scanned[0]
     );
-    Ok(if scanned[1] > scanned[0] {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    judge([scanned[1] > scanned[0]], text)
 }
 
 async fn beside_a_large_frame(directory: PathBuf) -> Result<Observation> {
@@ -95,11 +91,7 @@ async fn beside_a_large_frame(directory: PathBuf) -> Result<Observation> {
     store.commit_runtime_state(second).await?;
     let written = log_length(&path)?;
     let text = format!("writes {} KiB to change nothing", written / 1024);
-    Ok(if written > MIB as u64 {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    judge([written > LITTLE], text)
 }
 
 /// A commit of a checkpoint with 1 MiB that does not compress.
@@ -116,11 +108,7 @@ async fn large_state(directory: PathBuf) -> Result<Observation> {
     let stored = Raw::open(&path).integer("SELECT sum(length(content)) FROM blobs");
     let percent = usize::try_from(stored)? * 100 / MIB;
     let text = format!("{percent} % of its length");
-    Ok(if percent > 110 {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    judge([percent > 110], text)
 }
 
 /// Work that only uses memory leaves no trace but what it allocates. Whoever has
@@ -133,24 +121,9 @@ async fn known_state(directory: PathBuf) -> Result<Observation> {
     store
         .commit_runtime_state(with_large_state(Some(1)))
         .await?;
-    let trace = trace::take();
-    let begin = trace.runs.iter().find(|run| run.takes_the_write_lock());
-    let begin = begin.context("it takes the write lock")?;
-    let end = trace
-        .runs
-        .iter()
-        .find(|run| run.sql == "COMMIT" && run.thread == begin.thread)
-        .context("it commits")?;
-    let allocated = end.allocated - begin.allocated;
-    let text = format!(
-        "allocates {} KiB while it has the write lock",
-        allocated / 1024
-    );
-    Ok(if allocated > MIB as u64 {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    let allocated = trace::take().allocated_under_the_lock()?;
+    let text = format!("allocates {} KiB under the write lock", allocated / 1024);
+    judge([allocated > LITTLE], text)
 }
 
 async fn warm_commit(directory: PathBuf) -> Result<Observation> {
@@ -164,11 +137,7 @@ async fn warm_commit(directory: PathBuf) -> Result<Observation> {
     }
     let compiled = trace::take().compiled();
     let text = format!("compiles {compiled} statements");
-    Ok(if compiled > 50 {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    judge([compiled > 5], text)
 }
 
 async fn longer_graph(directory: PathBuf) -> Result<Observation> {
@@ -191,9 +160,5 @@ async fn longer_graph(directory: PathBuf) -> Result<Observation> {
     let inserted = trace::take().count(|run| run.sql.starts_with("INSERT INTO graph_nodes"));
     let written = log_length(&path)?;
     let text = format!("inserts {inserted} rows, writes {} KiB", written / 1024);
-    Ok(if inserted > 800 && written > MIB as u64 {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    judge([inserted > 1, written > LITTLE], text)
 }

@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use lash_wasm_store_tests::fixtures::Raw;
 
 pub(crate) use super::engine;
+use crate::observation::Observation;
 use crate::scenario::Scenario;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -29,6 +30,19 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     // In the order of the contract.
     scenarios.sort_by_key(|scenario| scenario.id[1..].parse::<u8>().ok());
     scenarios
+}
+
+/// How much a call may write or allocate: far less than what it is about, far more
+/// than it needs.
+const LITTLE: u64 = 256 * 1024;
+
+/// The defect, if every part of it shows, and what is right, if none does.
+fn judge<const N: usize>(parts: [bool; N], text: String) -> Result<Observation> {
+    match parts.iter().filter(|shows| **shows).count() {
+        0 => Ok(Observation::right(text)),
+        all if all == N => Ok(Observation::defect(text)),
+        _ => anyhow::bail!("only a part of the defect shows ({parts:?}): {text}"),
+    }
 }
 
 /// Bytes that do not compress, always the same ones.

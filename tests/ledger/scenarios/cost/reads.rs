@@ -7,6 +7,7 @@ use lash_core::{MessageRole, RuntimePersistence, SessionReadScope};
 use lash_wasm_store_tests::fixtures::{append, message_node, meta, node, usage};
 
 use super::engine::Store;
+use super::judge;
 use crate::observation::Observation;
 use crate::scenario::Scenario;
 use crate::trace;
@@ -39,9 +40,5 @@ async fn little_of_much(directory: PathBuf) -> Result<Observation> {
     anyhow::ensure!(read.token_ledger.len() == 1);
     let path = trace::take().rows;
     let text = format!("reads {picker} rows for the line, {path} for the path and 1 sum");
-    Ok(if picker > 2_000 && path > 2_000 {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    judge([picker > 200, path > 200], text)
 }

@@ -8,7 +8,7 @@ use lash_core::store::RuntimeTurnCommitStamp;
 use lash_wasm_store_tests::fixtures::{Raw, SESSION, commit, usage};
 
 use super::engine::{self, Store};
-use super::noise;
+use super::{judge, noise};
 use crate::observation::Observation;
 use crate::scenario::Scenario;
 use crate::trace;
@@ -46,11 +46,7 @@ async fn retention(directory: PathBuf) -> Result<Observation> {
     let after = raw.integer("PRAGMA page_count");
     let stamps = raw.integer("SELECT count(*) FROM runtime_turn_commits");
     let text = format!("{stamps} stamps are left; {before} pages become {after}");
-    Ok(if stamps == 200 && after >= before {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    judge([stamps > 1, after > before / 2], text)
 }
 
 async fn collection(directory: PathBuf) -> Result<Observation> {
@@ -65,9 +61,5 @@ async fn collection(directory: PathBuf) -> Result<Observation> {
     anyhow::ensure!(report.deleted_blob_count == 300, "{report:?}");
     let compiled = trace::take().compiled();
     let text = format!("compiles {compiled} statements");
-    Ok(if compiled > 300 {
-        Observation::defect(text)
-    } else {
-        Observation::right(text)
-    })
+    judge([compiled > 30], text)
 }
