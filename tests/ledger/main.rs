@@ -8,10 +8,12 @@
 // The scenarios are compiled twice on purpose.
 #![allow(clippy::duplicate_mod)]
 
+mod allocation;
 mod engines;
 mod observation;
 mod scenario;
 mod table;
+mod trace;
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -22,6 +24,9 @@ use engines::Engine;
 use observation::Observation;
 use scenario::Scenario;
 use table::Row;
+
+#[global_allocator]
+static ALLOCATOR: allocation::Counting = allocation::Counting;
 
 /// How long a scenario may take, with a slow machine in mind. What does not answer
 /// by then hangs.

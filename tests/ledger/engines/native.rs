@@ -7,6 +7,7 @@ pub(super) mod scenarios;
 pub(crate) mod engine {
     use std::path::Path;
 
+    use lash_core::RuntimePersistence;
     pub(crate) use lash_sqlite_store::*;
     use lash_wasm_store_tests::fixtures::TestClock;
 
@@ -20,5 +21,12 @@ pub(crate) mod engine {
     /// Opens a session. There is no way to tell it the time.
     pub(crate) async fn open_by(_: &TestClock, path: &Path) -> anyhow::Result<Store> {
         Ok(Store::open(path).await?)
+    }
+
+    /// Calls all that gives something of a session back.
+    pub(crate) async fn give_back(store: &Store) -> anyhow::Result<()> {
+        RuntimePersistence::gc_unreachable(store).await?;
+        store.vacuum().await?;
+        Ok(())
     }
 }

@@ -6,7 +6,9 @@ pub(super) mod scenarios;
 /// The crate, and how its rows are damaged.
 pub(crate) mod engine {
     use std::path::Path;
+    use std::time::{Duration, SystemTime};
 
+    use lash_core::RuntimePersistence;
     pub(crate) use lash_wasm_store::*;
     use lash_wasm_store_tests::fixtures::TestClock;
 
@@ -19,5 +21,14 @@ pub(crate) mod engine {
     /// Opens a session that goes by this clock.
     pub(crate) async fn open_by(clock: &TestClock, path: &Path) -> anyhow::Result<Store> {
         Ok(clock.builder().open(path).await?)
+    }
+
+    /// Calls all that gives something of a session back.
+    pub(crate) async fn give_back(store: &Store) -> anyhow::Result<()> {
+        RuntimePersistence::gc_unreachable(store).await?;
+        store.vacuum().await?;
+        let soon = SystemTime::now() + Duration::from_secs(1);
+        store.prune(soon).await?;
+        Ok(())
     }
 }
