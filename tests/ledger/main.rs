@@ -12,6 +12,7 @@ mod allocation;
 mod engines;
 mod observation;
 mod scenario;
+mod sync;
 mod table;
 mod trace;
 

@@ -16,6 +16,11 @@ static LOG: Mutex<Log> = Mutex::new(Log {
     rows: 0,
 });
 
+/// What is to be done when a statement with this text has run.
+type Hook = (&'static str, Box<dyn FnOnce() + Send>);
+
+static HOOK: Mutex<Option<Hook>> = Mutex::new(None);
+
 struct Log {
     runs: Vec<Run>,
     rows: u64,
@@ -100,6 +105,16 @@ pub(crate) fn take() -> Trace {
     }
 }
 
+/// Does this, once, when the next statement that contains this text has run, and before
+/// its connection runs another one.
+pub(crate) fn once_after(text: &'static str, action: impl FnOnce() + Send + 'static) {
+    *hook() = Some((text, Box::new(action)));
+}
+
+fn hook() -> MutexGuard<'static, Option<Hook>> {
+    HOOK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn log() -> MutexGuard<'static, Log> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -128,7 +143,11 @@ unsafe extern "C" fn on_event(
     // SAFETY: of the two events that are asked for this is the end of a run, and then
     // SQLite passes the statement, which lives during the call.
     let run = unsafe { run_of(statement.cast()) };
+    let hook = hook().take_if(|(text, _)| run.sql.contains(*text));
     log().runs.push(run);
+    if let Some((_, action)) = hook {
+        action();
+    }
     0
 }
 

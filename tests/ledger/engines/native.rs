@@ -14,6 +14,22 @@ pub(crate) mod engine {
     /// Makes the session's head unreadable.
     pub(crate) const DAMAGE_HEAD: &str = "UPDATE session_head SET head_json = '{'";
 
+    /// Removes the manifest of the checkpoint.
+    pub(crate) const DELETE_MANIFEST: &str = "DELETE FROM blobs WHERE hash =
+        (SELECT json_extract(head_json, '$.checkpoint_ref') FROM session_head)";
+
+    /// Makes the node `n1` unreadable.
+    pub(crate) const DAMAGE_NODE: &str =
+        "UPDATE graph_nodes SET node_json = '{' WHERE node_id = 'n1'";
+
+    /// How many deliveries were reserved and not started. Nobody can ask.
+    pub(crate) async fn unstarted(
+        _: &SqliteHostEventStore,
+        _: &SqliteProcessRegistry,
+    ) -> anyhow::Result<Option<usize>> {
+        Ok(None)
+    }
+
     /// When the lease on the only effect ends.
     pub(crate) const EFFECT_LEASE_END: &str =
         "SELECT lease_expires_at_ms FROM runtime_effect_replay";

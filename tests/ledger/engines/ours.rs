@@ -15,6 +15,21 @@ pub(crate) mod engine {
     /// Makes the session's head unreadable.
     pub(crate) const DAMAGE_HEAD: &str = "UPDATE session_head SET content = x'7b'";
 
+    /// Removes the manifest of the checkpoint.
+    pub(crate) const DELETE_MANIFEST: &str = "DELETE FROM blobs WHERE kind = 1";
+
+    /// Makes the node `n1` unreadable.
+    pub(crate) const DAMAGE_NODE: &str =
+        "UPDATE graph_nodes SET body = x'7b7d' WHERE node_id = 'n1'";
+
+    /// How many deliveries were reserved and not started.
+    pub(crate) async fn unstarted(
+        store: &SqliteHostEventStore,
+        registry: &SqliteProcessRegistry,
+    ) -> anyhow::Result<Option<usize>> {
+        Ok(Some(store.unstarted_deliveries(registry).await?.len()))
+    }
+
     /// When the lease on the only effect ends.
     pub(crate) const EFFECT_LEASE_END: &str = "SELECT lease_expires_ms FROM effects";
 
