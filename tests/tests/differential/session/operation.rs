@@ -1,0 +1,416 @@
+//! What is done to a session. Nodes, batches and claims are chosen by number, from
+//! few, so that operations meet.
+
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+
+/// The session that a sequence is mostly about, and another one.
+pub(crate) const SESSIONS: [&str; 2] = ["root", "other"];
+
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Commit(Box<Commit>),
+    Load,
+    LoadPath(Option<Node>),
+    LoadNode(Node),
+    Tombstone(Vec<Node>),
+    Vacuum,
+    CollectGarbage,
+    SaveMeta(u8),
+    LoadMeta,
+    Describe,
+    Usage,
+    PutBlob(u8),
+    GetBlob(usize),
+    PutModule(usize),
+    GetModule(usize),
+    /// A name, what it is, and its content.
+    PutArtifact(u8, Kind, u8),
+    GetArtifact(u8),
+    Intent { attachment: u8, session: usize, at: u64 },
+    CommitIntents(usize, Vec<u8>),
+    Uncommitted(u64),
+    Forget(u8),
+    Enqueue(Work),
+    Claim(Claim),
+    /// By the identifiers of batches, of which the first are the front of the queue.
+    ClaimExactly(Claim, Vec<Batch>),
+    Renew(usize, Lease),
+    Abandon(usize),
+    Cancel(usize, usize),
+    Queue { session: usize, pending: bool },
+    Reopen,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Commit {
+    pub(crate) session: usize,
+    pub(crate) expected: Expected,
+    pub(crate) graph: Graph,
+    /// The new leaf; the last node if it is none.
+    pub(crate) leaf: Option<Node>,
+    pub(crate) turn_index: u8,
+    pub(crate) tool: Component,
+    pub(crate) plugin: Component,
+    pub(crate) execution: Component,
+    pub(crate) usage: Vec<(u8, u8, [i64; 4])>,
+    pub(crate) turn: Option<Turn>,
+    pub(crate) completions: Vec<Completion>,
+    pub(crate) attachments: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expected {
+    /// No revision.
+    Absent,
+    Right,
+    Stale,
+    Ahead,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Graph {
+    Unchanged,
+    Append(Vec<NewNode>),
+    Replace(Vec<NewNode>),
+    /// The stored graph and more.
+    Lengthen(Vec<NewNode>),
+}
+
+/// A node to store.
+#[derive(Clone, Debug)]
+pub(crate) struct NewNode {
+    /// A new identifier if none.
+    pub(crate) again: Option<Node>,
+    pub(crate) parent: Parent,
+    pub(crate) body: Body,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body {
+    Plugin,
+    User,
+    Assistant,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parent {
+    None,
+    /// The node before it in the same commit, or the last stored one.
+    Before,
+    Node(Node),
+}
+
+/// A node by its number, counted round, or one that never is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Node {
+    Known(usize),
+    Unknown,
+}
+
+/// Part of a checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Component {
+    None,
+    New(u8),
+    /// One that was stored before, by its number.
+    Stored(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    pub(crate) turn: u8,
+    pub(crate) hash: u8,
+    /// Whether the stamp names another session than the commit.
+    pub(crate) foreign: bool,
+}
+
+/// A completion of a claim by its number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Completion {
+    pub(crate) claim: usize,
+    pub(crate) shape: Shape,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    /// The batches of the claim.
+    Exact,
+    /// All but the first.
+    Short,
+    /// As many, but the first is one that was never enqueued.
+    Foreign,
+    /// As many, and all are the last.
+    Repeated,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Generic,
+    Environment,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) session: usize,
+    pub(crate) source_key: Option<u8>,
+    pub(crate) payload: u8,
+    pub(crate) ready: bool,
+    pub(crate) early: bool,
+    pub(crate) joins: bool,
+    pub(crate) group: Option<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) session: usize,
+    pub(crate) idle: bool,
+    pub(crate) lease: Lease,
+    pub(crate) at_most: usize,
+}
+
+/// How long a lease is: never decided by how fast a test runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lease {
+    Expired,
+    Long,
+}
+
+impl Lease {
+    /// In ms.
+    pub(crate) fn ttl_ms(self) -> u64 {
+        match self {
+            Self::Expired => 0,
+            Self::Long => 3_600_000,
+        }
+    }
+}
+
+/// A batch for a claim of chosen ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Batch {
+    /// What is at this place of what is ready.
+    Ready(usize),
+    /// One that was enqueued once.
+    Number(usize),
+}
+
+fn session() -> impl Strategy<Value = usize> {
+    prop_oneof![9 => Just(0_usize), 1 => Just(1_usize)]
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    prop_oneof![9 => (0..30_usize).prop_map(Node::Known), 1 => Just(Node::Unknown)]
+}
+
+fn lease() -> impl Strategy<Value = Lease> {
+    prop_oneof![Just(Lease::Expired), Just(Lease::Long)]
+}
+
+fn new_node() -> impl Strategy<Value = NewNode> {
+    let parent = prop_oneof![
+        6 => Just(Parent::Before),
+        1 => Just(Parent::None),
+        2 => node().prop_map(Parent::Node),
+    ];
+    let body = prop_oneof![Just(Body::Plugin), Just(Body::User), Just(Body::Assistant)];
+    (prop::option::weighted(0.06, node()), parent, body).prop_map(|(again, parent, body)| NewNode {
+        again,
+        parent,
+        body,
+    })
+}
+
+fn graph() -> impl Strategy<Value = Graph> {
+    let nodes = || prop::collection::vec(new_node(), 0..4);
+    prop_oneof![
+        2 => Just(Graph::Unchanged),
+        6 => nodes().prop_map(Graph::Append),
+        1 => nodes().prop_map(Graph::Replace),
+        1 => nodes().prop_map(Graph::Lengthen),
+    ]
+}
+
+fn component() -> impl Strategy<Value = Component> {
+    prop_oneof![
+        2 => Just(Component::None),
+        3 => (0..3_u8).prop_map(Component::New),
+        1 => (0..6_usize).prop_map(Component::Stored),
+    ]
+}
+
+fn completion() -> impl Strategy<Value = Completion> {
+    let shape = prop_oneof![
+        6 => Just(Shape::Exact),
+        1 => Just(Shape::Short),
+        1 => Just(Shape::Foreign),
+        1 => Just(Shape::Repeated),
+    ];
+    (0..12_usize, shape).prop_map(|(claim, shape)| Completion { claim, shape })
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let hash = prop_oneof![4 => Just(0_u8), 1 => Just(1_u8)];
+    (0..4_u8, hash, prop::bool::weighted(0.05)).prop_map(|(turn, hash, foreign)| Turn {
+        turn,
+        hash,
+        foreign,
+    })
+}
+
+fn commit() -> impl Strategy<Value = Operation> {
+    let expected = prop_oneof![
+        1 => Just(Expected::Absent),
+        8 => Just(Expected::Right),
+        1 => Just(Expected::Stale),
+        1 => Just(Expected::Ahead),
+    ];
+    let tokens = -1..3_i64;
+    let entry = (0..2_u8, 0..2_u8, [tokens.clone(), tokens.clone(), tokens.clone(), tokens]);
+    let what = (
+        prop_oneof![19 => Just(0_usize), 1 => Just(1_usize)],
+        expected,
+        graph(),
+        prop::option::weighted(0.2, node()),
+        prop::collection::vec(entry, 0..3),
+    );
+    let rest = (
+        0..2_u8,
+        (component(), component(), component()),
+        prop::option::weighted(0.4, turn()),
+        prop_oneof![
+            3 => Just(Vec::new()),
+            2 => prop::collection::vec(completion(), 1..3),
+        ],
+        prop::collection::vec(0..4_u8, 0..3),
+    );
+    (what, rest).prop_map(
+        |(
+            (session, expected, graph, leaf, usage),
+            (turn_index, (tool, plugin, execution), turn, completions, attachments),
+        )| {
+            Operation::Commit(Box::new(Commit {
+                session,
+                expected,
+                graph,
+                leaf,
+                turn_index,
+                tool,
+                plugin,
+                execution,
+                usage,
+                turn,
+                completions,
+                attachments,
+            }))
+        },
+    )
+}
+
+fn work() -> impl Strategy<Value = Operation> {
+    (
+        session(),
+        prop::option::weighted(0.6, 0..3_u8),
+        0..2_u8,
+        prop::bool::weighted(0.85),
+        prop::bool::weighted(0.7),
+        prop::bool::weighted(0.7),
+        prop::option::weighted(0.3, 0..2_u8),
+    )
+        .prop_map(
+            |(session, source_key, payload, ready, early, joins, group)| {
+                Operation::Enqueue(Work {
+                    session,
+                    source_key,
+                    payload,
+                    ready,
+                    early,
+                    joins,
+                    group,
+                })
+            },
+        )
+}
+
+fn claim() -> impl Strategy<Value = Claim> {
+    (session(), any::<bool>(), lease(), 0..5_usize).prop_map(|(session, idle, lease, at_most)| {
+        Claim {
+            session,
+            idle,
+            lease,
+            at_most,
+        }
+    })
+}
+
+fn queue() -> impl Strategy<Value = Operation> {
+    let batch = prop_oneof![
+        4 => (0..3_usize).prop_map(Batch::Ready),
+        1 => (0..20_usize).prop_map(Batch::Number),
+    ];
+    let batches = prop_oneof![
+        2 => (0..4_usize).prop_map(|count| (0..count).map(Batch::Ready).collect()),
+        1 => prop::collection::vec(batch, 0..3),
+    ];
+    prop_oneof![
+        6 => work(),
+        4 => claim().prop_map(Operation::Claim),
+        2 => (claim(), batches)
+            .prop_map(|(claim, batches)| Operation::ClaimExactly(claim, batches)),
+        2 => (0..12_usize, lease()).prop_map(|(claim, lease)| Operation::Renew(claim, lease)),
+        1 => (0..12_usize).prop_map(Operation::Abandon),
+        1 => (session(), 0..20_usize).prop_map(|(session, batch)| Operation::Cancel(session, batch)),
+        2 => (session(), any::<bool>())
+            .prop_map(|(session, pending)| Operation::Queue { session, pending }),
+    ]
+}
+
+fn attachments() -> impl Strategy<Value = Operation> {
+    let at = || prop_oneof![8 => 0..6_u64, 1 => Just(u64::MAX)];
+    prop_oneof![
+        4 => (0..4_u8, 0..6_u64).prop_map(|(attachment, at)| Operation::Intent {
+            attachment,
+            session: 0,
+            at,
+        }),
+        1 => (session(), prop::collection::vec(0..4_u8, 0..3))
+            .prop_map(|(session, attachments)| Operation::CommitIntents(session, attachments)),
+        3 => at().prop_map(Operation::Uncommitted),
+        1 => (0..4_u8).prop_map(Operation::Forget),
+    ]
+}
+
+fn artifacts() -> impl Strategy<Value = Operation> {
+    let kind = prop_oneof![3 => Just(Kind::Generic), 1 => Just(Kind::Environment)];
+    prop_oneof![
+        1 => (0..3_u8).prop_map(Operation::PutBlob),
+        2 => (0..6_usize).prop_map(Operation::GetBlob),
+        1 => (0..2_usize).prop_map(Operation::PutModule),
+        1 => (0..2_usize).prop_map(Operation::GetModule),
+        2 => (0..3_u8, kind, 0..3_u8)
+            .prop_map(|(name, kind, content)| Operation::PutArtifact(name, kind, content)),
+        2 => (0..3_u8).prop_map(Operation::GetArtifact),
+    ]
+}
+
+/// Any operation.
+pub(crate) fn operation() -> BoxedStrategy<Operation> {
+    prop_oneof![
+        12 => commit(),
+        4 => Just(Operation::Load),
+        3 => prop::option::weighted(0.5, node()).prop_map(Operation::LoadPath),
+        2 => node().prop_map(Operation::LoadNode),
+        2 => prop::collection::vec(node(), 0..3).prop_map(Operation::Tombstone),
+        1 => Just(Operation::Vacuum),
+        2 => Just(Operation::CollectGarbage),
+        1 => (0..3_u8).prop_map(Operation::SaveMeta),
+        1 => Just(Operation::LoadMeta),
+        1 => Just(Operation::Describe),
+        1 => Just(Operation::Usage),
+        16 => queue(),
+        6 => attachments(),
+        5 => artifacts(),
+        1 => Just(Operation::Reopen),
+    ]
+    .boxed()
+}
