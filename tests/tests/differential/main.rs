@@ -17,7 +17,7 @@ mod differences;
 //mod host_events;
 mod machine;
 mod names;
-//mod processes;
+mod processes;
 mod session;
 
 use machine::random_sequences;
@@ -27,3 +27,7 @@ fn sessions_are_answered_alike() {
     random_sequences::<session::Sessions>();
 }
 
+#[test]
+fn processes_are_answered_alike() {
+    random_sequences::<processes::Processes>();
+}

@@ -44,4 +44,13 @@ pub(crate) enum Difference {
     SixtyFourBits,
     /// Artifacts: a name of one kind is not given to another kind.
     ArtifactKind,
+    /// Processes: acknowledging a wake of an event that does not exist yet does
+    /// nothing. Otherwise the wake is lost when the event comes.
+    AcknowledgedInAdvance,
+    /// Processes, beside the store in memory: a lease on a process that does not exist
+    /// is refused, as by the native crate.
+    MemoryLeaseOfNothing,
+    /// Processes, beside the store in memory: handles are transferred all or none, as
+    /// by the native crate.
+    MemoryTransferInPart,
 }
