@@ -12,9 +12,9 @@
 
 mod answer;
 mod differences;
-//mod effects;
+mod effects;
 //mod examples;
-//mod host_events;
+mod host_events;
 mod machine;
 mod names;
 mod processes;
@@ -30,4 +30,14 @@ fn sessions_are_answered_alike() {
 #[test]
 fn processes_are_answered_alike() {
     random_sequences::<processes::Processes>();
+}
+
+#[test]
+fn host_events_are_answered_alike() {
+    random_sequences::<host_events::HostEvents>();
+}
+
+#[test]
+fn effects_are_answered_alike() {
+    random_sequences::<effects::Effects>();
 }

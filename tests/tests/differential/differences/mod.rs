@@ -53,4 +53,15 @@ pub(crate) enum Difference {
     /// Processes, beside the store in memory: handles are transferred all or none, as
     /// by the native crate.
     MemoryTransferInPart,
+    /// Host events, beside both: a subscription does not get an occurrence that was
+    /// recorded before it.
+    LateSubscription,
+    /// Effects: scopes of two kinds or sessions with the same identifier share nothing.
+    SharedScope,
+    /// Effects: an error that says that the effect could not be executed is not
+    /// recorded, and so not replayed for ever.
+    NotExecuted,
+    /// Effects: `start_replay` of a host leaves controllers alone that were handed out
+    /// before, so that a turn does not fail in the middle.
+    ReplayOfOneController,
 }
