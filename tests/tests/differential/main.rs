@@ -13,7 +13,7 @@
 mod answer;
 mod differences;
 mod effects;
-//mod examples;
+mod examples;
 mod host_events;
 mod machine;
 mod names;

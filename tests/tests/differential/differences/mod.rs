@@ -9,9 +9,23 @@ pub(crate) mod host_events;
 pub(crate) mod processes;
 pub(crate) mod session;
 
-/// A difference that is meant. Beside the native crate, unless it says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Difference {
+macro_rules! differences {
+    ($($(#[$reason:meta])* $name:ident,)*) => {
+        /// A difference that is meant. Beside the native crate, unless it says
+        /// otherwise.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Difference {
+            $($(#[$reason])* $name,)*
+        }
+
+        impl Difference {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+differences! {
     /// Sessions: a commit without an expected revision means that no head exists.
     /// Otherwise the second of two creators deletes the work of the first.
     AbsentRevision,
@@ -53,6 +67,9 @@ pub(crate) enum Difference {
     /// Processes, beside the store in memory: handles are transferred all or none, as
     /// by the native crate.
     MemoryTransferInPart,
+    /// Processes: an event that ends a process is refused from a worker that lost its
+    /// lease, beside both.
+    LostLease,
     /// Host events, beside both: a subscription does not get an occurrence that was
     /// recorded before it.
     LateSubscription,

@@ -25,7 +25,14 @@ pub(crate) fn meant(
                 |ours, theirs| ours["ok"] == json!([]) && is_ok(theirs),
             ))
         }
-        (Operation::Claim { process, .. }, Owner::Memory) => (!model.is_known(*process)).then(|| {
+        (Operation::TakeOver(process, Some(_)), _) => model.is_running(*process).then(|| {
+            Meant::instead(
+                Difference::LostLease,
+                |ours| is_error(ours, "Plugin"),
+                vec![Operation::TakeOver(*process, None)],
+            )
+        }),
+        (Operation::Claim { process, .. } | Operation::TakeOver(process, _), Owner::Memory) => (!model.is_known(*process)).then(|| {
             Meant::left_out(Difference::MemoryLeaseOfNothing, |ours| {
                 is_error(ours, "Plugin")
             })

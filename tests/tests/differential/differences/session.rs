@@ -6,7 +6,7 @@ use super::Difference;
 use crate::answer::{Answer, is_error, is_ok};
 use crate::machine::Meant;
 use crate::session::model::Model;
-use crate::session::operation::{Commit, Expected, Lease, Operation};
+use crate::session::operation::{Commit, Expected, Operation};
 
 /// The difference that an operation is going to show.
 pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operation>> {
@@ -55,7 +55,7 @@ pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operat
                 })
             })
         }
-        Operation::Renew(claim, Lease::Expired | Lease::Long) => {
+        Operation::Renew(claim, _) => {
             let claim = model.claim(*claim)?;
             let held = model.held(claim).len();
             (held > 0 && held < model.claims[claim].len()).then(|| {
@@ -66,7 +66,7 @@ pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operat
             let again = model.attachments.get(attachment) == Some(&false);
             again.then(|| {
                 let operations = vec![Operation::Forget(*attachment), operation.clone()];
-                Meant::instead(Difference::RefreshedIntent, operations)
+                Meant::instead(Difference::RefreshedIntent, is_ok, operations)
             })
         }
         Operation::Uncommitted(u64::MAX) => Some(Meant::answered(

@@ -86,7 +86,7 @@ pub(crate) fn operation() -> BoxedStrategy<Operation> {
     let key = prop::option::weighted(0.97, 0..12_u8);
     let execute = (scope(), any::<bool>(), key, effect(), ends());
     prop_oneof![
-        40 => execute.prop_map(|(scope, kept, key, effect, ends)| Operation::Execute {
+        60 => execute.prop_map(|(scope, kept, key, effect, ends)| Operation::Execute {
             scope,
             kept,
             key,
@@ -94,7 +94,7 @@ pub(crate) fn operation() -> BoxedStrategy<Operation> {
             ends,
         }),
         1 => Just(Operation::StartReplay),
-        3 => Just(Operation::Reopen),
+        1 => Just(Operation::Reopen),
     ]
     .boxed()
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lash_core::{
-    ProcessAwaitOutput, ProcessEventAppendRequest, ProcessExternalRef, ProcessHandleDescriptor,
-    ProcessLease, ProcessLeaseCompletion, ProcessListFilter, ProcessRegistration, ProcessRegistry,
+    PluginError, ProcessAwaitOutput, ProcessEventAppendRequest, ProcessExternalRef, ProcessHandleDescriptor,
+    ProcessLease, ProcessLeaseCompletion, ProcessListFilter, ProcessRecord, ProcessRegistration, ProcessRegistry,
     SessionScope, TestLocalProcessRegistry, ToolFailureClass, WaitKind, WaitState,
 };
 use lash_wasm_store::{Durability, SqliteProcessRegistry, StoreBuilder};
@@ -81,6 +81,13 @@ impl Engine {
                 }
                 None => ok(()),
             },
+            Operation::TakeOver(process, end) => {
+                let other = match &self.place {
+                    Some(place) => open(self.owner, Some(place.path())).await,
+                    None => Arc::clone(&registry),
+                };
+                of(take_over(other.as_ref(), registry.as_ref(), &id(*process), *end).await)
+            }
             operation => run(registry.as_ref(), model, operation).await,
         };
         self.names.comparable(answer)
@@ -221,8 +228,26 @@ async fn run(registry: &dyn ProcessRegistry, model: &Model, operation: &Operatio
         Operation::Claim { .. }
         | Operation::Renew { .. }
         | Operation::Release(_)
+        | Operation::TakeOver(..)
         | Operation::Reopen => unreachable!("the engine does it"),
     }
+}
+
+async fn take_over(
+    first: &dyn ProcessRegistry,
+    second: &dyn ProcessRegistry,
+    process: &str,
+    end: Option<End>,
+) -> Result<Option<ProcessRecord>, PluginError> {
+    first.claim_process_lease(process, "first", 0).await?;
+    let lease = second.claim_process_lease(process, "second", ttl_ms(true)).await?;
+    let ended = match end {
+        Some(end) => first.complete_process(process, output(end)).await.map(Some),
+        None => Ok(None),
+    };
+    let completion = ProcessLeaseCompletion::from_lease(&lease);
+    second.complete_process_lease(&completion).await?;
+    ended
 }
 
 fn id(process: usize) -> String {

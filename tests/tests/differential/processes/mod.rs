@@ -78,9 +78,7 @@ impl Machine for Processes {
     }
 
     async fn open(sequence: &[Operation]) -> Vec<Engine> {
-        let in_file = sequence
-            .iter()
-            .any(|operation| matches!(operation, Operation::Reopen));
+        let in_file = sequence.iter().any(Operation::needs_file);
         let mut engines = Vec::new();
         for owner in [Owner::Ours, Owner::Native, Owner::Memory] {
             engines.push(Engine::new(owner, in_file).await);
@@ -113,7 +111,7 @@ impl Machine for Processes {
                 let ends = !event["semantics"]["terminal"].is_null();
                 appended(model, *process, &event["event_type"], &event["sequence"], ends);
             }
-            Operation::Complete(process, _) => {
+            Operation::Complete(process, _) | Operation::TakeOver(process, Some(_)) => {
                 let state = answer["ok"]["status"]["state"].as_str().expect("a state");
                 // Completing once more is answered, and appends nothing.
                 if model.is_running(*process) {

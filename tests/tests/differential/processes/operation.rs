@@ -36,6 +36,10 @@ pub(crate) enum Operation {
     Claim { process: usize, owner: u8, live: bool },
     Renew { lease: usize, live: bool },
     Release(usize),
+    /// A worker claims a process and its lease expires; another one, through another
+    /// registry on the file, takes the process over; the first one ends it, or not;
+    /// the other gives its lease back.
+    TakeOver(usize, Option<End>),
     Reopen,
 }
 
@@ -75,6 +79,13 @@ pub(crate) enum After {
     Sequence(u64),
     /// Larger than a sequence can be.
     Beyond,
+}
+
+impl Operation {
+    /// Whether it closes a file or opens it twice.
+    pub(crate) fn needs_file(&self) -> bool {
+        matches!(self, Self::Reopen | Self::TakeOver(..))
+    }
 }
 
 impl After {
@@ -130,6 +141,14 @@ fn event() -> impl Strategy<Value = Event> {
         })
 }
 
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        (0..2_u8).prop_map(End::Success),
+        Just(End::Failure),
+        Just(End::Cancelled),
+    ]
+}
+
 fn after() -> impl Strategy<Value = After> {
     prop_oneof![12 => (0..6_u64).prop_map(After::Sequence), 1 => Just(After::Beyond)]
 }
@@ -164,15 +183,10 @@ fn handles() -> impl Strategy<Value = Operation> {
 }
 
 fn events() -> impl Strategy<Value = Operation> {
-    let end = prop_oneof![
-        (0..2_u8).prop_map(End::Success),
-        Just(End::Failure),
-        Just(End::Cancelled),
-    ];
     let kind = prop_oneof![Just("tick"), Just("wake"), Just("process.completed")];
     prop_oneof![
         8 => (process(), event()).prop_map(|(id, event)| Operation::Append(id, event)),
-        1 => (process(), end).prop_map(|(id, end)| Operation::Complete(id, end)),
+        1 => (process(), end()).prop_map(|(id, end)| Operation::Complete(id, end)),
         3 => (process(), after()).prop_map(|(id, after)| Operation::Events(id, after)),
         3 => (process(), after()).prop_map(|(id, after)| Operation::Wakes(id, after)),
         1 => (process(), kind, 0..4_u64).prop_map(|(id, kind, after)| {
@@ -193,8 +207,9 @@ fn leases() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Any operation.
+/// Any operation. Those that need a file are rare, because they are slow.
 pub(crate) fn operation() -> BoxedStrategy<Operation> {
+    let take_over = (process(), prop::option::weighted(0.7, end()));
     prop_oneof![
         8 => (process(), prop::bool::weighted(0.1))
             .prop_map(|(id, other)| Operation::Register(id.min(PROCESSES - 1), other)),
@@ -207,6 +222,7 @@ pub(crate) fn operation() -> BoxedStrategy<Operation> {
         2 => process().prop_map(Operation::Get),
         2 => filter().prop_map(Operation::List),
         1 => Just(Operation::ListRunning),
+        1 => take_over.prop_map(|(id, end)| Operation::TakeOver(id, end)),
         1 => Just(Operation::Reopen),
     ]
     .boxed()
