@@ -54,6 +54,7 @@ fn example(difference: Difference) -> Example {
         | D::DanglingGraph
         | D::DanglingCheckpoint
         | D::StampedManifest
+        | D::FrameBlobs
         | D::CountedCompletion
         | D::PartialRenewal
         | D::ExactClaimLeavesAlone
@@ -82,6 +83,7 @@ fn commit(change: impl FnOnce(&mut Commit)) -> session::Operation {
         tool: Component::None,
         plugin: Component::None,
         execution: Component::None,
+        frame: None,
         usage: Vec::new(),
         turn: None,
         completions: Vec::new(),
@@ -92,7 +94,7 @@ fn commit(change: impl FnOnce(&mut Commit)) -> session::Operation {
 }
 
 fn enqueue(source_key: Option<u8>) -> session::Operation {
-    session::Operation::Enqueue(Work {
+    let work = Work {
         session: 0,
         source_key,
         payload: 0,
@@ -100,7 +102,8 @@ fn enqueue(source_key: Option<u8>) -> session::Operation {
         early: true,
         joins: true,
         group: None,
-    })
+    };
+    session::Operation::Enqueue(work, 1)
 }
 
 fn claim(lease: Lease, at_most: usize) -> Claim {
@@ -145,6 +148,10 @@ fn of_session(difference: Difference) -> Vec<session::Operation> {
                 });
             }),
             commit(|commit| commit.turn_index = 1),
+            O::CollectGarbage,
+        ],
+        Difference::FrameBlobs => vec![
+            commit(|commit| commit.frame = Some(0)),
             O::CollectGarbage,
         ],
         Difference::CountedCompletion => vec![
@@ -235,7 +242,19 @@ fn of_processes(difference: Difference) -> Vec<processes::Operation> {
                 O::HandlesOf(0),
             ]
         }
-        Difference::LostLease => vec![register, O::TakeOver(0, Some(End::Failure))],
+        Difference::LostLease => {
+            let claim = |owner, live| O::Claim {
+                process: 0,
+                owner,
+                live,
+            };
+            vec![
+                register,
+                O::Elsewhere(Box::new(claim(0, false))),
+                claim(1, true),
+                O::Elsewhere(Box::new(O::Complete(0, End::Failure))),
+            ]
+        }
         other => unreachable!("{other:?} is none of processes"),
     }
 }

@@ -15,8 +15,8 @@ use crate::differences::Difference;
 /// How many sequences each machine runs if nothing else is asked for.
 const CASES: u64 = 40;
 
-/// The longest sequence.
-const LENGTH: usize = 60;
+/// How long a sequence is.
+const LENGTH: std::ops::Range<usize> = 1..80;
 
 /// Whom an engine belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub(crate) trait Machine {
     /// Its name in reports.
     const NAME: &'static str;
 
-    /// Any operation.
-    fn operation() -> BoxedStrategy<Self::Operation>;
+    /// Any sequence of operations.
+    fn sequence() -> BoxedStrategy<Vec<Self::Operation>>;
 
     /// Opens the engines, this crate's first. A sequence that closes and opens them
     /// again needs files.
@@ -230,6 +230,13 @@ pub(crate) async fn run_sequence<M: Machine>(
     Ok(())
 }
 
+/// Sequences of operations.
+pub(crate) fn sequence_of<O: Clone + Debug + 'static>(
+    operation: impl Strategy<Value = O> + 'static,
+) -> BoxedStrategy<Vec<O>> {
+    prop::collection::vec(operation, LENGTH).boxed()
+}
+
 /// A runtime for everything that a test opens.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -251,8 +258,7 @@ pub(crate) fn random_sequences<M: Machine>() {
     });
     let runtime = runtime();
     let tally = RefCell::new(Tally::default());
-    let sequences = prop::collection::vec(M::operation(), 1..LENGTH);
-    let result = runner.run(&sequences, |sequence| {
+    let result = runner.run(&M::sequence(), |sequence| {
         runtime
             .block_on(run_sequence::<M>(
                 &sequence,

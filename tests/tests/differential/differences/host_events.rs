@@ -9,8 +9,10 @@ use crate::machine::Meant;
 
 /// The difference that an operation is going to show.
 pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operation>> {
-    let Operation::Reserve(occurrence) = operation else {
-        return None;
+    let occurrence = match operation {
+        Operation::Elsewhere(operation) => return meant(model, operation),
+        Operation::Reserve(occurrence) => occurrence,
+        _ => return None,
     };
     let last = model.last_before(occurrence)?;
     let came_before = move |delivery: &Value| {

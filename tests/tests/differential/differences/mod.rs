@@ -38,6 +38,9 @@ differences! {
     /// Sessions: the manifest of a stamped turn is kept by garbage collection, because
     /// a replay of the commit answers it. The native crate keeps a copy with the stamp.
     StampedManifest,
+    /// Sessions: the execution state of a frame is a blob, not part of the head, and is
+    /// counted by garbage collection.
+    FrameBlobs,
     /// Queue: a completion must name the batches that its claim has, not as many.
     /// Otherwise others stay claimed and are delivered again.
     CountedCompletion,

@@ -14,7 +14,18 @@ pub(crate) fn meant(
     operation: &Operation,
     other: Owner,
 ) -> Option<Meant<Operation>> {
+    let (operation, elsewhere) = match operation {
+        Operation::Elsewhere(operation) => (&**operation, true),
+        operation => (operation, false),
+    };
+    let lost = |process| model.is_running(process) && model.is_lost(process, elsewhere);
     match (operation, other) {
+        (Operation::Complete(process, _), _) => lost(*process).then(lost_lease),
+        (Operation::Append(process, event), _) => {
+            let is_new = event.key.is_some_and(|key| !model.is_replayed(*process, key));
+            let ends = matches!(event.kind, "process.completed" | "process.failed");
+            (ends && is_new && lost(*process)).then(lost_lease)
+        }
         (Operation::Acknowledge(process, sequence), _) => {
             let is_later = model.is_known(*process) && *sequence > model.last_sequence(*process);
             is_later.then(|| Meant::left_out(Difference::AcknowledgedInAdvance, is_ok))
@@ -25,14 +36,7 @@ pub(crate) fn meant(
                 |ours, theirs| ours["ok"] == json!([]) && is_ok(theirs),
             ))
         }
-        (Operation::TakeOver(process, Some(_)), _) => model.is_running(*process).then(|| {
-            Meant::instead(
-                Difference::LostLease,
-                |ours| is_error(ours, "Plugin"),
-                vec![Operation::TakeOver(*process, None)],
-            )
-        }),
-        (Operation::Claim { process, .. } | Operation::TakeOver(process, _), Owner::Memory) => (!model.is_known(*process)).then(|| {
+        (Operation::Claim { process, .. }, Owner::Memory) => (!model.is_known(*process)).then(|| {
             Meant::left_out(Difference::MemoryLeaseOfNothing, |ours| {
                 is_error(ours, "Plugin")
             })
@@ -47,4 +51,8 @@ pub(crate) fn meant(
         }
         _ => None,
     }
+}
+
+fn lost_lease() -> Meant<Operation> {
+    Meant::refused(Difference::LostLease, "Plugin")
 }

@@ -12,22 +12,9 @@ use crate::session::operation::{Commit, Expected, Operation};
 pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operation>> {
     match operation {
         Operation::Commit(commit) => meant_by_commit(model, commit),
-        Operation::CollectGarbage => {
-            // The native crate removed what was garbage before.
-            let kept = model.stamped.iter().filter(|number| {
-                let key = ("checkpoint", **number);
-                model.blobs.contains(&key) && !model.head_blobs.contains(&key)
-            });
-            let kept = kept.count() as u64;
-            (kept > 0).then(|| {
-                Meant::answered(Difference::StampedManifest, move |ours, theirs| {
-                    let more = json!(ours["ok"]["deleted"].as_u64().map(|ours| ours + kept));
-                    let same = |key: &str| ours["ok"][key] == theirs["ok"][key];
-                    same("roots") && same("retained") && theirs["ok"]["deleted"] == more
-                })
-            })
-        }
-        Operation::Enqueue(work) => {
+        Operation::Elsewhere(operation) => meant(model, operation),
+        Operation::CollectGarbage => meant_by_garbage(model),
+        Operation::Enqueue(work, _) => {
             let key = (work.session, work.source_key?);
             let queued = model.queue.iter().any(|queued| {
                 queued.work.session == work.session && queued.work.source_key == work.source_key
@@ -35,7 +22,7 @@ pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operat
             let (payload, number) = *model.completed.get(&key)?;
             (!queued && payload == work.payload).then(|| {
                 Meant::left_out(Difference::Redelivery, move |ours| {
-                    ours["ok"]["batch_id"] == number
+                    ours["ok"][0]["batch_id"] == number
                 })
             })
         }
@@ -79,6 +66,30 @@ pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operat
         }
         _ => None,
     }
+}
+
+fn meant_by_garbage(model: &Model) -> Option<Meant<Operation>> {
+    // The native crate removed what was garbage before.
+    let kept = model.stamped.iter().filter(|number| {
+        let key = ("checkpoint", **number);
+        model.blobs.contains(&key) && !model.head_blobs.contains(&key)
+    });
+    let kept = kept.count() as u64;
+    let in_head = u64::from(model.head_frame.is_some());
+    let frames = model.frames.len() as u64 - in_head;
+    let difference = match kept > 0 {
+        true => Difference::StampedManifest,
+        false => Difference::FrameBlobs,
+    };
+    (kept > 0 || in_head > 0 || frames > 0).then(|| {
+        Meant::answered(difference, move |ours, theirs| {
+            let ours = |key: &str| ours["ok"][key].as_u64().unwrap_or(0);
+            let theirs = |key: &str| theirs["ok"][key].as_u64().unwrap_or(0);
+            ours("roots") == theirs("roots") + in_head
+                && ours("retained") == theirs("retained") + in_head
+                && ours("deleted") + kept == theirs("deleted") + frames
+        })
+    })
 }
 
 /// In the order in which both crates check.

@@ -55,8 +55,8 @@ impl Machine for Effects {
 
     const NAME: &'static str = "effects";
 
-    fn operation() -> BoxedStrategy<Operation> {
-        operation::operation()
+    fn sequence() -> BoxedStrategy<Vec<Operation>> {
+        operation::sequence()
     }
 
     async fn open(sequence: &[Operation]) -> Vec<Engine> {

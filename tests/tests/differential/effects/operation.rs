@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
+use crate::machine::sequence_of;
+
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
     Execute {
@@ -81,12 +83,11 @@ fn ends() -> impl Strategy<Value = Ends> {
     ]
 }
 
-/// Any operation.
-pub(crate) fn operation() -> BoxedStrategy<Operation> {
+fn operation() -> BoxedStrategy<Operation> {
     let key = prop::option::weighted(0.97, 0..12_u8);
     let execute = (scope(), any::<bool>(), key, effect(), ends());
     prop_oneof![
-        60 => execute.prop_map(|(scope, kept, key, effect, ends)| Operation::Execute {
+        20 => execute.prop_map(|(scope, kept, key, effect, ends)| Operation::Execute {
             scope,
             kept,
             key,
@@ -94,7 +95,12 @@ pub(crate) fn operation() -> BoxedStrategy<Operation> {
             ends,
         }),
         1 => Just(Operation::StartReplay),
-        1 => Just(Operation::Reopen),
     ]
     .boxed()
+}
+
+/// Any sequence. Few need files, which are slow.
+pub(crate) fn sequence() -> BoxedStrategy<Vec<Operation>> {
+    let in_file = prop_oneof![20 => operation(), 1 => Just(Operation::Reopen)];
+    prop_oneof![3 => sequence_of(operation()), 1 => sequence_of(in_file)].boxed()
 }

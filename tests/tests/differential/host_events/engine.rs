@@ -23,6 +23,8 @@ pub(crate) struct Engine {
     names: Names,
     place: Option<Place>,
     store: Option<Arc<dyn HostEventStore>>,
+    /// A second store on the file, once it is needed.
+    other: Option<Arc<dyn HostEventStore>>,
 }
 
 impl Engine {
@@ -33,6 +35,7 @@ impl Engine {
             owner,
             names: Names::default(),
             store: Some(open(owner, place.as_ref().map(Place::path)).await),
+            other: None,
             place,
         }
     }
@@ -40,6 +43,10 @@ impl Engine {
     /// Does an operation and answers comparably.
     pub(crate) async fn run(&mut self, operation: &Operation) -> Answer {
         let store = Arc::clone(self.store.as_ref().expect("it is open"));
+        let (store, operation) = match operation {
+            Operation::Elsewhere(operation) => (self.elsewhere(store).await, &**operation),
+            operation => (store, operation),
+        };
         let answer = match operation {
             Operation::Subscribe(subscription) => {
                 of(store.register_subscription(to_draft(subscription)).await)
@@ -70,13 +77,26 @@ impl Engine {
             Operation::Reopen => {
                 drop(store);
                 if let Some(place) = &self.place {
+                    self.other = None;
                     self.store = None;
                     self.store = Some(open(self.owner, Some(place.path())).await);
                 }
                 ok(())
             }
+            Operation::Elsewhere(_) => unreachable!("once is enough"),
         };
         self.names.comparable(answer)
+    }
+
+    /// What lash-core has in memory has no second store.
+    async fn elsewhere(&mut self, store: Arc<dyn HostEventStore>) -> Arc<dyn HostEventStore> {
+        let Some(place) = &self.place else {
+            return store;
+        };
+        if self.other.is_none() {
+            self.other = Some(open(self.owner, Some(place.path())).await);
+        }
+        Arc::clone(self.other.as_ref().expect("it is open"))
     }
 }
 

@@ -41,14 +41,12 @@ impl Machine for HostEvents {
 
     const NAME: &'static str = "host events";
 
-    fn operation() -> BoxedStrategy<Operation> {
-        operation::operation()
+    fn sequence() -> BoxedStrategy<Vec<Operation>> {
+        operation::sequence()
     }
 
     async fn open(sequence: &[Operation]) -> Vec<Engine> {
-        let in_file = sequence
-            .iter()
-            .any(|operation| matches!(operation, Operation::Reopen));
+        let in_file = sequence.iter().any(Operation::needs_file);
         let mut engines = Vec::new();
         for owner in [Owner::Ours, Owner::Native, Owner::Memory] {
             engines.push(Engine::new(owner, in_file).await);
@@ -70,6 +68,7 @@ impl Machine for HostEvents {
 
     fn learn(model: &mut Model, operation: &Operation, answer: &Answer) {
         match operation {
+            Operation::Elsewhere(operation) => Self::learn(model, operation, answer),
             Operation::Subscribe(_) => model.subscriptions += 1,
             Operation::Record(occurrence) if is_ok(answer) => {
                 let key = (occurrence.source, occurrence.key);

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
+use crate::machine::sequence_of;
+
 /// Sessions that subscribe. The last one looks like a frame of the first.
 pub(crate) const SESSIONS: [&str; 3] = ["a", "b", "a/frame"];
 /// Sources that are subscribed to.
@@ -16,7 +18,16 @@ pub(crate) enum Operation {
     List(Filter),
     Record(Occurrence),
     Reserve(Occurrence),
+    /// Through a second store on the file.
+    Elsewhere(Box<Operation>),
     Reopen,
+}
+
+impl Operation {
+    /// Whether it closes a file or opens it twice.
+    pub(crate) fn needs_file(&self) -> bool {
+        matches!(self, Self::Reopen | Self::Elsewhere(_))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +68,7 @@ fn source() -> impl Strategy<Value = usize> {
 
 fn occurrence() -> impl Strategy<Value = Occurrence> {
     let payload = prop_oneof![9 => Just(0_u8), 1 => Just(1_u8)];
-    (source(), 0..5_u8, payload, prop::bool::weighted(0.03)).prop_map(
+    (source(), 0..3_u8, payload, prop::bool::weighted(0.03)).prop_map(
         |(source, key, payload, is_blank)| Occurrence {
             source,
             key,
@@ -88,8 +99,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         )
 }
 
-/// Any operation.
-pub(crate) fn operation() -> BoxedStrategy<Operation> {
+fn operation() -> BoxedStrategy<Operation> {
     let subscription = (
         prop::option::weighted(0.8, session()),
         source(),
@@ -106,7 +116,16 @@ pub(crate) fn operation() -> BoxedStrategy<Operation> {
         4 => occurrence().prop_map(Operation::Record),
         6 => occurrence().prop_map(Operation::Reserve),
         3 => filter().prop_map(Operation::List),
-        1 => Just(Operation::Reopen),
     ]
     .boxed()
+}
+
+/// Any sequence. Few need files, which are slow.
+pub(crate) fn sequence() -> BoxedStrategy<Vec<Operation>> {
+    let in_file = prop_oneof![
+        15 => operation(),
+        5 => operation().prop_map(|operation| Operation::Elsewhere(Box::new(operation))),
+        1 => Just(Operation::Reopen),
+    ];
+    prop_oneof![3 => sequence_of(operation()), 1 => sequence_of(in_file)].boxed()
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lash_core::{
-    PluginError, ProcessAwaitOutput, ProcessEventAppendRequest, ProcessExternalRef, ProcessHandleDescriptor,
-    ProcessLease, ProcessLeaseCompletion, ProcessListFilter, ProcessRecord, ProcessRegistration, ProcessRegistry,
+    ProcessAwaitOutput, ProcessEventAppendRequest, ProcessExternalRef, ProcessHandleDescriptor,
+    ProcessLease, ProcessLeaseCompletion, ProcessListFilter, ProcessRegistration, ProcessRegistry,
     SessionScope, TestLocalProcessRegistry, ToolFailureClass, WaitKind, WaitState,
 };
 use lash_wasm_store::{Durability, SqliteProcessRegistry, StoreBuilder};
@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     leases: Vec<ProcessLease>,
     place: Option<Place>,
     registry: Option<Arc<dyn ProcessRegistry>>,
+    /// A second registry on the file, once it is needed.
+    other: Option<Arc<dyn ProcessRegistry>>,
 }
 
 impl Engine {
@@ -37,6 +39,7 @@ impl Engine {
             names: Names::default(),
             leases: Vec::new(),
             registry: Some(open(owner, place.as_ref().map(Place::path)).await),
+            other: None,
             place,
         }
     }
@@ -46,6 +49,7 @@ impl Engine {
             // What lash-core has in memory lives as long as its engine.
             return;
         };
+        self.other = None;
         self.registry = None;
         self.registry = Some(open(self.owner, Some(place.path())).await);
     }
@@ -53,6 +57,10 @@ impl Engine {
     /// Does an operation and answers comparably.
     pub(crate) async fn run(&mut self, model: &Model, operation: &Operation) -> Answer {
         let registry = Arc::clone(self.registry.as_ref().expect("it is open"));
+        let (registry, operation) = match operation {
+            Operation::Elsewhere(operation) => (self.elsewhere(registry).await, &**operation),
+            operation => (registry, operation),
+        };
         let answer = match operation {
             Operation::Reopen => {
                 drop(registry);
@@ -81,16 +89,20 @@ impl Engine {
                 }
                 None => ok(()),
             },
-            Operation::TakeOver(process, end) => {
-                let other = match &self.place {
-                    Some(place) => open(self.owner, Some(place.path())).await,
-                    None => Arc::clone(&registry),
-                };
-                of(take_over(other.as_ref(), registry.as_ref(), &id(*process), *end).await)
-            }
             operation => run(registry.as_ref(), model, operation).await,
         };
         self.names.comparable(answer)
+    }
+
+    /// What lash-core has in memory has no second registry.
+    async fn elsewhere(&mut self, registry: Arc<dyn ProcessRegistry>) -> Arc<dyn ProcessRegistry> {
+        let Some(place) = &self.place else {
+            return registry;
+        };
+        if self.other.is_none() {
+            self.other = Some(open(self.owner, Some(place.path())).await);
+        }
+        Arc::clone(self.other.as_ref().expect("it is open"))
     }
 
     fn lease(&self, number: usize) -> Option<&ProcessLease> {
@@ -228,26 +240,9 @@ async fn run(registry: &dyn ProcessRegistry, model: &Model, operation: &Operatio
         Operation::Claim { .. }
         | Operation::Renew { .. }
         | Operation::Release(_)
-        | Operation::TakeOver(..)
+        | Operation::Elsewhere(_)
         | Operation::Reopen => unreachable!("the engine does it"),
     }
-}
-
-async fn take_over(
-    first: &dyn ProcessRegistry,
-    second: &dyn ProcessRegistry,
-    process: &str,
-    end: Option<End>,
-) -> Result<Option<ProcessRecord>, PluginError> {
-    first.claim_process_lease(process, "first", 0).await?;
-    let lease = second.claim_process_lease(process, "second", ttl_ms(true)).await?;
-    let ended = match end {
-        Some(end) => first.complete_process(process, output(end)).await.map(Some),
-        None => Ok(None),
-    };
-    let completion = ProcessLeaseCompletion::from_lease(&lease);
-    second.complete_process_lease(&completion).await?;
-    ended
 }
 
 fn id(process: usize) -> String {

@@ -23,6 +23,13 @@ pub(crate) struct Model {
     events: BTreeMap<usize, Vec<String>>,
     ended: BTreeSet<usize>,
     grants: BTreeSet<(Scope, usize)>,
+    /// Replay keys of the events of a process.
+    keys: BTreeSet<(usize, u8)>,
+    /// The process of each lease there ever was, and whether it was claimed through
+    /// the second registry.
+    leases: Vec<(usize, bool)>,
+    /// The lease that each registry remembers of a process.
+    remembered: BTreeMap<(usize, bool), usize>,
 }
 
 impl Model {
@@ -46,6 +53,18 @@ impl Model {
             let mut later = events.iter().skip(after as usize);
             !later.any(|event| event == kind)
         })
+    }
+
+    pub(crate) fn is_replayed(&self, process: usize, key: u8) -> bool {
+        self.keys.contains(&(process, key))
+    }
+
+    /// Whether somebody has taken a process over since it was claimed through a
+    /// registry.
+    pub(crate) fn is_lost(&self, process: usize, elsewhere: bool) -> bool {
+        let last = self.leases.iter().rposition(|(of, _)| *of == process);
+        let remembered = self.remembered.get(&(process, elsewhere));
+        remembered.is_some_and(|remembered| last != Some(*remembered))
     }
 
     /// Whether a transfer of handles would have moved some when it fails.
@@ -73,8 +92,8 @@ impl Machine for Processes {
 
     const NAME: &'static str = "processes";
 
-    fn operation() -> BoxedStrategy<Operation> {
-        operation::operation()
+    fn sequence() -> BoxedStrategy<Vec<Operation>> {
+        operation::sequence()
     }
 
     async fn open(sequence: &[Operation]) -> Vec<Engine> {
@@ -102,16 +121,34 @@ impl Machine for Processes {
         if !is_ok(answer) {
             return;
         }
+        let (operation, elsewhere) = match operation {
+            Operation::Elsewhere(operation) => (&**operation, true),
+            operation => (operation, false),
+        };
         match operation {
             Operation::Register(process, _) => {
                 model.events.entry(*process).or_default();
             }
-            Operation::Append(process, _) => {
+            Operation::Claim { process, .. } => {
+                let key = (*process, elsewhere);
+                model.remembered.insert(key, model.leases.len());
+                model.leases.push(key);
+            }
+            Operation::Release(lease) if !model.leases.is_empty() => {
+                let lease = lease % model.leases.len();
+                let key = (model.leases[lease].0, elsewhere);
+                if model.remembered.get(&key) == Some(&lease) {
+                    model.remembered.remove(&key);
+                }
+            }
+            Operation::Reopen => model.remembered.clear(),
+            Operation::Append(process, event) => {
+                model.keys.extend(event.key.map(|key| (*process, key)));
                 let event = &answer["ok"]["event"];
                 let ends = !event["semantics"]["terminal"].is_null();
                 appended(model, *process, &event["event_type"], &event["sequence"], ends);
             }
-            Operation::Complete(process, _) | Operation::TakeOver(process, Some(_)) => {
+            Operation::Complete(process, _) => {
                 let state = answer["ok"]["status"]["state"].as_str().expect("a state");
                 // Completing once more is answered, and appends nothing.
                 if model.is_running(*process) {

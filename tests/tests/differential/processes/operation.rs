@@ -4,8 +4,10 @@
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
+use crate::machine::sequence_of;
+
 /// How many processes there can be; one more is never registered.
-pub(crate) const PROCESSES: usize = 3;
+pub(crate) const PROCESSES: usize = 2;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
@@ -36,10 +38,8 @@ pub(crate) enum Operation {
     Claim { process: usize, owner: u8, live: bool },
     Renew { lease: usize, live: bool },
     Release(usize),
-    /// A worker claims a process and its lease expires; another one, through another
-    /// registry on the file, takes the process over; the first one ends it, or not;
-    /// the other gives its lease back.
-    TakeOver(usize, Option<End>),
+    /// Through a second registry on the file.
+    Elsewhere(Box<Operation>),
     Reopen,
 }
 
@@ -84,7 +84,7 @@ pub(crate) enum After {
 impl Operation {
     /// Whether it closes a file or opens it twice.
     pub(crate) fn needs_file(&self) -> bool {
-        matches!(self, Self::Reopen | Self::TakeOver(..))
+        matches!(self, Self::Reopen | Self::Elsewhere(_))
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct Filter {
 }
 
 fn process() -> impl Strategy<Value = usize> {
-    prop_oneof![12 => 0..PROCESSES, 1 => Just(PROCESSES)]
+    prop_oneof![30 => 0..PROCESSES, 1 => Just(PROCESSES)]
 }
 
 fn scope() -> impl Strategy<Value = Scope> {
@@ -113,27 +113,34 @@ fn scope() -> impl Strategy<Value = Scope> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let kind = prop_oneof![
-        4 => Just("tick"),
-        4 => Just("wake"),
-        1 => Just("process.cancel_requested"),
-        1 => Just("process.waiting"),
-        1 => Just("process.completed"),
-        1 => Just("process.failed"),
-        1 => Just("undeclared"),
+    let payload = || {
+        prop_oneof![
+            (0..3_u8).prop_map(Payload::Number),
+            (0..3_u8).prop_map(Payload::Text),
+            (0..2_u8).prop_map(Payload::Output),
+        ]
+    };
+    let any = prop_oneof![
+        Just("tick"),
+        Just("wake"),
+        Just("process.cancel_requested"),
+        Just("process.waiting"),
+        Just("process.completed"),
+        Just("process.failed"),
+        Just("undeclared"),
     ];
-    let payload = prop_oneof![
-        3 => (0..3_u8).prop_map(Payload::Number),
-        3 => (0..3_u8).prop_map(Payload::Text),
-        1 => (0..2_u8).prop_map(Payload::Output),
+    let body = prop_oneof![
+        8 => (Just("tick"), (0..3_u8).prop_map(Payload::Number)),
+        8 => (Just("wake"), (0..3_u8).prop_map(Payload::Text)),
+        1 => (Just("process.completed"), (0..2_u8).prop_map(Payload::Output)),
+        4 => (any, payload()),
     ];
     (
-        kind,
-        payload,
-        prop::option::of(0..4_u8),
+        body,
+        prop::option::of(0..6_u8),
         prop::option::weighted(0.2, scope()),
     )
-        .prop_map(|(kind, payload, key, target)| Event {
+        .prop_map(|((kind, payload), key, target)| Event {
             kind,
             payload,
             key,
@@ -185,10 +192,10 @@ fn handles() -> impl Strategy<Value = Operation> {
 fn events() -> impl Strategy<Value = Operation> {
     let kind = prop_oneof![Just("tick"), Just("wake"), Just("process.completed")];
     prop_oneof![
-        8 => (process(), event()).prop_map(|(id, event)| Operation::Append(id, event)),
+        16 => (process(), event()).prop_map(|(id, event)| Operation::Append(id, event)),
         1 => (process(), end()).prop_map(|(id, end)| Operation::Complete(id, end)),
-        3 => (process(), after()).prop_map(|(id, after)| Operation::Events(id, after)),
-        3 => (process(), after()).prop_map(|(id, after)| Operation::Wakes(id, after)),
+        4 => (process(), after()).prop_map(|(id, after)| Operation::Events(id, after)),
+        4 => (process(), after()).prop_map(|(id, after)| Operation::Wakes(id, after)),
         1 => (process(), kind, 0..4_u64).prop_map(|(id, kind, after)| {
             Operation::WaitEvent(id, kind, after)
         }),
@@ -207,23 +214,37 @@ fn leases() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Any operation. Those that need a file are rare, because they are slow.
-pub(crate) fn operation() -> BoxedStrategy<Operation> {
-    let take_over = (process(), prop::option::weighted(0.7, end()));
+fn operation() -> BoxedStrategy<Operation> {
     prop_oneof![
-        8 => (process(), prop::bool::weighted(0.1))
-            .prop_map(|(id, other)| Operation::Register(id.min(PROCESSES - 1), other)),
+        3 => (0..PROCESSES, prop::bool::weighted(0.2))
+            .prop_map(|(id, other)| Operation::Register(id, other)),
         1 => (process(), 0..3_u8).prop_map(|(id, value)| Operation::SetExternalRef(id, value)),
         8 => handles(),
-        14 => events(),
+        16 => events(),
         6 => leases(),
         2 => (process(), 0..2_u8).prop_map(|(id, name)| Operation::SetWait(id, name)),
         1 => process().prop_map(Operation::ClearWait),
         2 => process().prop_map(Operation::Get),
         2 => filter().prop_map(Operation::List),
         1 => Just(Operation::ListRunning),
-        1 => take_over.prop_map(|(id, end)| Operation::TakeOver(id, end)),
-        1 => Just(Operation::Reopen),
     ]
     .boxed()
+}
+
+/// Any sequence. Most begin with a process, and few need files, which are slow.
+pub(crate) fn sequence() -> BoxedStrategy<Vec<Operation>> {
+    let anywhere = prop_oneof![
+        3 => operation(),
+        1 => operation().prop_map(|operation| Operation::Elsewhere(Box::new(operation))),
+    ];
+    let in_file = prop_oneof![20 => anywhere, 1 => Just(Operation::Reopen)];
+    let rest = prop_oneof![3 => sequence_of(operation()), 1 => sequence_of(in_file)];
+    (prop::bool::weighted(0.9), rest)
+        .prop_map(|(begins, mut sequence)| {
+            if begins {
+                sequence.insert(0, Operation::Register(0, false));
+            }
+            sequence
+        })
+        .boxed()
 }

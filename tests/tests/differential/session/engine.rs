@@ -56,6 +56,8 @@ pub(crate) struct Engine {
     pub(crate) claims: Vec<QueuedWorkClaim>,
     place: Option<Place>,
     store: Option<Arc<dyn SessionStore>>,
+    /// A second store on the file, once it is needed.
+    other: Option<Arc<dyn SessionStore>>,
 }
 
 impl Engine {
@@ -67,6 +69,7 @@ impl Engine {
             names: Names::default(),
             claims: Vec::new(),
             store: Some(open(owner, place.as_ref()).await),
+            other: None,
             place,
         }
     }
@@ -75,8 +78,16 @@ impl Engine {
         Arc::clone(self.store.as_ref().expect("it is open"))
     }
 
+    pub(crate) async fn elsewhere(&mut self) -> Arc<dyn SessionStore> {
+        if self.other.is_none() {
+            self.other = Some(open(self.owner, self.place.as_ref()).await);
+        }
+        Arc::clone(self.other.as_ref().expect("it is open"))
+    }
+
     /// Closes the store and opens it again.
     pub(crate) async fn reopen(&mut self) {
+        self.other = None;
         self.store = None;
         // The native crate makes identifiers of batches of the time in ms and a
         // count that begins anew here: the same ms must not come again.

@@ -23,14 +23,12 @@ impl Machine for Sessions {
 
     const NAME: &'static str = "sessions";
 
-    fn operation() -> BoxedStrategy<Operation> {
-        operation::operation()
+    fn sequence() -> BoxedStrategy<Vec<Operation>> {
+        operation::sequence()
     }
 
     async fn open(sequence: &[Operation]) -> Vec<Engine> {
-        let in_file = sequence
-            .iter()
-            .any(|operation| matches!(operation, Operation::Reopen));
+        let in_file = sequence.iter().any(Operation::needs_file);
         vec![
             Engine::new(Owner::Ours, in_file).await,
             Engine::new(Owner::Native, in_file).await,
@@ -70,7 +68,11 @@ impl Machine for Sessions {
                 }
             }
             Operation::Vacuum => model.nodes.retain(|node| !node.tombstoned),
-            Operation::CollectGarbage => model.blobs = model.head_blobs.clone(),
+            Operation::CollectGarbage => {
+                model.blobs = model.head_blobs.clone();
+                model.frames = model.head_frame.into_iter().collect();
+            }
+            Operation::Elsewhere(operation) => Self::learn(model, operation, answer),
             Operation::PutArtifact(name, kind, _) if is_ok(answer) => {
                 model.artifacts.insert(*name, *kind);
             }
@@ -79,15 +81,17 @@ impl Machine for Sessions {
             }
             Operation::CommitIntents(0, attachments) => commit_intents(model, attachments),
             Operation::Forget(attachment) => drop(model.attachments.remove(attachment)),
-            Operation::Enqueue(work) => {
-                let number = number(&answered["batch_id"]);
-                if number == model.batches {
-                    model.batches += 1;
-                    model.queue.push(Queued {
-                        number,
-                        work: work.clone(),
-                        claim: None,
-                    });
+            Operation::Enqueue(work, _) => {
+                for batch in answered.as_array().expect("batches") {
+                    let number = number(&batch["batch_id"]);
+                    if number == model.batches {
+                        model.batches += 1;
+                        model.queue.push(Queued {
+                            number,
+                            work: work.clone(),
+                            claim: None,
+                        });
+                    }
                 }
             }
             Operation::Claim(claim) | Operation::ClaimExactly(claim, _) => {
@@ -150,7 +154,7 @@ fn committed(model: &mut Model, commit: &Commit, answered: &serde_json::Value) {
     model.node_count += Model::fresh(&commit.graph);
     match commit.graph {
         Graph::Unchanged => {}
-        Graph::Append(_) => model.nodes.extend(nodes),
+        Graph::Append(_) | Graph::Chain(_) => model.nodes.extend(nodes),
         Graph::Replace(_) | Graph::Lengthen(_) => model.nodes = nodes,
     }
     model.leaf = leaf;
@@ -169,6 +173,8 @@ fn committed(model: &mut Model, commit: &Commit, answered: &serde_json::Value) {
         }
     }
     model.blobs.extend(model.head_blobs.iter().copied());
+    model.head_frame = commit.frame;
+    model.frames.extend(commit.frame);
     if let Some(turn) = commit.turn {
         model.turns.insert(turn.turn, turn.hash);
         model.stamped.insert(checkpoint);

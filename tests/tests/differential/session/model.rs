@@ -7,7 +7,7 @@ use lash_core::store::queued_work::{ClaimCandidate, select_claim_prefix};
 use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy};
 
 use super::operation::{
-    Batch, Claim, Commit, Completion, Component, Expected, Graph, Kind, Lease, NewNode, Node,
+    Batch, Body, Claim, Commit, Completion, Component, Expected, Graph, Kind, Lease, NewNode, Node,
     Parent, SESSIONS, Shape, Work,
 };
 
@@ -23,7 +23,7 @@ pub(crate) const COMPONENTS: [(&str, &str); 3] = [
 pub(crate) struct StoredNode {
     pub(crate) id: String,
     pub(crate) parent: Option<String>,
-    pub(crate) body: super::operation::Body,
+    pub(crate) body: Body,
     pub(crate) tombstoned: bool,
 }
 
@@ -51,6 +51,9 @@ pub(crate) struct Model {
     pub(crate) head_blobs: BTreeSet<(&'static str, usize)>,
     /// All that are stored.
     pub(crate) blobs: BTreeSet<(&'static str, usize)>,
+    /// The execution state of the head's frame, and all that are stored.
+    pub(crate) head_frame: Option<u8>,
+    pub(crate) frames: BTreeSet<u8>,
     /// How many components of a kind were ever stored.
     pub(crate) components: BTreeMap<&'static str, usize>,
     /// The checkpoints of stamped turns.
@@ -93,6 +96,7 @@ impl Model {
         let (mut nodes, added): (Vec<StoredNode>, &[NewNode]) = match graph {
             Graph::Unchanged => (Vec::new(), &[]),
             Graph::Append(added) | Graph::Replace(added) => (Vec::new(), added),
+            Graph::Chain(count) => return self.chain(*count),
             Graph::Lengthen(added) => {
                 let mut kept = self.nodes.clone();
                 kept.retain(|node| !node.tombstoned);
@@ -127,10 +131,23 @@ impl Model {
         nodes
     }
 
+    fn chain(&self, count: usize) -> Vec<StoredNode> {
+        let mut parent = self.nodes.last().map(|node| node.id.clone());
+        let ids = (self.node_count..self.node_count + count).map(|number| format!("n{number}"));
+        ids.map(|id| StoredNode {
+            id: id.clone(),
+            parent: parent.replace(id),
+            body: Body::User,
+            tombstoned: false,
+        })
+        .collect()
+    }
+
     /// How many new identifiers a change of the graph uses.
     pub(crate) fn fresh(graph: &Graph) -> usize {
         match graph {
             Graph::Unchanged => 0,
+            Graph::Chain(count) => *count,
             Graph::Append(added) | Graph::Replace(added) | Graph::Lengthen(added) => {
                 added.iter().filter(|node| node.again.is_none()).count()
             }
@@ -145,7 +162,7 @@ impl Model {
             (None, graph) => {
                 let last = self.new_nodes(graph).last().map(|node| node.id.clone());
                 last.or_else(|| match graph {
-                    Graph::Append(_) => self.leaf.clone(),
+                    Graph::Append(_) | Graph::Chain(_) => self.leaf.clone(),
                     _ => None,
                 })
             }
@@ -155,7 +172,9 @@ impl Model {
     /// Whether a commit names a node twice, which every engine refuses.
     pub(crate) fn names_twice(&self, graph: &Graph) -> bool {
         let mut seen: BTreeSet<String> = match graph {
-            Graph::Append(_) => self.nodes.iter().map(|node| node.id.clone()).collect(),
+            Graph::Append(_) | Graph::Chain(_) => {
+                self.nodes.iter().map(|node| node.id.clone()).collect()
+            }
             _ => BTreeSet::new(),
         };
         let nodes = self.new_nodes(graph);
@@ -165,8 +184,9 @@ impl Model {
     /// Whether a commit hangs nodes on nothing, in a circle, or has no such leaf.
     pub(crate) fn dangles(&self, commit: &Commit) -> bool {
         let nodes = self.new_nodes(&commit.graph);
+        let replaces = matches!(commit.graph, Graph::Replace(_) | Graph::Lengthen(_));
         let mut parents: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-        if matches!(commit.graph, Graph::Append(_) | Graph::Unchanged) {
+        if !replaces {
             // Whatever these hang on was accepted.
             parents.extend(self.nodes.iter().map(|node| (node.id.as_str(), None)));
         }
@@ -188,7 +208,6 @@ impl Model {
             }
         }
         let leaf = self.new_leaf(commit);
-        let replaces = matches!(commit.graph, Graph::Replace(_) | Graph::Lengthen(_));
         let stays = !replaces && self.head.is_some() && leaf == self.leaf;
         !stays && leaf.is_some_and(|leaf| !parents.contains_key(leaf.as_str()))
     }

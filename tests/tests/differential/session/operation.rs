@@ -4,6 +4,8 @@
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
+use crate::machine::sequence_of;
+
 /// The session that a sequence is mostly about, and another one.
 pub(crate) const SESSIONS: [&str; 2] = ["root", "other"];
 
@@ -31,7 +33,8 @@ pub(crate) enum Operation {
     CommitIntents(usize, Vec<u8>),
     Uncommitted(u64),
     Forget(u8),
-    Enqueue(Work),
+    /// Work, and how many times: a queue of more than 64 is read otherwise.
+    Enqueue(Work, usize),
     Claim(Claim),
     /// By the identifiers of batches, of which the first are the front of the queue.
     ClaimExactly(Claim, Vec<Batch>),
@@ -39,7 +42,16 @@ pub(crate) enum Operation {
     Abandon(usize),
     Cancel(usize, usize),
     Queue { session: usize, pending: bool },
+    /// Through a second store on the file.
+    Elsewhere(Box<Operation>),
     Reopen,
+}
+
+impl Operation {
+    /// Whether it closes a file or opens it twice.
+    pub(crate) fn needs_file(&self) -> bool {
+        matches!(self, Self::Reopen | Self::Elsewhere(_))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +65,8 @@ pub(crate) struct Commit {
     pub(crate) tool: Component,
     pub(crate) plugin: Component,
     pub(crate) execution: Component,
+    /// The execution state of a frame.
+    pub(crate) frame: Option<u8>,
     pub(crate) usage: Vec<(u8, u8, [i64; 4])>,
     pub(crate) turn: Option<Turn>,
     pub(crate) completions: Vec<Completion>,
@@ -72,6 +86,9 @@ pub(crate) enum Expected {
 pub(crate) enum Graph {
     Unchanged,
     Append(Vec<NewNode>),
+    /// As many nodes, each the child of the one before: whole graphs are read 128 at
+    /// a time.
+    Chain(usize),
     Replace(Vec<NewNode>),
     /// The stored graph and more.
     Lengthen(Vec<NewNode>),
@@ -196,7 +213,7 @@ pub(crate) enum Batch {
 }
 
 fn session() -> impl Strategy<Value = usize> {
-    prop_oneof![9 => Just(0_usize), 1 => Just(1_usize)]
+    prop_oneof![12 => Just(0_usize), 1 => Just(1_usize)]
 }
 
 fn node() -> impl Strategy<Value = Node> {
@@ -226,6 +243,7 @@ fn graph() -> impl Strategy<Value = Graph> {
     prop_oneof![
         2 => Just(Graph::Unchanged),
         6 => nodes().prop_map(Graph::Append),
+        1 => prop_oneof![Just(3_usize), Just(70), Just(130)].prop_map(Graph::Chain),
         1 => nodes().prop_map(Graph::Replace),
         1 => nodes().prop_map(Graph::Lengthen),
     ]
@@ -251,7 +269,7 @@ fn completion() -> impl Strategy<Value = Completion> {
 
 fn turn() -> impl Strategy<Value = Turn> {
     let hash = prop_oneof![4 => Just(0_u8), 1 => Just(1_u8)];
-    (0..4_u8, hash, prop::bool::weighted(0.05)).prop_map(|(turn, hash, foreign)| Turn {
+    (0..12_u8, hash, prop::bool::weighted(0.05)).prop_map(|(turn, hash, foreign)| Turn {
         turn,
         hash,
         foreign,
@@ -261,21 +279,21 @@ fn turn() -> impl Strategy<Value = Turn> {
 fn commit() -> impl Strategy<Value = Operation> {
     let expected = prop_oneof![
         1 => Just(Expected::Absent),
-        8 => Just(Expected::Right),
+        16 => Just(Expected::Right),
         1 => Just(Expected::Stale),
         1 => Just(Expected::Ahead),
     ];
     let tokens = -1..3_i64;
     let entry = (0..2_u8, 0..2_u8, [tokens.clone(), tokens.clone(), tokens.clone(), tokens]);
     let what = (
-        prop_oneof![19 => Just(0_usize), 1 => Just(1_usize)],
+        prop_oneof![60 => Just(0_usize), 1 => Just(1_usize)],
         expected,
         graph(),
         prop::option::weighted(0.2, node()),
         prop::collection::vec(entry, 0..3),
     );
     let rest = (
-        0..2_u8,
+        (0..2_u8, prop::option::weighted(0.3, 0..3_u8)),
         (component(), component(), component()),
         prop::option::weighted(0.4, turn()),
         prop_oneof![
@@ -287,7 +305,7 @@ fn commit() -> impl Strategy<Value = Operation> {
     (what, rest).prop_map(
         |(
             (session, expected, graph, leaf, usage),
-            (turn_index, (tool, plugin, execution), turn, completions, attachments),
+            ((turn_index, frame), (tool, plugin, execution), turn, completions, attachments),
         )| {
             Operation::Commit(Box::new(Commit {
                 session,
@@ -298,6 +316,7 @@ fn commit() -> impl Strategy<Value = Operation> {
                 tool,
                 plugin,
                 execution,
+                frame,
                 usage,
                 turn,
                 completions,
@@ -316,10 +335,11 @@ fn work() -> impl Strategy<Value = Operation> {
         prop::bool::weighted(0.7),
         prop::bool::weighted(0.7),
         prop::option::weighted(0.3, 0..2_u8),
+        prop_oneof![30 => Just(1_usize), 1 => Just(40)],
     )
         .prop_map(
-            |(session, source_key, payload, ready, early, joins, group)| {
-                Operation::Enqueue(Work {
+            |(session, source_key, payload, ready, early, joins, group, times)| {
+                let work = Work {
                     session,
                     source_key,
                     payload,
@@ -327,13 +347,15 @@ fn work() -> impl Strategy<Value = Operation> {
                     early,
                     joins,
                     group,
-                })
+                };
+                Operation::Enqueue(work, times)
             },
         )
 }
 
 fn claim() -> impl Strategy<Value = Claim> {
-    (session(), any::<bool>(), lease(), 0..5_usize).prop_map(|(session, idle, lease, at_most)| {
+    let at_most = prop_oneof![10 => 1..5_usize, 1 => Just(0), 1 => Just(100)];
+    (session(), prop::bool::weighted(0.7), lease(), at_most).prop_map(|(session, idle, lease, at_most)| {
         Claim {
             session,
             idle,
@@ -393,13 +415,12 @@ fn artifacts() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Any operation.
-pub(crate) fn operation() -> BoxedStrategy<Operation> {
+fn graph_operation() -> BoxedStrategy<Operation> {
     prop_oneof![
         12 => commit(),
         4 => Just(Operation::Load),
-        3 => prop::option::weighted(0.5, node()).prop_map(Operation::LoadPath),
-        2 => node().prop_map(Operation::LoadNode),
+        4 => prop::option::weighted(0.5, node()).prop_map(Operation::LoadPath),
+        3 => node().prop_map(Operation::LoadNode),
         2 => prop::collection::vec(node(), 0..3).prop_map(Operation::Tombstone),
         1 => Just(Operation::Vacuum),
         2 => Just(Operation::CollectGarbage),
@@ -407,10 +428,43 @@ pub(crate) fn operation() -> BoxedStrategy<Operation> {
         1 => Just(Operation::LoadMeta),
         1 => Just(Operation::Describe),
         1 => Just(Operation::Usage),
-        16 => queue(),
-        6 => attachments(),
-        5 => artifacts(),
-        1 => Just(Operation::Reopen),
+    ]
+    .boxed()
+}
+
+fn queue_operation() -> BoxedStrategy<Operation> {
+    prop_oneof![5 => queue(), 2 => commit(), 1 => Just(Operation::Load)].boxed()
+}
+
+fn small_operation() -> BoxedStrategy<Operation> {
+    prop_oneof![
+        3 => attachments(),
+        3 => artifacts(),
+        2 => commit(),
+        1 => Just(Operation::CollectGarbage),
+    ]
+    .boxed()
+}
+
+fn any_operation() -> BoxedStrategy<Operation> {
+    prop_oneof![graph_operation(), queue_operation(), small_operation()].boxed()
+}
+
+/// Any sequence: about one thing, or about all. Few need files, which are slow.
+pub(crate) fn sequence() -> BoxedStrategy<Vec<Operation>> {
+    let elsewhere = any_operation().prop_map(|operation| match operation {
+        // Two handles of the native crate give two batches the same identifier if
+        // they enqueue in the same ms.
+        Operation::Enqueue(..) => operation,
+        operation => Operation::Elsewhere(Box::new(operation)),
+    });
+    let in_file = prop_oneof![15 => any_operation(), 5 => elsewhere, 1 => Just(Operation::Reopen)];
+    prop_oneof![
+        sequence_of(graph_operation()),
+        sequence_of(queue_operation()),
+        sequence_of(small_operation()),
+        sequence_of(any_operation()),
+        sequence_of(in_file),
     ]
     .boxed()
 }

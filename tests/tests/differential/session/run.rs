@@ -18,7 +18,10 @@ use crate::answer::{Answer, of, ok};
 
 /// Does an operation and answers comparably.
 pub(crate) async fn run(engine: &mut Engine, model: &Model, operation: &Operation) -> Answer {
-    let store = engine.store();
+    let (store, operation) = match operation {
+        Operation::Elsewhere(operation) => (engine.elsewhere().await, &**operation),
+        operation => (engine.store(), operation),
+    };
     let answer = match operation {
         Operation::Commit(commit) => {
             of(store.commit_runtime_state(request(engine, model, commit)).await)
@@ -103,7 +106,13 @@ pub(crate) async fn run(engine: &mut Engine, model: &Model, operation: &Operatio
             .list_uncommitted(*older_than)
             .map(|entries| uncommitted(&entries))),
         Operation::Forget(attachment) => of(store.forget(&attachment_id(*attachment))),
-        Operation::Enqueue(work) => of(store.enqueue_queued_work(draft(work)).await),
+        Operation::Enqueue(work, times) => {
+            let mut batches = Vec::new();
+            for _ in 0..*times {
+                batches.push(store.enqueue_queued_work(draft(work)).await);
+            }
+            of(batches.into_iter().collect::<Result<Vec<_>, _>>())
+        }
         Operation::Claim(claim) => {
             let claimed = store
                 .claim_ready_queued_work(
@@ -166,6 +175,7 @@ pub(crate) async fn run(engine: &mut Engine, model: &Model, operation: &Operatio
             engine.reopen().await;
             ok(())
         }
+        Operation::Elsewhere(_) => unreachable!("once is enough"),
     };
     engine.names.comparable(answer)
 }
@@ -179,7 +189,7 @@ fn request(engine: &Engine, model: &Model, commit: &Commit) -> RuntimeCommit {
         .collect();
     let graph = match commit.graph {
         Graph::Unchanged => GraphCommitDelta::Unchanged { leaf_node_id },
-        Graph::Append(_) => GraphCommitDelta::Append {
+        Graph::Append(_) | Graph::Chain(_) => GraphCommitDelta::Append {
             nodes,
             leaf_node_id,
         },
@@ -192,6 +202,9 @@ fn request(engine: &Engine, model: &Model, commit: &Commit) -> RuntimeCommit {
     for frame in &mut base.agent_frames {
         // Each engine is given the same commit, but at another time.
         frame.created_at = "1970-01-01T00:00:00Z".to_owned();
+        frame.execution_state_snapshot = commit
+            .frame
+            .map(|number| format!("frame {number}").into_bytes());
     }
     base.config.provider_id = format!("provider {}", commit.turn_index);
     RuntimeCommit {
