@@ -1,13 +1,13 @@
 //! A short sequence for each difference: it is allowed, and it is still there.
 
 use crate::differences::Difference;
-use crate::effects::operation::{self as effects, Effect, Ends};
 use crate::effects::Effects;
-use crate::host_events::operation::{self as host_events, Occurrence, Subscription};
+use crate::effects::operation::{self as effects, Effect, Ends};
 use crate::host_events::HostEvents;
+use crate::host_events::operation::{self as host_events, Occurrence, Subscription};
 use crate::machine::{Judge, Machine, Tally, run_sequence, runtime};
-use crate::processes::operation::{self as processes, After, End, Event, Payload, Scope};
 use crate::processes::Processes;
+use crate::processes::operation::{self as processes, After, End, Event, Payload, Scope};
 use crate::session::Sessions;
 use crate::session::operation::{
     self as session, Batch, Body, Claim, Commit, Completion, Component, Expected, Graph, Kind,
@@ -117,9 +117,8 @@ fn claim(lease: Lease, at_most: usize) -> Claim {
 
 fn of_session(difference: Difference) -> Vec<session::Operation> {
     use session::Operation as O;
-    let completing = |shape| {
-        commit(|commit| commit.completions = vec![Completion { claim: 0, shape }])
-    };
+    let completing =
+        |shape| commit(|commit| commit.completions = vec![Completion { claim: 0, shape }]);
     let execution = |component| commit(move |commit| commit.execution = component);
     match difference {
         Difference::AbsentRevision => vec![
@@ -150,10 +149,7 @@ fn of_session(difference: Difference) -> Vec<session::Operation> {
             commit(|commit| commit.turn_index = 1),
             O::CollectGarbage,
         ],
-        Difference::FrameBlobs => vec![
-            commit(|commit| commit.frame = Some(0)),
-            O::CollectGarbage,
-        ],
+        Difference::FrameBlobs => vec![commit(|commit| commit.frame = Some(0)), O::CollectGarbage],
         Difference::CountedCompletion => vec![
             enqueue(None),
             O::Claim(claim(Lease::Long, 1)),

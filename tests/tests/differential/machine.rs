@@ -53,8 +53,11 @@ pub(crate) trait Machine {
     fn owner(engine: &Self::Engine) -> Owner;
 
     /// Does an operation and answers comparably.
-    async fn run(engine: &mut Self::Engine, model: &Self::Model, operation: &Self::Operation)
-    -> Answer;
+    async fn run(
+        engine: &mut Self::Engine,
+        model: &Self::Model,
+        operation: &Self::Operation,
+    ) -> Answer;
 
     /// The difference that an operation is going to show between this crate and
     /// another engine, if one is meant.

@@ -22,7 +22,9 @@ pub(crate) fn meant(
     match (operation, other) {
         (Operation::Complete(process, _), _) => lost(*process).then(lost_lease),
         (Operation::Append(process, event), _) => {
-            let is_new = event.key.is_some_and(|key| !model.is_replayed(*process, key));
+            let is_new = event
+                .key
+                .is_some_and(|key| !model.is_replayed(*process, key));
             let ends = matches!(event.kind, "process.completed" | "process.failed");
             (ends && is_new && lost(*process)).then(lost_lease)
         }
@@ -30,17 +32,18 @@ pub(crate) fn meant(
             let is_later = model.is_known(*process) && *sequence > model.last_sequence(*process);
             is_later.then(|| Meant::left_out(Difference::AcknowledgedInAdvance, is_ok))
         }
-        (Operation::Events(_, After::Beyond) | Operation::Wakes(_, After::Beyond), _) => {
-            Some(Meant::answered(
-                Difference::SixtyFourBits,
-                |ours, theirs| ours["ok"] == json!([]) && is_ok(theirs),
-            ))
-        }
-        (Operation::Claim { process, .. }, Owner::Memory) => (!model.is_known(*process)).then(|| {
-            Meant::left_out(Difference::MemoryLeaseOfNothing, |ours| {
-                is_error(ours, "Plugin")
+        (Operation::Events(_, After::Beyond) | Operation::Wakes(_, After::Beyond), _) => Some(
+            Meant::answered(Difference::SixtyFourBits, |ours, theirs| {
+                ours["ok"] == json!([]) && is_ok(theirs)
+            }),
+        ),
+        (Operation::Claim { process, .. }, Owner::Memory) => {
+            (!model.is_known(*process)).then(|| {
+                Meant::left_out(Difference::MemoryLeaseOfNothing, |ours| {
+                    is_error(ours, "Plugin")
+                })
             })
-        }),
+        }
         (Operation::Transfer(from, to, processes), Owner::Memory) => {
             let in_part = model.is_transferred_in_part(*from, *to, processes);
             in_part.then(|| {

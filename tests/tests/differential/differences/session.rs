@@ -6,13 +6,34 @@ use super::Difference;
 use crate::answer::{Answer, is_error, is_ok};
 use crate::machine::Meant;
 use crate::session::model::Model;
-use crate::session::operation::{Commit, Expected, Operation};
+use crate::session::operation::{Commit, Component, Expected, Operation};
 
 /// The difference that an operation is going to show.
 pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operation>> {
     match operation {
         Operation::Commit(commit) => meant_by_commit(model, commit),
         Operation::Elsewhere(operation) => meant(model, operation),
+        Operation::ChangeGraph(graph) => {
+            let dangles = !model.names_twice(graph) && model.hangs_on_nothing(graph);
+            dangles.then(|| Meant::left_out(Difference::DanglingGraph, is_ok))
+        }
+        Operation::PutCheckpoint(tool, execution) => {
+            let refers = model.refers_to_nothing([*tool, Component::None, *execution]);
+            refers.then(|| {
+                Meant::left_out(Difference::DanglingCheckpoint, |ours| {
+                    is_ok(ours) && ours["ok"].is_null()
+                })
+            })
+        }
+        Operation::GetCheckpoint(number) => {
+            let number = model.named("checkpoint", *number)?;
+            let is_garbage = !model.blobs.contains(&("checkpoint", number));
+            (is_garbage && model.stamped.contains(&number)).then(|| {
+                Meant::answered(Difference::StampedManifest, |_, theirs| {
+                    is_ok(theirs) && theirs["ok"].is_null()
+                })
+            })
+        }
         Operation::CollectGarbage => meant_by_garbage(model),
         Operation::Enqueue(work, _) => {
             let key = (work.session, work.source_key?);
@@ -45,9 +66,8 @@ pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operat
         Operation::Renew(claim, _) => {
             let claim = model.claim(*claim)?;
             let held = model.held(claim).len();
-            (held > 0 && held < model.claims[claim].len()).then(|| {
-                Meant::refused(Difference::PartialRenewal, "QueuedWorkClaimExpired")
-            })
+            (held > 0 && held < model.claims[claim].len())
+                .then(|| Meant::refused(Difference::PartialRenewal, "QueuedWorkClaimExpired"))
         }
         Operation::Intent { attachment, .. } => {
             let again = model.attachments.get(attachment) == Some(&false);
@@ -134,7 +154,7 @@ fn meant_by_commit(model: &Model, commit: &Commit) -> Option<Meant<Operation>> {
             is_error(ours, "Backend")
         }))
     };
-    if model.refers_to_nothing(commit) {
+    if model.refers_to_nothing([commit.tool, commit.plugin, commit.execution]) {
         return refused(Difference::DanglingCheckpoint);
     }
     if model.dangles(commit) {

@@ -10,9 +10,7 @@ use lash_core::{
     ScopedEffectController, TestLocalProcessRegistry,
 };
 use lash_wasm_store::{Durability, StoreBuilder};
-use lash_wasm_store_tests::effects::{
-    Ended, LONG, effect_with, outcome, process, run, sleep,
-};
+use lash_wasm_store_tests::effects::{Ended, LONG, effect_with, outcome, process, run, sleep};
 use lash_wasm_store_tests::fixtures::Place;
 use lash_wasm_store_tests::process_fixtures::registration;
 use serde_json::json;
@@ -139,7 +137,12 @@ async fn open(owner: Owner, path: Option<&Path>) -> Arc<dyn Host> {
         let options = lash_wasm_store::SqliteEffectReplayOptions { lease_ttl: LONG };
         let builder = StoreBuilder::new().durability(Durability::Normal);
         let path = path.unwrap_or(Path::new(":memory:"));
-        return Arc::new(builder.open_effect_host(path, options).await.expect("it opens"));
+        return Arc::new(
+            builder
+                .open_effect_host(path, options)
+                .await
+                .expect("it opens"),
+        );
     }
     let options = lash_sqlite_store::SqliteEffectReplayOptions { lease_ttl: LONG };
     Arc::new(match path {

@@ -69,7 +69,10 @@ impl Engine {
                     // lash-core's store has an order of its own.
                     reserved.sort_by_key(|delivery| {
                         let subscription = &delivery.subscription;
-                        (subscription.registrant_scope_id(), subscription.handle.clone())
+                        (
+                            subscription.registrant_scope_id(),
+                            subscription.handle.clone(),
+                        )
                     });
                     reserved
                 }))

@@ -134,9 +134,9 @@ async fn open(owner: Owner, path: Option<&Path>) -> Arc<dyn ProcessRegistry> {
 /// What does not need to know leases.
 async fn run(registry: &dyn ProcessRegistry, model: &Model, operation: &Operation) -> Answer {
     match operation {
-        Operation::Register(process, other) => {
-            of(registry.register_process(registered(*process, *other)).await)
-        }
+        Operation::Register(process, other) => of(registry
+            .register_process(registered(*process, *other))
+            .await),
         Operation::SetExternalRef(process, value) => {
             let external = ProcessExternalRef {
                 backend: "a backend".to_owned(),
@@ -163,9 +163,9 @@ async fn run(registry: &dyn ProcessRegistry, model: &Model, operation: &Operatio
         Operation::Handles { scope, live: false } => {
             of(registry.list_handle_grants(&session_scope(*scope)).await)
         }
-        Operation::Handles { scope, live: true } => {
-            of(registry.list_live_handle_grants(&session_scope(*scope)).await)
-        }
+        Operation::Handles { scope, live: true } => of(registry
+            .list_live_handle_grants(&session_scope(*scope))
+            .await),
         Operation::HasHandle(scope, process) => of(registry
             .has_handle_grant(&session_scope(*scope), &id(*process))
             .await),

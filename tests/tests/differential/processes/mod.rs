@@ -146,7 +146,13 @@ impl Machine for Processes {
                 model.keys.extend(event.key.map(|key| (*process, key)));
                 let event = &answer["ok"]["event"];
                 let ends = !event["semantics"]["terminal"].is_null();
-                appended(model, *process, &event["event_type"], &event["sequence"], ends);
+                appended(
+                    model,
+                    *process,
+                    &event["event_type"],
+                    &event["sequence"],
+                    ends,
+                );
             }
             Operation::Complete(process, _) => {
                 let state = answer["ok"]["status"]["state"].as_str().expect("a state");

@@ -6,8 +6,9 @@ use proptest::strategy::BoxedStrategy;
 
 use crate::machine::sequence_of;
 
-/// How many processes there can be; one more is never registered.
-pub(crate) const PROCESSES: usize = 2;
+/// How many processes there can be; one more is never registered. Two are meant
+/// mostly.
+pub(crate) const PROCESSES: usize = 6;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
@@ -17,7 +18,10 @@ pub(crate) enum Operation {
     Grant(Scope, usize, u8),
     Revoke(Scope, usize),
     Transfer(Scope, Scope, Vec<usize>),
-    Handles { scope: Scope, live: bool },
+    Handles {
+        scope: Scope,
+        live: bool,
+    },
     HasHandle(Scope, usize),
     HandlesOf(usize),
     DeleteSession(u8),
@@ -35,8 +39,15 @@ pub(crate) enum Operation {
     Get(usize),
     List(Filter),
     ListRunning,
-    Claim { process: usize, owner: u8, live: bool },
-    Renew { lease: usize, live: bool },
+    Claim {
+        process: usize,
+        owner: u8,
+        live: bool,
+    },
+    Renew {
+        lease: usize,
+        live: bool,
+    },
     Release(usize),
     /// Through a second registry on the file.
     Elsewhere(Box<Operation>),
@@ -105,7 +116,7 @@ pub(crate) struct Filter {
 }
 
 fn process() -> impl Strategy<Value = usize> {
-    prop_oneof![30 => 0..PROCESSES, 1 => Just(PROCESSES)]
+    prop_oneof![24 => 0..2_usize, 3 => 2..PROCESSES, 1 => Just(PROCESSES)]
 }
 
 fn scope() -> impl Strategy<Value = Scope> {
@@ -172,6 +183,11 @@ fn filter() -> impl Strategy<Value = Filter> {
     (status, any::<Option<bool>>()).prop_map(|(status, waiting)| Filter { status, waiting })
 }
 
+fn register() -> impl Strategy<Value = Operation> {
+    let process = prop_oneof![2 => 0..2_usize, 1 => 2..PROCESSES];
+    (process, prop::bool::weighted(0.2)).prop_map(|(id, other)| Operation::Register(id, other))
+}
+
 fn handles() -> impl Strategy<Value = Operation> {
     let processes = prop::collection::vec(process(), 0..3);
     prop_oneof![
@@ -186,6 +202,13 @@ fn handles() -> impl Strategy<Value = Operation> {
         1 => (scope(), process()).prop_map(|(scope, id)| Operation::HasHandle(scope, id)),
         2 => process().prop_map(Operation::HandlesOf),
         1 => (0..3_u8).prop_map(Operation::DeleteSession),
+    ]
+}
+
+fn ends() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        (process(), end()).prop_map(|(id, end)| Operation::Complete(id, end)),
+        (process(), event()).prop_map(|(id, event)| Operation::Append(id, event)),
     ]
 }
 
@@ -216,8 +239,7 @@ fn leases() -> impl Strategy<Value = Operation> {
 
 fn operation() -> BoxedStrategy<Operation> {
     prop_oneof![
-        3 => (0..PROCESSES, prop::bool::weighted(0.2))
-            .prop_map(|(id, other)| Operation::Register(id, other)),
+        3 => register(),
         1 => (process(), 0..3_u8).prop_map(|(id, value)| Operation::SetExternalRef(id, value)),
         8 => handles(),
         16 => events(),
@@ -238,7 +260,19 @@ pub(crate) fn sequence() -> BoxedStrategy<Vec<Operation>> {
         1 => operation().prop_map(|operation| Operation::Elsewhere(Box::new(operation))),
     ];
     let in_file = prop_oneof![20 => anywhere, 1 => Just(Operation::Reopen)];
-    let rest = prop_oneof![3 => sequence_of(operation()), 1 => sequence_of(in_file)];
+    let lost = (
+        prop_oneof![4 => leases(), 1 => ends(), 1 => register()],
+        any::<bool>(),
+    )
+        .prop_map(|(operation, here)| match here {
+            true => operation,
+            false => Operation::Elsewhere(Box::new(operation)),
+        });
+    let rest = prop_oneof![
+        6 => sequence_of(operation()),
+        2 => sequence_of(in_file),
+        1 => sequence_of(lost),
+    ];
     (prop::bool::weighted(0.9), rest)
         .prop_map(|(begins, mut sequence)| {
             if begins {

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lash_core::runtime::QueuedWorkClaim;
-use lash_core::store::SessionPickerInfo;
-use lash_core::{BlobRef, RuntimePersistence, TokenLedgerEntry};
+use lash_core::store::{SessionCheckpoint, SessionPickerInfo};
+use lash_core::{
+    BlobRef, HydratedSessionCheckpoint, RuntimePersistence, SessionGraph, SessionNodeRecord,
+    TokenLedgerEntry,
+};
 use lash_wasm_store::{Durability, StoreBuilder};
 use lash_wasm_store_tests::fixtures::Place;
 use lashlang::LashlangArtifactStore;
@@ -20,6 +23,16 @@ pub(crate) trait SessionStore: RuntimePersistence + LashlangArtifactStore {
     async fn get_blob(&self, key: &BlobRef) -> Option<Vec<u8>>;
     async fn usage(&self) -> Vec<TokenLedgerEntry>;
     async fn describe(&self) -> Option<SessionPickerInfo>;
+    async fn add_usage(&self, entries: &[TokenLedgerEntry]);
+    async fn append_nodes(&self, nodes: &[SessionNodeRecord]);
+    async fn replace_graph(&self, graph: &SessionGraph);
+    async fn load_graph(&self) -> SessionGraph;
+    /// The key and the manifest.
+    async fn put_checkpoint(
+        &self,
+        checkpoint: &HydratedSessionCheckpoint,
+    ) -> (BlobRef, SessionCheckpoint);
+    async fn get_checkpoint(&self, key: &BlobRef) -> Option<HydratedSessionCheckpoint>;
 }
 
 macro_rules! session_store {
@@ -40,6 +53,34 @@ macro_rules! session_store {
 
             async fn describe(&self) -> Option<SessionPickerInfo> {
                 <$store>::load_picker_info(self).await
+            }
+
+            async fn add_usage(&self, entries: &[TokenLedgerEntry]) {
+                <$store>::append_usage_deltas(self, entries).await;
+            }
+
+            async fn append_nodes(&self, nodes: &[SessionNodeRecord]) {
+                <$store>::append_session_graph_nodes(self, nodes).await;
+            }
+
+            async fn replace_graph(&self, graph: &SessionGraph) {
+                <$store>::replace_session_graph(self, graph).await;
+            }
+
+            async fn load_graph(&self) -> SessionGraph {
+                <$store>::load_session_graph(self).await
+            }
+
+            async fn put_checkpoint(
+                &self,
+                checkpoint: &HydratedSessionCheckpoint,
+            ) -> (BlobRef, SessionCheckpoint) {
+                let stored = <$store>::put_checkpoint(self, checkpoint).await;
+                (stored.checkpoint_ref, stored.manifest)
+            }
+
+            async fn get_checkpoint(&self, key: &BlobRef) -> Option<HydratedSessionCheckpoint> {
+                <$store>::get_checkpoint(self, key).await
             }
         }
     };

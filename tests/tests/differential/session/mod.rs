@@ -5,6 +5,8 @@ pub(crate) mod model;
 pub(crate) mod operation;
 mod run;
 
+use std::collections::BTreeSet;
+
 use proptest::strategy::BoxedStrategy;
 
 use crate::answer::{Answer, is_ok};
@@ -71,6 +73,16 @@ impl Machine for Sessions {
             Operation::CollectGarbage => {
                 model.blobs = model.head_blobs.clone();
                 model.frames = model.head_frame.into_iter().collect();
+            }
+            Operation::ChangeGraph(graph) => {
+                // Both are silent about what they refuse.
+                if !model.names_twice(graph) && !model.hangs_on_nothing(graph) {
+                    changed(model, graph);
+                }
+            }
+            Operation::PutCheckpoint(..) if !answered.is_null() => {
+                let stored = stored(model, answered);
+                model.blobs.extend(stored);
             }
             Operation::Elsewhere(operation) => Self::learn(model, operation, answer),
             Operation::PutArtifact(name, kind, _) if is_ok(answer) => {
@@ -148,30 +160,40 @@ fn commit_intents(model: &mut Model, attachments: &[u8]) {
     }
 }
 
-fn committed(model: &mut Model, commit: &Commit, answered: &serde_json::Value) {
-    let leaf = model.new_leaf(commit);
-    let nodes = model.new_nodes(&commit.graph);
-    model.node_count += Model::fresh(&commit.graph);
-    match commit.graph {
+fn changed(model: &mut Model, graph: &Graph) {
+    let nodes = model.new_nodes(graph);
+    model.node_count += Model::fresh(graph);
+    match graph {
         Graph::Unchanged => {}
         Graph::Append(_) | Graph::Chain(_) => model.nodes.extend(nodes),
         Graph::Replace(_) | Graph::Lengthen(_) => model.nodes = nodes,
     }
-    model.leaf = leaf;
+}
+
+/// The checkpoint that was answered and what it refers to.
+fn stored(model: &mut Model, answered: &serde_json::Value) -> BTreeSet<(&'static str, usize)> {
+    let mut stored = BTreeSet::from([("checkpoint", number(&answered["checkpoint_ref"]))]);
+    for (kind, key) in COMPONENTS {
+        if let Some(number) = answered["manifest"][key].as_u64() {
+            stored.insert((kind, number as usize));
+        }
+    }
+    for (kind, number) in &stored {
+        let count = model.named.entry(kind).or_default();
+        *count = (*count).max(number + 1);
+    }
+    stored
+}
+
+fn committed(model: &mut Model, commit: &Commit, answered: &serde_json::Value) {
+    model.leaf = model.new_leaf(commit);
+    changed(model, &commit.graph);
     model.head = Some((
         commit.session,
         answered["head_revision"].as_u64().expect("a revision"),
     ));
     let checkpoint = number(&answered["checkpoint_ref"]);
-    model.head_blobs = [("checkpoint", checkpoint)].into();
-    for (kind, key) in COMPONENTS {
-        if let Some(number) = answered["manifest"][key].as_u64() {
-            let number = number as usize;
-            model.head_blobs.insert((kind, number));
-            let count = model.components.entry(kind).or_default();
-            *count = (*count).max(number + 1);
-        }
-    }
+    model.head_blobs = stored(model, answered);
     model.blobs.extend(model.head_blobs.iter().copied());
     model.head_frame = commit.frame;
     model.frames.extend(commit.frame);

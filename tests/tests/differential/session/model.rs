@@ -54,8 +54,8 @@ pub(crate) struct Model {
     /// The execution state of the head's frame, and all that are stored.
     pub(crate) head_frame: Option<u8>,
     pub(crate) frames: BTreeSet<u8>,
-    /// How many components of a kind were ever stored.
-    pub(crate) components: BTreeMap<&'static str, usize>,
+    /// How many checkpoints and components of a kind were ever stored.
+    pub(crate) named: BTreeMap<&'static str, usize>,
     /// The checkpoints of stamped turns.
     pub(crate) stamped: BTreeSet<usize>,
     pub(crate) artifacts: BTreeMap<u8, Kind>,
@@ -183,10 +183,26 @@ impl Model {
 
     /// Whether a commit hangs nodes on nothing, in a circle, or has no such leaf.
     pub(crate) fn dangles(&self, commit: &Commit) -> bool {
-        let nodes = self.new_nodes(&commit.graph);
-        let replaces = matches!(commit.graph, Graph::Replace(_) | Graph::Lengthen(_));
+        let leaf = self.new_leaf(commit);
+        let stays = !commit.graph.replaces() && self.head.is_some() && leaf == self.leaf;
+        let is_known = |leaf: &String| {
+            let stored = if commit.graph.replaces() {
+                &[][..]
+            } else {
+                &self.nodes
+            };
+            let new = self.new_nodes(&commit.graph);
+            stored.iter().chain(&new).any(|node| node.id == *leaf)
+        };
+        let is_lost = !stays && leaf.is_some_and(|leaf| !is_known(&leaf));
+        is_lost || self.hangs_on_nothing(&commit.graph)
+    }
+
+    /// Whether nodes hang on nothing or in a circle.
+    pub(crate) fn hangs_on_nothing(&self, graph: &Graph) -> bool {
+        let nodes = self.new_nodes(graph);
         let mut parents: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-        if !replaces {
+        if !graph.replaces() {
             // Whatever these hang on was accepted.
             parents.extend(self.nodes.iter().map(|node| (node.id.as_str(), None)));
         }
@@ -207,29 +223,31 @@ impl Model {
                 }
             }
         }
-        let leaf = self.new_leaf(commit);
-        let stays = !replaces && self.head.is_some() && leaf == self.leaf;
-        !stays && leaf.is_some_and(|leaf| !parents.contains_key(leaf.as_str()))
+        false
     }
 
-    /// The kind and number of a component that a commit refers to.
+    /// A number among the names of a kind, counted round.
+    pub(crate) fn named(&self, kind: &'static str, number: usize) -> Option<usize> {
+        self.named.get(kind).map(|count| number % count)
+    }
+
+    /// The number of the component that a commit refers to.
     pub(crate) fn referred(&self, kind: &'static str, component: Component) -> Option<usize> {
         match component {
-            Component::Stored(number) => {
-                let count = self.components.get(kind).copied().unwrap_or(0);
-                (count > 0).then(|| number % count)
-            }
+            Component::Stored(number) => self.named(kind, number),
             _ => None,
         }
     }
 
-    /// Whether a commit refers to a component that is gone.
-    pub(crate) fn refers_to_nothing(&self, commit: &Commit) -> bool {
-        let components = [commit.tool, commit.plugin, commit.execution];
-        COMPONENTS.iter().zip(components).any(|((kind, _), component)| {
-            self.referred(kind, component)
-                .is_some_and(|number| !self.blobs.contains(&(*kind, number)))
-        })
+    /// Whether a checkpoint refers to a component that is gone.
+    pub(crate) fn refers_to_nothing(&self, components: [Component; 3]) -> bool {
+        COMPONENTS
+            .iter()
+            .zip(components)
+            .any(|((kind, _), component)| {
+                self.referred(kind, component)
+                    .is_some_and(|number| !self.blobs.contains(&(*kind, number)))
+            })
     }
 
     /// The claim that a completion is of, counted round.
@@ -251,8 +269,10 @@ impl Model {
         let Some(claim) = self.claim(completion.claim) else {
             return Vec::new();
         };
-        let mut batches: Vec<Option<usize>> =
-            self.claims[claim].iter().map(|batch| Some(*batch)).collect();
+        let mut batches: Vec<Option<usize>> = self.claims[claim]
+            .iter()
+            .map(|batch| Some(*batch))
+            .collect();
         match completion.shape {
             Shape::Exact => {}
             Shape::Short => drop(batches.remove(0)),
@@ -278,7 +298,8 @@ impl Model {
             .all(|queued| queued.work.session == session);
         let held: BTreeSet<Option<usize>> = self.held(claim).into_iter().map(Some).collect();
         let named = self.completed(completion);
-        let exact = named.len() == held.len() && named.iter().copied().collect::<BTreeSet<_>>() == held;
+        let exact =
+            named.len() == held.len() && named.iter().copied().collect::<BTreeSet<_>>() == held;
         (of_session && exact, of_session && named.len() == held.len())
     }
 
@@ -306,7 +327,9 @@ impl Model {
         let places = self.queue.iter().enumerate().filter(|(_, queued)| {
             queued.work.session == session
                 && queued.work.ready
-                && queued.claim.is_none_or(|(_, lease)| lease == Lease::Expired)
+                && queued
+                    .claim
+                    .is_none_or(|(_, lease)| lease == Lease::Expired)
         });
         places.map(|(place, _)| place).collect()
     }
@@ -320,6 +343,12 @@ impl Model {
             Batch::Number(_) => None,
         });
         numbers.collect()
+    }
+}
+
+impl Graph {
+    fn replaces(&self) -> bool {
+        matches!(self, Self::Replace(_) | Self::Lengthen(_))
     }
 }
 

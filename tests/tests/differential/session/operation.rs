@@ -22,6 +22,13 @@ pub(crate) enum Operation {
     LoadMeta,
     Describe,
     Usage,
+    AddUsage(u8, [i64; 4]),
+    /// Changes the graph and leaves the head as it is. Not [`Graph::Unchanged`].
+    ChangeGraph(Graph),
+    LoadGraph,
+    /// The tools and the execution.
+    PutCheckpoint(Component, Component),
+    GetCheckpoint(usize),
     PutBlob(u8),
     GetBlob(usize),
     PutModule(usize),
@@ -29,7 +36,11 @@ pub(crate) enum Operation {
     /// A name, what it is, and its content.
     PutArtifact(u8, Kind, u8),
     GetArtifact(u8),
-    Intent { attachment: u8, session: usize, at: u64 },
+    Intent {
+        attachment: u8,
+        session: usize,
+        at: u64,
+    },
     CommitIntents(usize, Vec<u8>),
     Uncommitted(u64),
     Forget(u8),
@@ -41,7 +52,10 @@ pub(crate) enum Operation {
     Renew(usize, Lease),
     Abandon(usize),
     Cancel(usize, usize),
-    Queue { session: usize, pending: bool },
+    Queue {
+        session: usize,
+        pending: bool,
+    },
     /// Through a second store on the file.
     Elsewhere(Box<Operation>),
     Reopen,
@@ -284,7 +298,11 @@ fn commit() -> impl Strategy<Value = Operation> {
         1 => Just(Expected::Ahead),
     ];
     let tokens = -1..3_i64;
-    let entry = (0..2_u8, 0..2_u8, [tokens.clone(), tokens.clone(), tokens.clone(), tokens]);
+    let entry = (
+        0..2_u8,
+        0..2_u8,
+        [tokens.clone(), tokens.clone(), tokens.clone(), tokens],
+    );
     let what = (
         prop_oneof![60 => Just(0_usize), 1 => Just(1_usize)],
         expected,
@@ -355,14 +373,14 @@ fn work() -> impl Strategy<Value = Operation> {
 
 fn claim() -> impl Strategy<Value = Claim> {
     let at_most = prop_oneof![10 => 1..5_usize, 1 => Just(0), 1 => Just(100)];
-    (session(), prop::bool::weighted(0.7), lease(), at_most).prop_map(|(session, idle, lease, at_most)| {
-        Claim {
+    (session(), prop::bool::weighted(0.7), lease(), at_most).prop_map(
+        |(session, idle, lease, at_most)| Claim {
             session,
             idle,
             lease,
             at_most,
-        }
-    })
+        },
+    )
 }
 
 fn queue() -> impl Strategy<Value = Operation> {
@@ -428,6 +446,14 @@ fn graph_operation() -> BoxedStrategy<Operation> {
         1 => Just(Operation::LoadMeta),
         1 => Just(Operation::Describe),
         1 => Just(Operation::Usage),
+        1 => (0..2_u8, [0..3_i64, 0..3, 0..3, 0..3])
+            .prop_map(|(source, tokens)| Operation::AddUsage(source, tokens)),
+        1 => graph().prop_filter("a change", |graph| !matches!(graph, Graph::Unchanged))
+            .prop_map(Operation::ChangeGraph),
+        1 => Just(Operation::LoadGraph),
+        1 => (component(), component())
+            .prop_map(|(tool, execution)| Operation::PutCheckpoint(tool, execution)),
+        1 => (0..20_usize).prop_map(Operation::GetCheckpoint),
     ]
     .boxed()
 }
@@ -442,6 +468,9 @@ fn small_operation() -> BoxedStrategy<Operation> {
         3 => artifacts(),
         2 => commit(),
         1 => Just(Operation::CollectGarbage),
+        1 => (component(), component())
+            .prop_map(|(tool, execution)| Operation::PutCheckpoint(tool, execution)),
+        1 => (0..20_usize).prop_map(Operation::GetCheckpoint),
     ]
     .boxed()
 }

@@ -23,9 +23,9 @@ pub(crate) async fn run(engine: &mut Engine, model: &Model, operation: &Operatio
         operation => (engine.store(), operation),
     };
     let answer = match operation {
-        Operation::Commit(commit) => {
-            of(store.commit_runtime_state(request(engine, model, commit)).await)
-        }
+        Operation::Commit(commit) => of(store
+            .commit_runtime_state(request(engine, model, commit))
+            .await),
         Operation::Load => of(store
             .load_session(SessionReadScope::FullGraph)
             .await
@@ -33,7 +33,10 @@ pub(crate) async fn run(engine: &mut Engine, model: &Model, operation: &Operatio
         Operation::LoadPath(leaf) => {
             let leaf_node_id = leaf.map(|leaf| model.node(leaf));
             let scope = SessionReadScope::ActivePath { leaf_node_id };
-            of(store.load_session(scope).await.map(|read| read.map(session)))
+            of(store
+                .load_session(scope)
+                .await
+                .map(|read| read.map(session)))
         }
         Operation::LoadNode(node) => of(store.load_node(&model.node(*node)).await),
         Operation::Tombstone(nodes) => {
@@ -64,6 +67,37 @@ pub(crate) async fn run(engine: &mut Engine, model: &Model, operation: &Operatio
             })
         })),
         Operation::Usage => ok(store.usage().await),
+        Operation::AddUsage(source, tokens) => {
+            let entry = fixtures::usage(&source.to_string(), "model", *tokens);
+            store.add_usage(&[entry]).await;
+            ok(())
+        }
+        Operation::ChangeGraph(graph) => {
+            let nodes = records(model, graph);
+            match graph {
+                Graph::Replace(_) | Graph::Lengthen(_) => {
+                    let graph = lash_core::SessionGraph::from_nodes(nodes, None);
+                    store.replace_graph(&graph).await;
+                }
+                _ => store.append_nodes(&nodes).await,
+            }
+            ok(())
+        }
+        Operation::LoadGraph => ok(store.load_graph().await.nodes.as_slice()),
+        Operation::PutCheckpoint(tool, execution) => {
+            let parts = [*tool, Component::None, *execution];
+            let checkpoint = checkpoint(engine, model, parts, 0);
+            let (key, manifest) = store.put_checkpoint(&checkpoint).await;
+            match key.as_str() {
+                // It was refused.
+                "" => ok(()),
+                _ => ok(json!({ "checkpoint_ref": key, "manifest": manifest })),
+            }
+        }
+        Operation::GetCheckpoint(number) => match engine.names.name("checkpoint", *number) {
+            Some(key) => ok(store.get_checkpoint(&BlobRef(key.to_owned())).await),
+            None => ok(()),
+        },
         Operation::PutBlob(content) => {
             let key = store.put_blob(format!("blob {content}").as_bytes()).await;
             ok(engine.names.number("blob", key.as_str()))
@@ -182,20 +216,17 @@ pub(crate) async fn run(engine: &mut Engine, model: &Model, operation: &Operatio
 
 fn request(engine: &Engine, model: &Model, commit: &Commit) -> RuntimeCommit {
     let leaf_node_id = model.new_leaf(commit);
-    let nodes: Vec<SessionNodeRecord> = model
-        .new_nodes(&commit.graph)
-        .iter()
-        .map(record)
-        .collect();
+    let nodes = records(model, &commit.graph);
+    let parts = [commit.tool, commit.plugin, commit.execution];
     let graph = match commit.graph {
         Graph::Unchanged => GraphCommitDelta::Unchanged { leaf_node_id },
         Graph::Append(_) | Graph::Chain(_) => GraphCommitDelta::Append {
             nodes,
             leaf_node_id,
         },
-        Graph::Replace(_) | Graph::Lengthen(_) => GraphCommitDelta::ReplaceFull(
-            lash_core::SessionGraph::from_nodes(nodes, leaf_node_id),
-        ),
+        Graph::Replace(_) | Graph::Lengthen(_) => {
+            GraphCommitDelta::ReplaceFull(lash_core::SessionGraph::from_nodes(nodes, leaf_node_id))
+        }
     };
     let session = SESSIONS[commit.session];
     let mut base = fixtures::commit(model.expected(commit.expected));
@@ -210,7 +241,7 @@ fn request(engine: &Engine, model: &Model, commit: &Commit) -> RuntimeCommit {
     RuntimeCommit {
         session_id: session.to_owned(),
         graph,
-        checkpoint: checkpoint(engine, model, commit),
+        checkpoint: checkpoint(engine, model, parts, commit.turn_index),
         usage_deltas: commit
             .usage
             .iter()
@@ -219,7 +250,11 @@ fn request(engine: &Engine, model: &Model, commit: &Commit) -> RuntimeCommit {
             })
             .collect(),
         turn_commit: commit.turn.map(|turn| {
-            let named = SESSIONS[if turn.foreign { 1 - commit.session } else { commit.session }];
+            let named = SESSIONS[if turn.foreign {
+                1 - commit.session
+            } else {
+                commit.session
+            }];
             RuntimeTurnCommitStamp::new(named, turn.turn.to_string(), turn.hash.to_string())
         }),
         completed_queue_claims: completions(engine, model, commit),
@@ -228,30 +263,43 @@ fn request(engine: &Engine, model: &Model, commit: &Commit) -> RuntimeCommit {
     }
 }
 
-fn checkpoint(engine: &Engine, model: &Model, commit: &Commit) -> HydratedSessionCheckpoint {
-    let components = [commit.tool, commit.plugin, commit.execution];
-    let mut stored = COMPONENTS.iter().zip(components).map(|((kind, _), component)| {
-        let number = model.referred(kind, component)?;
-        engine.names.name(kind, number).map(|key| BlobRef(key.to_owned()))
-    });
+fn records(model: &Model, graph: &Graph) -> Vec<SessionNodeRecord> {
+    model.new_nodes(graph).iter().map(record).collect()
+}
+
+fn checkpoint(
+    engine: &Engine,
+    model: &Model,
+    components: [Component; 3],
+    turn_index: u8,
+) -> HydratedSessionCheckpoint {
+    let [tool, plugin, execution] = components;
+    let mut stored = COMPONENTS
+        .iter()
+        .zip(components)
+        .map(|((kind, _), component)| {
+            let number = model.referred(kind, component)?;
+            engine
+                .names
+                .name(kind, number)
+                .map(|key| BlobRef(key.to_owned()))
+        });
     let new = |component| match component {
         Component::New(number) => Some(number),
         _ => None,
     };
     HydratedSessionCheckpoint {
         turn_state: PersistedTurnState {
-            turn_index: usize::from(commit.turn_index),
+            turn_index: usize::from(turn_index),
             ..PersistedTurnState::default()
         },
         tool_state_ref: stored.next().flatten(),
-        tool_state: new(commit.tool)
-            .map(|number| ToolState::default().with_generation(u64::from(number))),
+        tool_state: new(tool).map(|number| ToolState::default().with_generation(u64::from(number))),
         plugin_snapshot_ref: stored.next().flatten(),
-        plugin_snapshot: new(commit.plugin).map(|_| PluginSessionSnapshot::default()),
-        plugin_snapshot_revision: new(commit.plugin).map(u64::from),
+        plugin_snapshot: new(plugin).map(|_| PluginSessionSnapshot::default()),
+        plugin_snapshot_revision: new(plugin).map(u64::from),
         execution_state_ref: stored.next().flatten(),
-        execution_state: new(commit.execution)
-            .map(|number| format!("execution {number}").into_bytes()),
+        execution_state: new(execution).map(|number| format!("execution {number}").into_bytes()),
     }
 }
 
