@@ -13,7 +13,7 @@ use crate::answer::{Answer, is_error};
 use crate::differences::Difference;
 
 /// How many sequences each machine runs if nothing else is asked for.
-const CASES: u64 = 40;
+const CASES: u64 = 150;
 
 /// How long a sequence is.
 const LENGTH: std::ops::Range<usize> = 1..80;
@@ -71,13 +71,16 @@ pub(crate) trait Machine {
     fn learn(model: &mut Self::Model, operation: &Self::Operation, answer: &Answer);
 }
 
+/// Whether this crate's answer, and the other's if there is one, are as a difference
+/// says.
+type Agrees = Box<dyn Fn(&Answer, Option<&Answer>) -> bool>;
+
 /// A difference that is meant.
 pub(crate) struct Meant<O> {
     /// Which one.
     pub(crate) difference: Difference,
-    /// Whether this crate's answer, and the other's if there is one, are as the
-    /// difference says.
-    pub(crate) agrees: Box<dyn Fn(&Answer, Option<&Answer>) -> bool>,
+    /// How it shows.
+    pub(crate) agrees: Agrees,
     /// What is done so that later answers can be compared.
     pub(crate) then: Then<O>,
 }

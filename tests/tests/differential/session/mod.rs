@@ -4,6 +4,7 @@ mod engine;
 pub(crate) mod model;
 pub(crate) mod operation;
 mod run;
+mod strategy;
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ impl Machine for Sessions {
     const NAME: &'static str = "sessions";
 
     fn sequence() -> BoxedStrategy<Vec<Operation>> {
-        operation::sequence()
+        strategy::sequence()
     }
 
     async fn open(sequence: &[Operation]) -> Vec<Engine> {
@@ -74,11 +75,11 @@ impl Machine for Sessions {
                 model.blobs = model.head_blobs.clone();
                 model.frames = model.head_frame.into_iter().collect();
             }
-            Operation::ChangeGraph(graph) => {
-                // Both are silent about what they refuse.
-                if !model.names_twice(graph) && !model.hangs_on_nothing(graph) {
-                    changed(model, graph);
-                }
+            // Both are silent about what they refuse.
+            Operation::ChangeGraph(graph)
+                if !model.names_twice(graph) && !model.hangs_on_nothing(graph) =>
+            {
+                changed(model, graph);
             }
             Operation::PutCheckpoint(..) if !answered.is_null() => {
                 let stored = stored(model, answered);
