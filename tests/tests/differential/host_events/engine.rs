@@ -124,8 +124,12 @@ async fn open(owner: Owner, path: Option<&Path>) -> Arc<dyn HostEventStore> {
     }
 }
 
+/// A handle, or what looks like one.
 fn handle(number: u64) -> String {
-    format!("trigger:{number}")
+    match number {
+        0 => "trigger:01".to_owned(),
+        number => format!("trigger:{number}"),
+    }
 }
 
 fn to_draft(subscription: &Subscription) -> TriggerSubscriptionDraft {

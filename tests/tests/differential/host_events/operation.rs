@@ -81,7 +81,7 @@ fn occurrence() -> impl Strategy<Value = Occurrence> {
 fn filter() -> impl Strategy<Value = Filter> {
     (
         prop::option::of(session()),
-        prop::option::weighted(0.2, 1..12_u64),
+        prop::option::weighted(0.2, 0..12_u64),
         prop::option::weighted(0.3, 0..3_u8),
         prop::option::weighted(0.4, prop::bool::weighted(0.9)),
         prop::option::of(source()),
@@ -110,7 +110,7 @@ fn operation() -> BoxedStrategy<Operation> {
         5 => subscription.prop_map(|(session, source, name, process)| {
             Operation::Subscribe(Subscription { session, source, name, process })
         }),
-        3 => (session(), 1..12_u64)
+        3 => (session(), 0..12_u64)
             .prop_map(|(session, handle)| Operation::Cancel(session, handle)),
         1 => session().prop_map(Operation::DeleteSession),
         4 => occurrence().prop_map(Operation::Record),

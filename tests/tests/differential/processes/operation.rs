@@ -268,8 +268,10 @@ pub(crate) fn sequence() -> BoxedStrategy<Vec<Operation>> {
             true => operation,
             false => Operation::Elsewhere(Box::new(operation)),
         });
+    let held = prop_oneof![8 => handles(), 1 => ends(), 1 => register()];
     let rest = prop_oneof![
-        6 => sequence_of(operation()),
+        5 => sequence_of(operation()),
+        1 => sequence_of(held),
         2 => sequence_of(in_file),
         1 => sequence_of(lost),
     ];

@@ -1,4 +1,8 @@
 //! Sessions: the store of this crate beside the native crate's.
+//!
+//! lash-core's `InMemorySessionStore` is not compared: it keeps no blobs, attachments
+//! or artifacts, collects no garbage, and takes what is before a leaf and which work
+//! joins a claim otherwise than the native crate, of which this one is a drop-in.
 
 mod engine;
 pub(crate) mod model;
