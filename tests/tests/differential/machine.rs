@@ -19,7 +19,7 @@ const CASES: u64 = 150;
 const LENGTH: std::ops::Range<usize> = 1..80;
 
 /// Whom an engine belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
     /// This crate.
     Ours,
@@ -147,7 +147,7 @@ pub(crate) struct Tally {
     sequences: u64,
     operations: u64,
     compared: u64,
-    differences: BTreeMap<(Difference, &'static str), u64>,
+    differences: BTreeMap<(Difference, Owner), u64>,
 }
 
 impl Tally {
@@ -159,21 +159,13 @@ impl Tally {
             .sum()
     }
 
-    fn count(&mut self, difference: Difference, other: Owner) {
-        let other = match other {
-            Owner::Ours | Owner::Native => "the native crate",
-            Owner::Memory => "lash-core's store in memory",
-        };
-        *self.differences.entry((difference, other)).or_default() += 1;
-    }
-
     fn print(&self, name: &str) {
         println!(
             "{name}: {} sequences, {} operations, {} answers compared",
             self.sequences, self.operations, self.compared
         );
         for ((difference, other), count) in &self.differences {
-            println!("  {count:6} {difference:?}, beside {other}");
+            println!("  {count:6} {difference:?}, beside {other:?}");
         }
     }
 }
@@ -219,7 +211,8 @@ pub(crate) async fn run_sequence<M: Machine>(
             }
             match meant {
                 Some(meant) if (meant.agrees)(&answer, theirs.as_ref()) => {
-                    tally.count(meant.difference, owner);
+                    let seen = (meant.difference, owner);
+                    *tally.differences.entry(seen).or_default() += 1;
                 }
                 meant => {
                     let meant = meant.map(|meant| meant.difference);

@@ -19,7 +19,7 @@ enum Treatment {
 use Treatment::{LeftOut, Named};
 
 /// Keys of answers whose values no two engines share.
-const TREATMENTS: [(&str, Treatment); 19] = [
+const TREATMENTS: [(&str, Treatment); 18] = [
     ("batch_id", Named("batch")),
     ("checkpoint_ref", Named("checkpoint")),
     ("tool_state_ref", Named("tool")),
@@ -41,8 +41,6 @@ const TREATMENTS: [(&str, Treatment); 19] = [
     ("updated_at_ms", LeftOut),
     ("occurred_at_ms", LeftOut),
     ("occurred_at", LeftOut),
-    // Who was asked.
-    ("engine", LeftOut),
 ];
 
 /// The names that one engine gave.

@@ -61,8 +61,8 @@ differences! {
     SixtyFourBits,
     /// Artifacts: a name of one kind is not given to another kind.
     ArtifactKind,
-    /// Processes: acknowledging a wake of an event that does not exist yet does
-    /// nothing. Otherwise the wake is lost when the event comes.
+    /// Processes, beside both: acknowledging a wake of an event that does not exist yet
+    /// does nothing. Otherwise the wake is lost when the event comes.
     AcknowledgedInAdvance,
     /// Processes, beside the store in memory: a lease on a process that does not exist
     /// is refused, as by the native crate.
@@ -70,8 +70,8 @@ differences! {
     /// Processes, beside the store in memory: handles are transferred all or none, as
     /// by the native crate.
     MemoryTransferInPart,
-    /// Processes: an event that ends a process is refused from a worker that lost its
-    /// lease, beside both.
+    /// Processes, beside both: an event that ends a process is refused from a worker
+    /// that lost its lease.
     LostLease,
     /// Host events, beside both: a subscription does not get an occurrence that was
     /// recorded before it.
