@@ -52,6 +52,7 @@ fn example(difference: Difference) -> Example {
     match difference {
         D::AbsentRevision
         | D::DanglingGraph
+        | D::RemovedParent
         | D::DanglingCheckpoint
         | D::StampedManifest
         | D::FrameBlobs
@@ -132,6 +133,19 @@ fn of_session(difference: Difference) -> Vec<session::Operation> {
                 body: Body::Plugin,
             }]);
         })],
+        Difference::RemovedParent => vec![
+            commit(|commit| commit.graph = Graph::Chain(2)),
+            O::Tombstone(vec![Node::Known(0)]),
+            O::Vacuum,
+            commit(|commit| {
+                commit.graph = Graph::Append(vec![NewNode {
+                    again: Some(Node::Known(0)),
+                    parent: Parent::None,
+                    body: Body::Plugin,
+                }]);
+            }),
+            O::LoadPath(Some(Node::Known(1))),
+        ],
         Difference::DanglingCheckpoint => vec![
             execution(Component::New(0)),
             execution(Component::None),

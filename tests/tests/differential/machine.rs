@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 
-use crate::answer::{Answer, is_error};
+use crate::answer::{Answer, is_error, is_ok};
 use crate::differences::Difference;
 
 /// How many sequences each machine runs if nothing else is asked for.
@@ -91,6 +91,8 @@ pub(crate) enum Then<O> {
     GoOn,
     /// The other one is not asked, unless this is the last operation.
     LeaveOut,
+    /// The other one is never asked, because it might never answer.
+    NeverAsk,
     /// The other one does something else that comes to the same, unless this is the
     /// last operation.
     Instead(Vec<O>),
@@ -124,6 +126,14 @@ impl<O> Meant<O> {
             difference,
             agrees: Box::new(move |answer, _| ours(answer)),
             then: Then::LeaveOut,
+        }
+    }
+
+    /// The other engine might never answer.
+    pub(crate) fn never_asked(difference: Difference) -> Self {
+        Self {
+            then: Then::NeverAsk,
+            ..Self::left_out(difference, is_ok)
         }
     }
 
@@ -196,6 +206,7 @@ pub(crate) async fn run_sequence<M: Machine>(
             let owner = M::owner(other);
             let meant = M::meant(&model, operation, owner).filter(|_| judge == Judge::Fair);
             let theirs = match meant.as_ref().map(|meant| &meant.then) {
+                Some(Then::NeverAsk) => None,
                 Some(Then::LeaveOut) if !is_last => None,
                 Some(Then::Instead(operations)) if !is_last => {
                     for operation in operations {

@@ -32,6 +32,10 @@ differences! {
     /// Sessions: a commit whose nodes hang on nothing or in a circle, or whose leaf is
     /// unknown, is refused. Otherwise paths have holes, or never end.
     DanglingGraph,
+    /// Sessions: a path ends where a parent was removed, also when another node gets the
+    /// parent's identifier. The native crate goes on from that one, which may be a
+    /// descendant: then it never answers.
+    RemovedParent,
     /// Sessions: a checkpoint that refers to a blob that is not stored is refused.
     /// Otherwise it is read as an empty one later.
     DanglingCheckpoint,

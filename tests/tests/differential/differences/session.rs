@@ -13,6 +13,9 @@ pub(crate) fn meant(model: &Model, operation: &Operation) -> Option<Meant<Operat
     match operation {
         Operation::Commit(commit) => meant_by_commit(model, commit),
         Operation::Elsewhere(operation) => meant(model, operation),
+        Operation::LoadPath(_) => model
+            .has_changeling()
+            .then(|| Meant::never_asked(Difference::RemovedParent)),
         Operation::ChangeGraph(graph) => {
             let dangles = !model.names_twice(graph) && model.hangs_on_nothing(graph);
             dangles.then(|| Meant::left_out(Difference::DanglingGraph, is_ok))

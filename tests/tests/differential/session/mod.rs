@@ -74,7 +74,7 @@ impl Machine for Sessions {
                     }
                 }
             }
-            Operation::Vacuum => model.nodes.retain(|node| !node.tombstoned),
+            Operation::Vacuum => model.vacuum(),
             Operation::CollectGarbage => {
                 model.blobs = model.head_blobs.clone();
                 model.frames = model.head_frame.into_iter().collect();

@@ -25,6 +25,8 @@ pub(crate) struct StoredNode {
     pub(crate) parent: Option<String>,
     pub(crate) body: Body,
     pub(crate) tombstoned: bool,
+    /// Whether its parent was removed.
+    pub(crate) is_orphan: bool,
 }
 
 /// A batch in the queue.
@@ -100,6 +102,7 @@ impl Model {
             Graph::Lengthen(added) => {
                 let mut kept = self.nodes.clone();
                 kept.retain(|node| !node.tombstoned);
+                kept.iter_mut().for_each(|node| node.is_orphan = false);
                 (kept, added)
             }
         };
@@ -126,6 +129,7 @@ impl Model {
                 },
                 body: node.body,
                 tombstoned: false,
+                is_orphan: false,
             });
         }
         nodes
@@ -139,6 +143,7 @@ impl Model {
             parent: parent.replace(id),
             body: Body::User,
             tombstoned: false,
+            is_orphan: false,
         })
         .collect()
     }
@@ -179,6 +184,27 @@ impl Model {
         };
         let nodes = self.new_nodes(graph);
         nodes.into_iter().any(|node| !seen.insert(node.id))
+    }
+
+    /// Removes what is tombstoned.
+    pub(crate) fn vacuum(&mut self) {
+        let removed: BTreeSet<String> = self
+            .nodes
+            .extract_if(.., |node| node.tombstoned)
+            .map(|node| node.id)
+            .collect();
+        for node in &mut self.nodes {
+            let parent = node.parent.as_ref();
+            node.is_orphan |= parent.is_some_and(|parent| removed.contains(parent));
+        }
+    }
+
+    /// Whether the identifier of a parent that was removed has come back.
+    pub(crate) fn has_changeling(&self) -> bool {
+        self.nodes.iter().any(|orphan| {
+            let is_parent = |node: &StoredNode| Some(&node.id) == orphan.parent.as_ref();
+            orphan.is_orphan && self.nodes.iter().any(is_parent)
+        })
     }
 
     /// Whether a commit hangs nodes on nothing, in a circle, or has no such leaf.
