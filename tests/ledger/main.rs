@@ -62,6 +62,7 @@ fn ledger(ids: &[String]) -> Result<bool> {
     {
         bail!("there is no scenario {unknown}");
     }
+    table::head();
     let mut rows = Vec::new();
     for scenario in scenarios
         .iter()
