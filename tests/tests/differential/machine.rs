@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 
 use lash_wasm_store_tests::damage::setting;
+use lash_wasm_store_tests::fixtures::guarded;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
@@ -201,7 +202,7 @@ pub(crate) async fn run_sequence<M: Machine>(
     for (step, operation) in sequence.iter().enumerate() {
         let is_last = step + 1 == sequence.len();
         tally.operations += 1;
-        let answer = M::run(ours, &model, operation).await;
+        let answer = guarded(M::run(ours, &model, operation)).await;
         for other in others.iter_mut() {
             let owner = M::owner(other);
             let meant = M::meant(&model, operation, owner).filter(|_| judge == Judge::Fair);
@@ -210,11 +211,11 @@ pub(crate) async fn run_sequence<M: Machine>(
                 Some(Then::LeaveOut) if !is_last => None,
                 Some(Then::Instead(operations)) if !is_last => {
                     for operation in operations {
-                        M::run(other, &model, operation).await;
+                        guarded(M::run(other, &model, operation)).await;
                     }
                     None
                 }
-                _ => Some(M::run(other, &model, operation).await),
+                _ => Some(guarded(M::run(other, &model, operation)).await),
             };
             tally.compared += u64::from(theirs.is_some());
             if theirs.as_ref() == Some(&answer) {
@@ -264,6 +265,8 @@ pub(crate) fn random_sequences<M: Machine>() {
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
         max_shrink_iters: 4096,
+        // An operation that does not end takes a minute to fail.
+        max_shrink_time: 600_000,
         ..Config::default()
     });
     let runtime = runtime();
