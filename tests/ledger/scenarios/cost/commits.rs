@@ -112,7 +112,9 @@ async fn large_state(directory: PathBuf) -> Result<Observation> {
 }
 
 /// Work that only uses memory leaves no trace but what it allocates. Whoever has
-/// encoded the state before the lock is taken allocates little under it.
+/// encoded the state before the lock is taken allocates little under it. The memory
+/// of a sandbox is not counted; the suite `statements` shows when the component
+/// takes the lock.
 async fn known_state(directory: PathBuf) -> Result<Observation> {
     trace::start();
     let store = Store::open(&directory.join("session.db")).await?;
