@@ -1,7 +1,10 @@
 //! `cargo xtask`: the build tasks that need more than cargo.
 
+mod api;
 mod build;
 mod ledger;
+mod libtest;
+mod swap;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Fails if lash-sqlite-store has a public item that this crate does not have.
+    Api,
     /// Builds the guest and embeds it: host/component/lash_store.wasm.
     Component {
         /// Change nothing; fail if the embedded component is not what the
@@ -33,12 +38,28 @@ enum Task {
         /// Only these, such as D1; all if none is named.
         ids: Vec<String>,
     },
+    /// Runs the tests of lash-sqlite-store and lash-runtime, as they were published,
+    /// on this crate in its place.
+    Swap {
+        /// Those of lash-protocol-standard too, which has many dependencies.
+        #[arg(long)]
+        all: bool,
+        /// Only write tests/swap/Cargo.lock anew, after dependencies were changed.
+        #[arg(long, conflicts_with = "all")]
+        lock: bool,
+    },
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = api::as_rustdoc() {
+        return code;
+    }
     let result = match Arguments::parse().task {
+        Task::Api => api::run(),
         Task::Component { check } => component(check),
         Task::Ledger { ids } => ledger::run(&ids),
+        Task::Swap { lock: true, .. } => swap::lock(),
+        Task::Swap { all, .. } => swap::run(all),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
