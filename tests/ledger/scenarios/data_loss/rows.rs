@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use lash_core::{RuntimePersistence, SessionReadScope};
-use lash_wasm_store_tests::fixtures::{Raw, append, chain, meta};
+use lash_core::{
+    RuntimePersistence, SessionPolicy, SessionReadScope, SessionRelation,
+    SessionStoreCreateRequest, SessionStoreFactory,
+};
+use lash_wasm_store_tests::fixtures::{Raw, SESSION, append, chain, commit, meta};
 
-use super::engine::{self, BlobArtifactDescriptor, Store};
+use super::engine::{self, BlobArtifactDescriptor, SqliteSessionStoreFactory, Store};
 use crate::observation::Observation;
 use crate::scenario::Scenario;
 
@@ -17,7 +20,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         }),
         Scenario::new(
             "D8",
-            "the metadata of a session can not be written",
+            "metadata that can not be read, as a session is opened; then: it can not be written",
             |directory| Box::pin(unsaved_metadata(directory)),
         ),
         Scenario::new("D9", "a blob can not be written", |directory| {
@@ -25,7 +28,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         }),
         Scenario::new(
             "D15",
-            "a compressed blob of 64 KiB is cut short in the file",
+            "a compressed blob of 64 KiB is cut short in the file, another has a byte changed",
             |directory| Box::pin(damaged_blob(directory)),
         ),
     ]
@@ -52,33 +55,51 @@ async fn damaged_node(directory: PathBuf) -> Result<Observation> {
 }
 
 async fn unsaved_metadata(directory: PathBuf) -> Result<Observation> {
-    let path = directory.join("session.db");
+    let factory = SqliteSessionStoreFactory::new(directory);
+    let path = factory.path_for_session(SESSION);
     let store = Store::open(&path).await?;
-    Raw::open(&path).execute("DROP TABLE session_meta");
+    RuntimePersistence::save_session_meta(&store, meta()).await?;
+    let raw = Raw::open(&path);
+    raw.damage("UPDATE session_meta SET session_name = x'ff'");
+    let request = SessionStoreCreateRequest {
+        session_id: SESSION.to_owned(),
+        relation: SessionRelation::Root,
+        policy: SessionPolicy::default(),
+    };
+    let opened = factory.create_store(&request).await.is_ok();
+    let kept = raw.texts("SELECT created_at FROM session_meta") == [meta().created_at];
+    raw.execute("DROP TABLE session_meta");
 
     let saved = RuntimePersistence::save_session_meta(&store, meta()).await;
     let loaded = RuntimePersistence::load_session_meta(&store).await;
-    Ok(match (saved, loaded) {
-        (Ok(()), Ok(None)) => Observation::defect("saved, it says; then: there is none"),
-        (Err(_), Err(_)) => Observation::right("two errors"),
-        (saved, loaded) => anyhow::bail!("{saved:?}, {loaded:?}"),
+    Ok(match (opened, kept, saved, loaded) {
+        (true, false, Ok(()), Ok(None)) => {
+            Observation::defect("it is overwritten with defaults; then: saved, it says")
+        }
+        (false, true, Err(_), Err(_)) => Observation::right("it is kept; both are errors"),
+        answers => anyhow::bail!("{answers:?}"),
     })
 }
 
 async fn unsaved_blob(directory: PathBuf) -> Result<Observation> {
     let path = directory.join("session.db");
     let store = Store::open(&path).await?;
-    Raw::open(&path).execute("DROP TABLE blobs");
-
-    let reference = store.put_blob(b"content").await;
+    let reference = Store::open_readonly(&path)
+        .await?
+        .put_blob(b"content")
+        .await;
     anyhow::ensure!(
         store.get_blob(&reference).await.is_none(),
         "nothing is stored"
     );
-    Ok(if reference.as_str().is_empty() {
-        Observation::right("the empty reference; try_put_blob says why")
-    } else {
-        Observation::defect("a reference, to nothing")
+
+    let mut next = commit(None);
+    next.checkpoint.execution_state_ref = Some(reference.clone());
+    let committed = store.commit_runtime_state(next).await;
+    Ok(match (reference.as_str(), committed) {
+        ("", Err(_)) => Observation::right("the empty reference, which can not be committed"),
+        (_, Ok(_)) => Observation::defect("a reference to nothing, which can be committed"),
+        (reference, committed) => anyhow::bail!("{reference}, {:?}", committed.map(|_| ())),
     })
 }
 
@@ -90,9 +111,19 @@ async fn damaged_blob(directory: PathBuf) -> Result<Observation> {
     let reference = store.put_artifact_blob(descriptor, &content).await;
     Raw::open(&path).damage("UPDATE blobs SET content = substr(content, 1, length(content) - 8)");
 
-    Ok(match store.get_blob(&reference).await {
-        None => Observation::right("nothing is answered; try_get_blob says why"),
-        Some(read) if read == content => anyhow::bail!("it is not damaged"),
-        Some(read) => Observation::defect(format!("{} other bytes are the answer", read.len())),
+    let short = store.get_blob(&reference).await;
+
+    let path = directory.join("other.db");
+    let store = Store::open(&path).await?;
+    let reference = store.put_blob(b"may not").await;
+    Raw::open(&path).damage("UPDATE blobs SET content = CAST('may now' AS BLOB)");
+    let changed = store.get_blob(&reference).await;
+    Ok(match (short, changed) {
+        (None, None) => Observation::right("nothing is answered; try_get_blob says why"),
+        (Some(short), Some(changed)) if short != content && changed == b"may now" => {
+            let length = short.len();
+            Observation::defect(format!("{length} other bytes, and what it was changed to"))
+        }
+        (short, changed) => anyhow::bail!("{short:?}, {changed:?}"),
     })
 }
