@@ -14,8 +14,9 @@ pub(crate) fn count() -> u64 {
     COUNT.load(Ordering::SeqCst)
 }
 
-// SAFETY: the functions do what those of the C library of these names do, and nothing
-// else of this program has the names.
+// SAFETY: the functions do what those of the C library of these names do, except that a
+// failure leaves `errno` as it was, which SQLite only logs. Nothing else of this program
+// has the names.
 #[unsafe(no_mangle)]
 extern "C" fn fsync(file: c_int) -> c_int {
     counted(file, |file| rustix::fs::fsync(file))
