@@ -126,12 +126,15 @@ fn claims() -> Vec<Operation> {
             "effects.initialize",
             "empty",
             Effect::Writes(Retry::Same),
-            |db| effects::initialize(db),
+            effects::initialize,
         )
         .on(&Rc::default()),
-        Operation::new("effects.initialize", "made before", Effect::Keeps, |db| {
-            effects::initialize(db)
-        }),
+        Operation::new(
+            "effects.initialize",
+            "made before",
+            Effect::Keeps,
+            effects::initialize,
+        ),
     ]
 }
 

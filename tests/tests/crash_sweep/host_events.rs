@@ -197,14 +197,14 @@ fn subscribers() -> Vec<Operation> {
             "host-events.initialize",
             "empty",
             Effect::Writes(Retry::Same),
-            |db| host_events::initialize(db),
+            host_events::initialize,
         )
         .on(&Rc::default()),
         Operation::new(
             "host-events.initialize",
             "made before",
             Effect::Keeps,
-            |db| host_events::initialize(db),
+            host_events::initialize,
         ),
         subscribe("of a session", Some("s")),
         subscribe("of the host", None),

@@ -234,13 +234,19 @@ fn registry() -> Vec<Operation> {
     let write = || Effect::Writes(Retry::Same);
     let gone = Effect::Writes(Retry::Answers("Ok([])", GONE));
     vec![
-        Operation::new("processes.initialize", "empty", write(), |db| {
-            processes::initialize(db)
-        })
+        Operation::new(
+            "processes.initialize",
+            "empty",
+            write(),
+            processes::initialize,
+        )
         .on(&Rc::default()),
-        Operation::new("processes.initialize", "made before", Effect::Keeps, |db| {
-            processes::initialize(db)
-        }),
+        Operation::new(
+            "processes.initialize",
+            "made before",
+            Effect::Keeps,
+            processes::initialize,
+        ),
         register("new", write(), "new", "hash"),
         register("known", Effect::Keeps, "p", "hash"),
         register(

@@ -27,6 +27,8 @@ const LIVE: &str = "the lost claim is live until its lease ends";
 pub struct Starts {
     /// With its schema, and nothing else.
     pub fresh: Rc<Vec<u8>>,
+    /// With the manifest of the checkpoint `turn 1`, stored as mere bytes.
+    pub manifest: Rc<Vec<u8>>,
     /// With nothing queued, no metadata, and all that is kept reachable.
     pub bare: Rc<Vec<u8>>,
     /// With more batches than are read as a whole.
@@ -41,12 +43,20 @@ impl Starts {
         let fresh = db.image();
         session::commit(&db, request(None, "turn 1")).unwrap();
         let bare = db.image();
+        let head = session::load_head(&db).unwrap().unwrap();
+        let manifest = blob::get(&db, &head.checkpoint_ref.unwrap())
+            .unwrap()
+            .unwrap();
+        let of_bytes = copy(&fresh);
+        let kind = BlobKind::Generic;
+        blob::put(&of_bytes, manifest, kind, false, BlobProfile::Compact).unwrap();
         for _ in 0..100 {
             queue::enqueue(&db, draft(None, SlotPolicy::Join)).unwrap();
         }
         queue::enqueue(&db, draft(Some("known"), SlotPolicy::Join)).unwrap();
         Self {
             fresh: fresh.into(),
+            manifest: of_bytes.image().into(),
             bare: bare.into(),
             deep: db.image().into(),
         }
@@ -62,7 +72,7 @@ pub fn table() -> Table {
     let mut operations = lifecycle();
     operations.extend(reads(&known));
     operations.extend(session_commit::operations(&known, &starts));
-    operations.extend(graph_and_blobs());
+    operations.extend(graph_and_blobs(&starts));
     operations.extend(attachments_and_usage());
     operations.extend(queue(&known, &starts));
     operations.extend(claims_held(&known));
@@ -92,17 +102,20 @@ fn lifecycle() -> Vec<Operation> {
             "session.initialize",
             "empty",
             Effect::Writes(Retry::Same),
-            |db| session::initialize(db),
+            session::initialize,
         )
         .on(&Rc::default()),
-        Operation::new("session.initialize", "made before", Effect::Keeps, |db| {
-            session::initialize(db)
-        }),
+        Operation::new(
+            "session.initialize",
+            "made before",
+            Effect::Keeps,
+            session::initialize,
+        ),
         Operation::new(
             "session.retire",
             "live",
             Effect::Writes(Retry::Answers("Err(Error::Retired", retired)),
-            |db| session::retire(db),
+            session::retire,
         ),
     ]
 }
@@ -137,8 +150,15 @@ fn reads(known: &Known) -> Vec<Operation> {
     vec![
         load("full", ReadScope::Full),
         load("path", ReadScope::Path(None)),
-        Operation::new("session.load-head", "", read, |db| session::load_head(db)),
-        Operation::new("graph.load", "", Effect::Reads, |db| graph::load(db)),
+        // Not every start has the node.
+        Operation::new(
+            "session.load",
+            "path to a removed node",
+            Effect::Keeps,
+            |db| session::load(db, ReadScope::Path(Some("n3".to_owned()))),
+        ),
+        Operation::new("session.load-head", "", read, session::load_head),
+        Operation::new("graph.load", "", Effect::Reads, graph::load),
         node("stored", "n1"),
         node("hidden", "hidden"),
         node("unknown", "unknown"),
@@ -151,20 +171,18 @@ fn reads(known: &Known) -> Vec<Operation> {
         artifact(NameSpace::Modules, "module"),
         artifact(NameSpace::Bytes, "bytes"),
         artifact(NameSpace::Bytes, "unknown"),
-        Operation::new("usage.load", "", Effect::Reads, |db| usage::load(db)),
+        Operation::new("usage.load", "", Effect::Reads, usage::load),
         Operation::new("attachments.list-uncommitted", "", Effect::Reads, |db| {
             attachments::list_uncommitted(db, u64::MAX)
         }),
         list("all", false),
         list("pending", true),
-        Operation::new("metadata.load", "", Effect::Reads, |db| metadata::load(db)),
-        Operation::new("metadata.describe", "", Effect::Reads, |db| {
-            metadata::describe(db)
-        }),
+        Operation::new("metadata.load", "", Effect::Reads, metadata::load),
+        Operation::new("metadata.describe", "", Effect::Reads, metadata::describe),
     ]
 }
 
-fn graph_and_blobs() -> Vec<Operation> {
+fn graph_and_blobs(starts: &Starts) -> Vec<Operation> {
     let taken = "nodes have no other identity than their identifiers, which are taken";
     let append = |variant, effect, parent: &'static str| {
         Operation::new("graph.append", variant, effect, move |db| {
@@ -239,6 +257,7 @@ fn graph_and_blobs() -> Vec<Operation> {
         blob("stored before", Effect::Keeps, "frame"),
         checkpoint("new", write(), "new"),
         checkpoint("stored before", Effect::Keeps, "turn 2"),
+        checkpoint("the manifest is stored as bytes", write(), "turn 1").on(&starts.manifest),
         artifact("new", write(), "new", generic, "new"),
         artifact("replaced", write(), "bytes", generic, "new"),
         artifact(
@@ -393,13 +412,9 @@ fn metadata_and_maintenance(starts: &Starts) -> Vec<Operation> {
         })
     };
     let vacuum = |variant, effect| {
-        Operation::new("maintenance.vacuum", variant, effect, |db| {
-            maintenance::vacuum(db)
-        })
+        Operation::new("maintenance.vacuum", variant, effect, maintenance::vacuum)
     };
-    let gc = |variant, effect| {
-        Operation::new("maintenance.gc", variant, effect, |db| maintenance::gc(db))
-    };
+    let gc = |variant, effect| Operation::new("maintenance.gc", variant, effect, maintenance::gc);
     let prune = |variant, effect, before_ms: i64| {
         Operation::new("retention.prune", variant, effect, move |db| {
             retention::prune(db, before_ms.unsigned_abs())

@@ -41,9 +41,9 @@ pub struct Known {
     pub checkpoint: String,
 }
 
-/// Content that compresses.
+/// Content that is just long enough to be compressed.
 pub fn content(name: &str) -> Vec<u8> {
-    format!("{name} ").repeat(300).into_bytes()
+    name.bytes().cycle().take(1100).collect()
 }
 
 /// New content.
