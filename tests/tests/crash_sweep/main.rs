@@ -7,9 +7,11 @@
 mod coverage;
 mod effects;
 mod host_events;
+mod process_handles;
 mod processes;
 mod session;
 mod session_commit;
+mod session_queue;
 mod session_start;
 mod sweep;
 

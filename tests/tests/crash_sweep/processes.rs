@@ -1,4 +1,4 @@
-//! The operations on a database of processes.
+//! The operations on a database of processes, but for those of `process_handles`.
 
 use std::rc::Rc;
 
@@ -11,10 +11,14 @@ use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_tests::faults::FaultyEnvironment;
 
+use crate::process_handles;
 use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy};
 
-const TTL: u64 = 60_000;
-const GONE: &str = "what it removed is gone";
+/// The time of a lease.
+pub const TTL: u64 = 60_000;
+
+/// Why a second removal answers that there is nothing.
+pub const GONE: &str = "what it removed is gone";
 
 fn registration(id: &str) -> Registration {
     Registration {
@@ -61,7 +65,8 @@ fn end(status: Status) -> Option<End> {
     })
 }
 
-fn grant(scope: &str, process_id: &str, session: &str) -> Grant {
+/// A handle.
+pub fn grant(scope: &str, process_id: &str, session: &str) -> Grant {
     Grant {
         session_id: session.to_owned(),
         scope_id: scope.to_owned(),
@@ -71,11 +76,11 @@ fn grant(scope: &str, process_id: &str, session: &str) -> Grant {
 }
 
 /// What is known of the start.
-struct Known {
+pub struct Known {
     /// The number of `p`, which has two events.
     number: u64,
     /// The lease on it.
-    lease: Lease,
+    pub lease: Lease,
 }
 
 /// `p` runs under a lease and waits, with handles of two sessions; `q` runs; `ended`
@@ -128,8 +133,7 @@ pub fn table() -> Table {
     operations.extend(registry());
     operations.extend(appends(&known));
     operations.extend(wakes());
-    operations.extend(handles());
-    operations.extend(leases(&known));
+    operations.extend(process_handles::operations(&known));
     Table {
         kind: "processes",
         start: db.image().into(),
@@ -385,82 +389,5 @@ fn wakes() -> Vec<Operation> {
         ),
         acknowledge("no event", Effect::Keeps, "p", 99),
         acknowledge("unknown", Effect::Keeps, "unknown", 1),
-    ]
-}
-
-fn handles() -> Vec<Operation> {
-    let grant = |variant, effect, scope, id| {
-        Operation::new("process-handles.grant-handle", variant, effect, move |db| {
-            processes::grant_handle(db, grant(scope, id, "a session"))
-        })
-    };
-    let revoke = |variant, effect, scope, id| {
-        Operation::new("process-handles.revoke", variant, effect, move |db| {
-            processes::revoke(db, scope, id)
-        })
-    };
-    let transfer = |variant, effect, ids: [&'static str; 2], to| {
-        Operation::new("process-handles.transfer", variant, effect, move |db| {
-            processes::transfer(db, "a", "a session", to, &ids.map(str::to_owned))
-        })
-    };
-    let revoke_session = |variant, effect, session| {
-        Operation::new(
-            "process-handles.revoke-session",
-            variant,
-            effect,
-            move |db| processes::revoke_session(db, session),
-        )
-    };
-    let taken = "the handles have left the first scope";
-    let moved = || Effect::Writes(Retry::Answers("Ok(Some(\"p\"))", taken));
-    let gone = Effect::Writes(Retry::Answers("Ok(Revocation { handles: 0", GONE));
-    // A handle that is granted or moved in place of one gets a new row.
-    vec![
-        grant("new", Effect::Writes(Retry::Same), "new", "p"),
-        grant("replaced", Effect::Writes(Retry::Same), "a", "p"),
-        grant("unknown", Effect::Keeps, "a", "unknown"),
-        revoke("granted", Effect::Writes(Retry::Same), "a", "p"),
-        revoke("not granted", Effect::Keeps, "c", "p"),
-        revoke("unknown", Effect::Keeps, "a", "unknown"),
-        transfer("two", moved(), ["p", "q"], "c"),
-        transfer("onto one that is there", moved(), ["p", "q"], "b"),
-        // Found out when the first is moved already.
-        transfer("one not granted", Effect::Keeps, ["p", "old"], "c"),
-        revoke_session("three handles", gone, "session"),
-        revoke_session("unknown", Effect::Keeps, "unknown"),
-    ]
-}
-
-fn leases(known: &Known) -> Vec<Operation> {
-    let claim = |variant, effect, id, owner| {
-        Operation::new("process-leases.claim", variant, effect, move |db| {
-            processes::claim(db, id, owner, TTL)
-        })
-    };
-    let renew = |variant, effect, token: &str| {
-        let token = token.to_owned();
-        Operation::new("process-leases.renew", variant, effect, move |db| {
-            processes::renew(db, "p", &token, 2 * TTL)
-        })
-    };
-    let release = |variant, effect, token: &str| {
-        let token = token.to_owned();
-        Operation::new("process-leases.release", variant, effect, move |db| {
-            processes::release(db, "p", &token)
-        })
-    };
-    let why = "its owner gets a new lease, with a new token";
-    let again = || Effect::Writes(Retry::Again("Ok(Claimed::Lease", why));
-    let token = known.lease.token.as_str();
-    vec![
-        claim("free", again(), "q", "owner"),
-        claim("one's own", again(), "p", "owner"),
-        claim("held", Effect::Keeps, "p", "another"),
-        claim("unknown", Effect::Keeps, "unknown", "owner"),
-        renew("held", Effect::Writes(Retry::Same), token),
-        renew("lost", Effect::Keeps, "wrong"),
-        release("held", Effect::Writes(Retry::Same), token),
-        release("lost", Effect::Keeps, "wrong"),
     ]
 }

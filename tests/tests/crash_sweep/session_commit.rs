@@ -197,7 +197,7 @@ fn heads(known: &Known, starts: &Starts) -> Vec<Operation> {
         checkpoint_ref: Some(known.checkpoint.clone()),
         nodes: None,
         usage: None,
-        profile: BlobProfile::Balanced,
+        profile: BlobProfile::Compact,
     };
     let all = HeadDraft {
         leaf: Some("n5".to_owned()),
