@@ -283,7 +283,10 @@ fn appends(known: &Known) -> Vec<Operation> {
     let keeps = |variant, draft| append(variant, Effect::Keeps, draft);
     let keyed = || {
         let why = "the replay key leads to the event";
-        Effect::Writes(Retry::Answers("Ok(Appended::Existing", why))
+        Effect::Writes(Retry::Answers(
+            "Ok(Appended::Existing(Event { sequence: 3",
+            why,
+        ))
     };
     let moved = || {
         let why = "without a replay key only the number of events tells, which has moved";

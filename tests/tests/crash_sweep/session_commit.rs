@@ -34,7 +34,7 @@ fn unstamped() -> Effect {
 
 fn stamped() -> Effect {
     let why = "the stamp tells that it was committed, and what";
-    Effect::Writes(Retry::Answers("Ok(CommitOutcome::Replayed", why))
+    Effect::Writes(Retry::Named("Committed", "Replayed", why))
 }
 
 /// `n4` and `n5`, after the leaf.

@@ -30,6 +30,9 @@ pub enum Effect {
 pub enum Retry {
     /// The same, and nothing more is written.
     Same,
+    /// The same, but that the first word is the second, and nothing more is written;
+    /// why.
+    Named(&'static str, &'static str, &'static str),
     /// Something that begins so, and nothing more is written; why.
     Answers(&'static str, &'static str),
     /// Something that begins so, and it is applied a second time; why.
@@ -219,6 +222,12 @@ impl Table {
         match retry {
             Retry::Same => {
                 assert_eq!(answer, undisturbed.answer, "{context}");
+                assert_same(&dump, &undisturbed.new.dump, context);
+            }
+            Retry::Named(first, second, why) => {
+                let renamed = undisturbed.answer.replace(first, second);
+                assert_eq!(answer, renamed, "{context}: {why}");
+                assert_ne!(answer, undisturbed.answer, "{context}");
                 assert_same(&dump, &undisturbed.new.dump, context);
             }
             Retry::Answers(begin, why) => {
