@@ -85,7 +85,7 @@ impl FaultyEnvironment {
         }
     }
 
-    /// The bytes of the database; none if it is empty.
+    /// The bytes of the database.
     pub fn image(&self) -> Vec<u8> {
         self.inner.image().expect("an image")
     }

@@ -39,7 +39,6 @@ fn handles() -> Vec<Operation> {
     let taken = "the handles have left the first scope";
     let moved = || Effect::Writes(Retry::Answers("Ok(Some(\"p\"))", taken));
     let gone = Effect::Writes(Retry::Answers("Ok(Revocation { handles: 0", GONE));
-    // A handle that is granted or moved in place of one gets a new row.
     vec![
         grant("new", Effect::Writes(Retry::Same), "new", "p"),
         grant("replaced", Effect::Writes(Retry::Same), "a", "p"),
