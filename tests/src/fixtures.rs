@@ -133,24 +133,32 @@ impl Raw {
 
     /// Every row of every table, as text.
     pub fn dump(&self) -> String {
-        let mut dump = String::new();
-        for table in self.texts("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        {
-            let sql = format!("SELECT * FROM {table}");
-            let mut statement = self.0.prepare(&sql).expect("a table");
-            let columns = statement.column_count();
-            let mut rows = statement.query([]).expect("rows");
-            while let Some(row) = rows.next().expect("a row") {
-                write!(dump, "{table}:").expect("a string");
-                for column in 0..columns {
-                    let value: rusqlite::types::Value = row.get(column).expect("a value");
-                    write!(dump, " {value:?}").expect("a string");
-                }
-                dump.push('\n');
-            }
-        }
-        dump
+        dump(&self.0)
     }
+}
+
+/// Every row of every table, as text.
+pub fn dump(connection: &Connection) -> String {
+    let mut dump = String::new();
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+    let mut statement = connection.prepare(sql).expect(sql);
+    let tables = statement.query_map([], |row| row.get(0)).expect(sql);
+    for table in tables {
+        let table: String = table.expect("a name");
+        let sql = format!("SELECT * FROM {table}");
+        let mut statement = connection.prepare(&sql).expect("a table");
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).expect("rows");
+        while let Some(row) = rows.next().expect("a row") {
+            write!(dump, "{table}:").expect("a string");
+            for column in 0..columns {
+                let value: rusqlite::types::Value = row.get(column).expect("a value");
+                write!(dump, " {value:?}").expect("a string");
+            }
+            dump.push('\n');
+        }
+    }
+    dump
 }
 
 /// The write lock of a file, held by a raw connection.
