@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use public_api::PublicApi;
 use xtask::workspace_root;
 
-use crate::build::cargo;
+use crate::cargo::cargo;
 use comparison::{Difference, compare};
 
 /// Names the real rustdoc to a process of this program that stands in for it.

@@ -2,6 +2,7 @@
 
 mod api;
 mod build;
+mod cargo;
 mod ledger;
 mod libtest;
 mod swap;

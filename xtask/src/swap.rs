@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xtask::workspace_root;
 
-use crate::build::cargo;
+use crate::cargo::{Program, build_tests, cargo};
 use crate::libtest::{self, Outcome};
 
 /// The crate that is replaced, which is also the name of what replaces it.
@@ -185,41 +185,16 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }
 
-/// A test program.
-struct Program {
-    manifest: PathBuf,
-    target: String,
-    path: PathBuf,
-}
-
 /// Builds the tests of some packages, in the target directory of this workspace: what
 /// both need with the same features is built once.
 fn build(root: &Path, swap: &Path, packages: &[&str]) -> Result<Vec<Program>> {
-    let output = cargo(swap)
-        .args([
-            "test", "--locked", "--no-run", "--quiet", "--lib", "--tests",
-        ])
+    let mut build = cargo(swap);
+    build
+        .args(["test", "--lib", "--tests"])
         .args(packages.iter().flat_map(|package| ["--package", package]))
         .arg("--target-dir")
-        .arg(root.join("target"))
-        .arg("--message-format=json-render-diagnostics")
-        .stderr(Stdio::inherit())
-        .output()
-        .context("can not run cargo")?;
-    if !output.status.success() {
-        bail!("building the tests of {} failed", packages.join(", "));
-    }
-    Ok(String::from_utf8(output.stdout)?
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|message| {
-            Some(Program {
-                manifest: text(&message, "manifest_path")?.into(),
-                target: text(message.get("target")?, "name")?.to_owned(),
-                path: text(&message, "executable")?.into(),
-            })
-        })
-        .collect())
+        .arg(root.join("target"));
+    build_tests(build).with_context(|| packages.join(", "))
 }
 
 /// Runs the tests of a package, prints what became of them, and answers what is wrong.
