@@ -125,6 +125,10 @@ def taken(cases: Cases, value: Any) -> tuple[str, Any, ValType | None]:
     if is_tagged(cases):
         return value.tag, value.payload, dict(cases)[value.tag]
     for name, ty in cases:
-        if value is None if ty is None else isinstance(value, tuple(classes(ty))):
+        found = classes(ty)
+        # `object` stands for nothing.
+        if isinstance(value, tuple(found - {object})) or (
+            value is None and object in found
+        ):
             return name, value, ty
     raise ValueError(f"{value!r} is none of the cases")

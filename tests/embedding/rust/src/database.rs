@@ -42,6 +42,15 @@ impl Runtime {
             linker,
         })
     }
+    /// What the component was compiled by.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.component
+    }
 }
 
 /// One connection to a file, with an instance of its own.

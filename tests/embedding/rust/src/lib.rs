@@ -8,3 +8,4 @@ pub mod database;
 pub mod imports;
 pub mod json;
 pub mod scenario;
+pub mod types;

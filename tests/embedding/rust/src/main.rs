@@ -17,7 +17,7 @@ use lash_wasm_store_embedding::imports::bindings::exports::lash::store::session:
     CommitOutcome, CommitRequest, GraphChange, HeadBody, ReadScope,
 };
 use lash_wasm_store_embedding::imports::bindings::lash::store::types::BlobProfile;
-use lash_wasm_store_embedding::scenario;
+use lash_wasm_store_embedding::{scenario, types};
 use serde_json::Value as Json;
 use wasmtime::error::Context;
 use wasmtime::{Result, bail};
@@ -29,6 +29,10 @@ fn main() -> Result<()> {
     let args: Vec<_> = std::env::args().skip(1).collect();
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
+        ["types"] => {
+            println!("{:#}", types::types(&runtime)?);
+            Ok(())
+        }
         [path] => demonstrate(&runtime, Path::new(path)),
         ["scenarios", list, directory] => {
             let list = read(list)?;
@@ -58,7 +62,7 @@ fn main() -> Result<()> {
             let list = read(list)?;
             scenario::run(&runtime, &list, &Json::Null, Path::new(path))
         }
-        _ => bail!("usage: PATH | scenarios LIST DIRECTORY | file LIST PATH"),
+        _ => bail!("usage: PATH | scenarios LIST DIRECTORY | file LIST PATH | types"),
     }
 }
 
