@@ -2,26 +2,21 @@
 
 import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 
-import { Imports } from './imports.js';
+import { Connection, Database as Resource, imports } from './imports.js';
 import { camel, fromBytes, fromValue, toParams } from './values.js';
 import { instantiate } from './component/lash-store.js';
 
-const modules = new Map();
+const coreModule = (name) =>
+  new WebAssembly.Module(readFileSync(new URL(`./component/${name}`, import.meta.url)));
 
-function coreModule(name) {
-  if (!modules.has(name)) {
-    const bytes = readFileSync(new URL(`./component/${name}`, import.meta.url));
-    modules.set(name, new WebAssembly.Module(bytes));
-  }
-  return modules.get(name);
-}
+// Any instance serves any database, so one is enough, until it traps.
+let instance;
 
-/** One connection to a file, with an instance of its own. */
+/** One connection to a file. */
 export class Database {
   /** Opens another connection to a file that `open` has accepted. */
   constructor(path, busyTimeout) {
-    this.imports = new Imports(path, busyTimeout);
-    this.#instantiate();
+    this.connection = new Connection(path, busyTimeout);
   }
 
   /**
@@ -38,35 +33,32 @@ export class Database {
       const initialized = database.call(`${kind}.initialize`);
       if (initialized.ok !== 'ready') throw new Error(`${path}: ${JSON.stringify(initialized)}`);
     }
-    database.imports.useWal();
+    database.connection.useWal();
     return database;
-  }
-
-  #instantiate() {
-    this.exports = instantiate(coreModule, this.imports.link());
   }
 
   /** Calls an export by its name, for example `session.commit`. */
   call(name, ...args) {
     const [interfaceName, functionName] = name.split('.').map(camel);
     const params = toParams(name, args);
-    if (name !== 'format.classify') params.unshift(this.imports.database);
+    if (name !== 'format.classify') params.unshift(new Resource(this.connection));
+    instance ??= instantiate(coreModule, imports);
     try {
-      return { ok: fromValue(this.exports[interfaceName][functionName](...params)) };
+      return { ok: fromValue(instance[interfaceName][functionName](...params)) };
     } catch (error) {
       // The `err` of a result is thrown, with this field. Everything else is a trap,
       // after which the instance is of no use.
       if (error.payload !== undefined) return { err: fromValue(error.payload) };
-      this.#instantiate();
+      instance = undefined;
       throw error;
     } finally {
       // Whatever ended the call, no transaction outlives it.
-      this.imports.endCall();
+      this.connection.endCall();
     }
   }
 
   close() {
-    this.imports.connection.close();
+    this.connection.sqlite.close();
   }
 }
 

@@ -32,118 +32,123 @@ const CODES = {
 };
 
 /** One connection, lent to one call at a time. */
-export class Imports {
-  #open;
-  #transaction = 0;
-  #statements = new Map();
+export class Connection {
+  // The number of the open transaction. A handle of another one is stale.
+  transaction = 0;
+  statements = new Map();
 
   /** Sets on a connection what `wit/sqlite.wit` asks for. */
   constructor(path, busyTimeout = 15_000) {
-    this.connection = new Sqlite(path, { timeout: busyTimeout });
-    this.connection.defaultSafeIntegers(true);
-    this.connection.exec('PRAGMA foreign_keys = ON');
-    this.now = undefined;
+    this.sqlite = new Sqlite(path, { timeout: busyTimeout });
+    this.sqlite.defaultSafeIntegers(true);
+    this.sqlite.exec('PRAGMA foreign_keys = ON');
   }
 
   /** Puts the file into WAL mode, which takes no lock if it is in it already. */
   useWal() {
-    this.connection.prepare('PRAGMA journal_mode = WAL').all();
+    this.sqlite.prepare('PRAGMA journal_mode = WAL').all();
+  }
+
+  begin(mode) {
+    if (this.sqlite.inTransaction) misuse('a transaction is open already');
+    this.sqlite.exec(BEGIN[mode]);
+    this.transaction += 1;
+    return this.transaction;
   }
 
   /** Rolls back what a call left open. */
   endCall() {
-    this.#transaction += 1;
-    if (this.connection.inTransaction) this.connection.exec('ROLLBACK');
+    this.transaction += 1;
+    if (this.sqlite.inTransaction) this.sqlite.exec('ROLLBACK');
   }
 
-  /** All of this as a component imports it. */
-  link() {
-    const imports = this;
-
-    class Database {
-      begin(mode) {
-        return answer(() => {
-          if (imports.connection.inTransaction) misuse('a transaction is open already');
-          imports.connection.exec(BEGIN[mode]);
-          imports.#transaction += 1;
-          return new Transaction(imports.#transaction);
-        });
-      }
-    }
-
-    class Transaction {
-      constructor(number) {
-        this.number = number;
-      }
-
-      execute(sql, params) {
-        return this.executeMany(sql, [params]);
-      }
-
-      executeMany(sql, rows) {
-        return answer(() => {
-          const statement = imports.#prepare(this, sql);
-          const changed = rows.map((params) => statement.run(params.map(toSqlite)).changes);
-          // A statement that changes no rows leaves the count of the one before.
-          return CHANGES.test(sql) ? changed.reduce((sum, n) => sum + BigInt(n), 0n) : 0n;
-        });
-      }
-
-      query(sql, params) {
-        return answer(() => {
-          const statement = imports.#prepare(this, sql);
-          const rows = statement.raw().all(params.map(toSqlite));
-          const cells = Buffer.concat(rows.flat().map(pack));
-          return { count: rows.length, cells };
-        });
-      }
-
-      static commit(transaction) {
-        try {
-          answer(() => {
-            imports.#check(transaction);
-            imports.connection.exec('COMMIT');
-          });
-        } finally {
-          imports.endCall();
-        }
-      }
-
-      [Symbol.dispose ?? Symbol.for('dispose')]() {
-        if (this.number === imports.#transaction) imports.endCall();
-      }
-    }
-
-    this.database = new Database();
-    return {
-      'lash:store/sqlite': { Database, Transaction },
-      'wasi:clocks/wall-clock': {
-        now() {
-          const now = BigInt(imports.now ?? Date.now());
-          return { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 };
-        },
-      },
-      'wasi:random/random': { getRandomU64: () => randomBytes(8).readBigUInt64LE() },
-    };
-  }
-
-  #check(transaction) {
-    if (transaction.number !== this.#transaction || !this.connection.inTransaction) {
+  check(transaction) {
+    if (transaction.number !== this.transaction || !this.sqlite.inTransaction) {
       misuse('the transaction has ended');
     }
   }
 
-  #prepare(transaction, sql) {
-    this.#check(transaction);
+  prepare(transaction, sql) {
+    this.check(transaction);
     if (!ALLOWED.test(sql)) throw failure('denied', 0, 'not authorized');
-    let statement = this.#statements.get(sql);
+    let statement = this.statements.get(sql);
     if (!statement) {
-      statement = this.connection.prepare(sql);
-      this.#statements.set(sql, statement);
+      statement = this.sqlite.prepare(sql);
+      this.statements.set(sql, statement);
     }
     return statement;
   }
 }
+
+/** What the component knows as a database: any instance serves any of them. */
+export class Database {
+  constructor(connection) {
+    this.connection = connection;
+  }
+
+  begin(mode) {
+    return answer(() => new Transaction(this.connection, this.connection.begin(mode)));
+  }
+}
+
+class Transaction {
+  constructor(connection, number) {
+    this.connection = connection;
+    this.number = number;
+  }
+
+  execute(sql, params) {
+    return this.executeMany(sql, [params]);
+  }
+
+  executeMany(sql, rows) {
+    return answer(() => {
+      const statement = this.connection.prepare(this, sql);
+      const changed = rows.map((params) => statement.run(params.map(toSqlite)).changes);
+      // A statement that changes no rows leaves the count of the one before.
+      return CHANGES.test(sql) ? changed.reduce((sum, n) => sum + BigInt(n), 0n) : 0n;
+    });
+  }
+
+  query(sql, params) {
+    return answer(() => {
+      const statement = this.connection.prepare(this, sql);
+      const rows = statement.raw().all(params.map(toSqlite));
+      return { count: rows.length, cells: Buffer.concat(rows.flat().map(pack)) };
+    });
+  }
+
+  static commit(transaction) {
+    const { connection } = transaction;
+    try {
+      answer(() => {
+        connection.check(transaction);
+        connection.sqlite.exec('COMMIT');
+      });
+    } finally {
+      connection.endCall();
+    }
+  }
+
+  [Symbol.dispose ?? Symbol.for('dispose')]() {
+    if (this.number === this.connection.transaction) this.connection.endCall();
+  }
+}
+
+/** Shown to the component instead of the time, for tests. */
+export const clock = { now: undefined };
+
+/** All that the component imports. */
+export const imports = {
+  'lash:store/sqlite': { Database, Transaction },
+  'wasi:clocks/wall-clock': {
+    now() {
+      const now = BigInt(clock.now ?? Date.now());
+      return { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 };
+    },
+  },
+  'wasi:random/random': { getRandomU64: () => randomBytes(8).readBigUInt64LE() },
+};
 
 /** What becomes the `err` of a result: jco passes on everything else as a trap. */
 class Failure extends Error {}

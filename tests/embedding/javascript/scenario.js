@@ -3,6 +3,7 @@
 import Sqlite from 'libsql';
 
 import { Database } from './database.js';
+import { clock } from './imports.js';
 
 /** One scenario that runs on a file. */
 export class Run {
@@ -42,7 +43,7 @@ export class Run {
   #call(step) {
     const args = (step.args ?? []).map((arg) => this.#resolve(arg));
     const database = this.#connection(step.on ?? 'first');
-    database.imports.now = this.#now;
+    clock.now = this.#now;
     const answer = database.call(step.call, ...args);
     if ('answer' in step && !matches(this.#resolve(step.answer), answer)) {
       throw new Error(`the answer is ${JSON.stringify(answer)}`);
@@ -99,5 +100,7 @@ function matches(pattern, answer) {
       pattern.every((item, index) => matches(item, answer[index]))
     );
   }
-  return Object.entries(pattern).every(([name, value]) => name in answer && matches(value, answer[name]));
+  return Object.entries(pattern).every(
+    ([name, value]) => name in answer && matches(value, answer[name]),
+  );
 }

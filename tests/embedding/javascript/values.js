@@ -24,7 +24,9 @@ function toValue(type, json) {
   if (type.option) return json === null ? undefined : toValue(type.option, json);
   if (type.record) {
     const fields = Object.entries(type.record);
-    return Object.fromEntries(fields.map(([name, field]) => [camel(name), toValue(field, json[name])]));
+    return Object.fromEntries(
+      fields.map(([name, field]) => [camel(name), toValue(field, json[name])]),
+    );
   }
   const [tag, payload] = typeof json === 'string' ? [json] : Object.entries(json)[0];
   const payloadType = type.variant[tag];
@@ -39,8 +41,13 @@ export function fromValue(value) {
   if (ArrayBuffer.isView(value)) return Array.from(value, fromValue);
   if (Array.isArray(value)) return value.map(fromValue);
   if (typeof value !== 'object') return value;
-  if ('tag' in value) return 'val' in value && value.val !== undefined ? { [value.tag]: fromValue(value.val) } : value.tag;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [kebab(name), fromValue(field)]));
+  if ('tag' in value)
+    return 'val' in value && value.val !== undefined
+      ? { [value.tag]: fromValue(value.val) }
+      : value.tag;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => [kebab(name), fromValue(field)]),
+  );
 }
 
 export function fromBytes(bytes) {

@@ -160,7 +160,7 @@ impl<'a> Database<'a> {
                 .linker
                 .instantiate(&mut self.store, component)?;
         }
-        Ok(result?)
+        result
     }
 
     fn classify(
