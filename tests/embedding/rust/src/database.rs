@@ -42,6 +42,7 @@ impl Runtime {
             linker,
         })
     }
+
     /// What the component was compiled by.
     pub fn engine(&self) -> &Engine {
         &self.engine
