@@ -479,6 +479,19 @@ pub fn claimed_ids(claim: &QueuedWorkClaim) -> Vec<&str> {
         .collect()
 }
 
+/// Bytes that do not compress, always the same ones.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        })
+        .collect()
+}
+
 /// A value as JSON, to compare values of types without `PartialEq`.
 pub fn json<T: serde::Serialize>(value: &T) -> serde_json::Value {
     serde_json::to_value(value).expect("JSON")

@@ -6,11 +6,11 @@ use anyhow::Result;
 use lash_core::store::RuntimeCommit;
 use lash_core::{RuntimePersistence, RuntimeSessionState};
 use lash_wasm_store_tests::fixtures::{
-    Raw, SESSION, append, chain, commit, large_node, node, replace,
+    Raw, SESSION, append, chain, commit, large_node, node, noise, replace,
 };
 
 use super::engine::Store;
-use super::{LITTLE, empty_log, judge, log_length, noise};
+use super::{LITTLE, empty_log, judge, log_length};
 use crate::observation::Observation;
 use crate::scenario::Scenario;
 use crate::trace;

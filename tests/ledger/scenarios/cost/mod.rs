@@ -45,19 +45,6 @@ fn judge<const N: usize>(parts: [bool; N], text: String) -> Result<Observation> 
     }
 }
 
-/// Bytes that do not compress, always the same ones.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[3]
-        })
-        .collect()
-}
-
 /// Moves what is in the write-ahead log to the file, so that what the log holds
 /// later is what was written since.
 fn empty_log(path: &Path) -> Result<()> {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use lash_core::RuntimePersistence;
 use lash_core::store::RuntimeTurnCommitStamp;
-use lash_wasm_store_tests::fixtures::{Raw, SESSION, commit, usage};
+use lash_wasm_store_tests::fixtures::{Raw, SESSION, commit, noise, usage};
 
 use super::engine::{self, Store};
-use super::{judge, noise};
+use super::judge;
 use crate::observation::Observation;
 use crate::scenario::Scenario;
 use crate::trace;
