@@ -5,5 +5,4 @@ wit_bindgen::generate!({
     world: "host-conformance",
     ownership: Borrowing { duplicate_if_necessary: false },
     generate_all,
-    pub_export_macro: true,
 });

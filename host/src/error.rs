@@ -60,7 +60,7 @@ pub enum Error {
     /// The file is a database of this crate, but of another kind. It was not
     /// touched.
     #[error(
-        "{} is a lash database of another kind (application_id {application_id:#010x}); expected a {kind} database: open it as what it is, or choose another path",
+        "{} is a lash database of another kind (application_id {application_id:#010x}) than the expected one, {kind}: open it as what it is, or choose another path",
         path.display()
     )]
     OtherKind {

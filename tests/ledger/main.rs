@@ -8,10 +8,13 @@
 // The scenarios are compiled twice on purpose.
 #![allow(clippy::duplicate_mod)]
 
+mod allocation;
 mod engines;
 mod observation;
 mod scenario;
+mod sync;
 mod table;
+mod trace;
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -22,6 +25,9 @@ use engines::Engine;
 use observation::Observation;
 use scenario::Scenario;
 use table::Row;
+
+#[global_allocator]
+static ALLOCATOR: allocation::Counting = allocation::Counting;
 
 /// How long a scenario may take, with a slow machine in mind. What does not answer
 /// by then hangs.
@@ -56,6 +62,7 @@ fn ledger(ids: &[String]) -> Result<bool> {
     {
         bail!("there is no scenario {unknown}");
     }
+    table::head();
     let mut rows = Vec::new();
     for scenario in scenarios
         .iter()

@@ -1,4 +1,4 @@
-//! The ledger as people read it.
+//! The ledger as people read it: a table in Markdown, a line for each defect.
 
 use crate::observation::Observation;
 use crate::scenario::Scenario;
@@ -29,20 +29,26 @@ impl Row {
             None => String::new(),
         };
         println!(
-            "{} | {} | {confirmed}{} | {}",
+            "| {} | {} | {confirmed}{} | {} |",
             self.scenario.id, self.scenario.title, self.native.text, self.ours.text,
         );
         if let Some(problem) = self.problem() {
-            println!("   ^ {problem}");
+            println!("| wrong | {problem} | | |");
         }
     }
+}
+
+/// Prints the first lines.
+pub(crate) fn head() {
+    println!("| | what is provoked | the native crate | this crate |");
+    println!("|---|---|---|---|");
 }
 
 /// Prints the last line.
 pub(crate) fn summarize(rows: &[Row]) {
     let count = |holds: fn(&Row) -> bool| rows.iter().filter(|row| holds(row)).count();
     println!(
-        "{} defects: the native crate shows {}, this crate {}; {} wrong entries",
+        "\n{} defects: the native crate shows {}, this crate {}; {} wrong entries",
         rows.len(),
         count(|row| row.native.is_defect),
         count(|row| row.ours.is_defect),

@@ -52,15 +52,12 @@ pub fn turn() -> EffectScope {
 }
 
 /// A controller of the scope.
-pub fn controller(host: &SqliteEffectHost) -> ScopedEffectController<'static> {
+pub fn controller(host: &dyn EffectHost) -> ScopedEffectController<'static> {
     controller_of(host, turn())
 }
 
 /// A controller of some scope.
-pub fn controller_of(
-    host: &SqliteEffectHost,
-    scope: EffectScope,
-) -> ScopedEffectController<'static> {
+pub fn controller_of(host: &dyn EffectHost, scope: EffectScope) -> ScopedEffectController<'static> {
     host.scoped_static(scope)
         .expect("a valid scope")
         .expect("a controller")

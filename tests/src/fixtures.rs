@@ -133,24 +133,32 @@ impl Raw {
 
     /// Every row of every table, as text.
     pub fn dump(&self) -> String {
-        let mut dump = String::new();
-        for table in self.texts("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        {
-            let sql = format!("SELECT * FROM {table}");
-            let mut statement = self.0.prepare(&sql).expect("a table");
-            let columns = statement.column_count();
-            let mut rows = statement.query([]).expect("rows");
-            while let Some(row) = rows.next().expect("a row") {
-                write!(dump, "{table}:").expect("a string");
-                for column in 0..columns {
-                    let value: rusqlite::types::Value = row.get(column).expect("a value");
-                    write!(dump, " {value:?}").expect("a string");
-                }
-                dump.push('\n');
-            }
-        }
-        dump
+        dump(&self.0)
     }
+}
+
+/// Every row of every table, as text.
+pub fn dump(connection: &Connection) -> String {
+    let mut dump = String::new();
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+    let mut statement = connection.prepare(sql).expect(sql);
+    let tables = statement.query_map([], |row| row.get(0)).expect(sql);
+    for table in tables {
+        let table: String = table.expect("a name");
+        let sql = format!("SELECT * FROM {table}");
+        let mut statement = connection.prepare(&sql).expect("a table");
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).expect("rows");
+        while let Some(row) = rows.next().expect("a row") {
+            write!(dump, "{table}:").expect("a string");
+            for column in 0..columns {
+                let value: rusqlite::types::Value = row.get(column).expect("a value");
+                write!(dump, " {value:?}").expect("a string");
+            }
+            dump.push('\n');
+        }
+    }
+    dump
 }
 
 /// The write lock of a file, held by a raw connection.
@@ -468,6 +476,19 @@ pub fn claimed_ids(claim: &QueuedWorkClaim) -> Vec<&str> {
         .batches
         .iter()
         .map(|batch| batch.batch_id.as_str())
+        .collect()
+}
+
+/// Bytes that do not compress, always the same ones.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        })
         .collect()
 }
 

@@ -4,6 +4,7 @@ pub mod child;
 pub mod damage;
 pub mod damage_fixture;
 pub mod effects;
+pub mod faults;
 pub mod fixtures;
 pub mod flips;
 pub mod host_events;

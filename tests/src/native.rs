@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lash_wasm_store_guest::bindings::lash::store::sqlite::{Error, ErrorCode};
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, params_from_iter};
+use rusqlite::{Connection, MAIN_DB, ToSql, params_from_iter};
 
 /// A database, the system's clock and random numbers.
 pub struct NativeEnvironment {
@@ -35,6 +35,19 @@ impl NativeEnvironment {
     /// Makes a database in memory.
     pub fn memory() -> rusqlite::Result<Self> {
         Ok(Self::on(Connection::open_in_memory()?))
+    }
+
+    /// Makes a database in memory that is a copy of what [`image`](Self::image)
+    /// answered.
+    pub fn from_image(image: &[u8]) -> rusqlite::Result<Self> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.deserialize_read_exact(MAIN_DB, image, image.len(), false)?;
+        Ok(Self::on(connection))
+    }
+
+    /// The bytes of the database.
+    pub fn image(&self) -> rusqlite::Result<Vec<u8>> {
+        Ok(self.connection.serialize(MAIN_DB)?.to_vec())
     }
 
     fn on(connection: Connection) -> Self {

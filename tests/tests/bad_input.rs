@@ -163,7 +163,7 @@ async fn a_file_of_another_kind_is_refused() {
         patch(place.path(), APPLICATION_ID, id);
         let words = [
             &format!("{id:#010x}")[..],
-            "expected a session database",
+            "the expected one, session",
             "open it as what it is",
         ];
         let error = refused(&place, &words).await;

@@ -20,7 +20,7 @@ use lash_core::{
 use lash_wasm_store::Store;
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, claim, commit, full_checkpoint, large_node, message_node, meta,
-    node, poll_once, replace, usage, work,
+    node, noise, poll_once, replace, usage, work,
 };
 use tokio::sync::Mutex;
 
@@ -28,18 +28,6 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Far less than any of the histories below, far more than a call needs.
 const LITTLE: u64 = 256 * 1024;
-
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[3]
-        })
-        .collect()
-}
 
 /// The length of a file's write-ahead log.
 fn log_length(path: &Path) -> u64 {

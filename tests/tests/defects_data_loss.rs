@@ -16,7 +16,7 @@ use lash_wasm_store::{
 };
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, checkpointed, claim, commit, full_checkpoint, graph, ids,
-    joining_work, json, ledger, message_node, meta, node, replace, usage, work,
+    joining_work, json, ledger, message_node, meta, node, noise, replace, usage, work,
 };
 
 const FULL: SessionReadScope = SessionReadScope::FullGraph;
@@ -920,18 +920,6 @@ async fn a_completion_must_name_the_batches_of_its_claim() {
 // envelope, bytes that look like an envelope are unwrapped although nobody wrapped
 // them, and no read compares content with its hash. Here a blob is what was
 // stored, or an error.
-
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[3]
-        })
-        .collect()
-}
 
 #[tokio::test]
 async fn a_damaged_blob_is_an_error_whatever_its_encoding() {

@@ -23,10 +23,10 @@ fn expired(error: &StoreError) -> bool {
     matches!(error, StoreError::QueuedWorkClaimExpired { .. })
 }
 
-// R2. The native crate looks at the clock before a call has the connection and the
-// write lock, for which it may wait 15 s. A lease is then born partly or wholly
-// expired, and two workers do the same work. Here a lease starts when the lock is
-// held.
+// R2. To renew a claim or to claim an effect, the native crate looks at the clock
+// before the call has the connection and the write lock, for which it may wait 15 s.
+// The lease is then born partly or wholly expired, and two workers do the same work.
+// Here every lease starts when the lock is held.
 
 #[tokio::test]
 async fn a_lease_starts_when_the_write_lock_is_held() {
@@ -73,7 +73,7 @@ async fn a_renewed_lease_starts_when_the_write_lock_is_held() {
 // R6. Native lease tokens are digests of session, owner, claim identifier and
 // time, and the sequence in the claim identifier starts anew when the queue has
 // been drained. The same owner gets the same token in the same millisecond, and a
-// completion of the earlier claim removes the work of the later one. Here
+// commit that completes the earlier claim, which is void, is accepted. Here
 // sequences are never used twice and tokens are random.
 
 #[tokio::test]
@@ -533,6 +533,8 @@ async fn a_clock_before_1970_is_an_error_and_nothing_is_written() {
             .is_err()
     );
     assert_eq!(raw.dump(), before);
+    // What needs no time is answered.
+    assert_eq!(store.list_queued_work(SESSION).await.unwrap().len(), 1);
 
     clock.set(1_001);
     store.commit_runtime_state(commit(None)).await.unwrap();

@@ -13,9 +13,10 @@ use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_tests::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
 
-fn draft(id: &str, last_sequence: u64) -> Draft {
+fn draft(id: &str, process_number: u64, last_sequence: u64) -> Draft {
     Draft {
         process_id: id.to_owned(),
+        process_number,
         event_type: "tick".to_owned(),
         replay_key: Some(format!("key {last_sequence}")),
         payload_hash: "hash".to_owned(),
@@ -58,8 +59,9 @@ fn an_append_runs_as_many_statements_after_ten_thousand_events_as_after_ten() {
     let recorder = recorder(&["p"]);
     let mut after_ten = Vec::new();
     for last in 0..10_000 {
-        processes::get_basis(&recorder, "p", Some("hash"), Some(&format!("key {last}"))).unwrap();
-        append(&recorder, &draft("p", last));
+        let key = format!("key {last}");
+        let basis = processes::get_basis(&recorder, "p", Some("hash"), Some(&key)).unwrap();
+        append(&recorder, &draft("p", basis.unwrap().process.number, last));
         let statements = recorder.statements();
         if last == 10 {
             after_ten.clone_from(&statements);
@@ -100,8 +102,9 @@ fn all_statements_fit_into_the_cache_and_none_scans() {
             content: vec![1],
         };
         processes::register(&recorder, &registration).unwrap();
-        processes::get_basis(&recorder, id, None, Some("none")).unwrap();
-        append(&recorder, &draft(id, 0));
+        let basis = processes::get_basis(&recorder, id, None, Some("none")).unwrap();
+        let number = basis.unwrap().process.number;
+        append(&recorder, &draft(id, number, 0));
         processes::after(&recorder, id, 0).unwrap();
         processes::wakes_after(&recorder, id, 0).unwrap();
         processes::first_of_type(&recorder, id, "tick", 0).unwrap();
@@ -132,7 +135,7 @@ fn all_statements_fit_into_the_cache_and_none_scans() {
                 outcome: vec![1],
             }),
             release: Some(lease.token),
-            ..draft(id, 1)
+            ..draft(id, number, 1)
         };
         assert_eq!(append(&recorder, &end), 2);
         processes::get_position(&recorder, id).unwrap();
@@ -165,6 +168,8 @@ fn all_statements_fit_into_the_cache_and_none_scans() {
 #[test]
 fn the_component_does_not_take_the_embedders_word() {
     let recorder = recorder(&["p"]);
+    let process = processes::get(&recorder, "p", None).unwrap().unwrap();
+    let draft = |id, last| draft(id, process.number, last);
     append(&recorder, &draft("p", 0));
     let append = |draft: Draft| processes::append(&recorder, &draft);
     assert!(matches!(append(draft("x", 0)).unwrap(), Appended::Unknown));
@@ -174,6 +179,14 @@ fn the_component_does_not_take_the_embedders_word() {
     for last in [2, u64::MAX] {
         assert!(matches!(append(draft("p", last)).unwrap(), Appended::Moved));
     }
+    let of_an_earlier_process = Draft {
+        process_number: process.number - 1,
+        ..draft("p", 1)
+    };
+    assert!(matches!(
+        append(of_an_earlier_process).unwrap(),
+        Appended::Moved
+    ));
     let end = |last, status, fencing_token| Draft {
         end: Some(End {
             status,

@@ -201,8 +201,8 @@ async fn a_lease_on_a_removed_process_does_not_reach_a_later_one_of_its_name() {
     assert!(later.fencing_token > old.fencing_token);
 }
 
-// R2. The native crate takes the time before a call has the connection and the write
-// lock, for which it may wait 15 s: leases are born expired.
+// R2. The native crate takes the time of some leases before the call has the
+// connection and the write lock, for which it may wait 15 s: they are born expired.
 
 #[tokio::test]
 async fn a_process_lease_starts_when_the_write_lock_is_held() {

@@ -380,7 +380,7 @@ async fn a_file_of_another_kind_is_refused_by_name_and_not_touched() {
     let error = SqliteProcessRegistry::open(place.path()).await.unwrap_err();
     assert!(matches!(error, Error::OtherKind { .. }), "{error}");
     assert!(
-        error.to_string().contains("expected a process database"),
+        error.to_string().contains("the expected one, process"),
         "{error}"
     );
     assert_eq!(std::fs::read(place.path()).unwrap(), before);

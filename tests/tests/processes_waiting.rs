@@ -187,8 +187,10 @@ mod common {
     use lash_wasm_store_tests::recorder::Recorder;
 
     pub(crate) fn append(recorder: &Recorder, id: &str, last_sequence: u64) {
+        let process = processes::get(recorder, id, None).unwrap().unwrap();
         let draft = Draft {
             process_id: id.to_owned(),
+            process_number: process.number,
             event_type: "tick".to_owned(),
             replay_key: Some(format!("key {last_sequence}")),
             payload_hash: "hash".to_owned(),

@@ -1,11 +1,14 @@
 //! The work queue: enqueueing, claims, renewal, giving back, cancelling, listing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::pin::pin;
+
 use lash_core::runtime::{QueuedWorkBatchDraft, QueuedWorkClaimBoundary, QueuedWorkPayload};
 use lash_core::{DeliveryPolicy, MergeKey, RuntimePersistence, StoreError, TurnInput};
 use lash_wasm_store::Store;
 use lash_wasm_store_tests::fixtures::{
-    Place, SESSION, TestClock, claim, claimed_ids, commit, joining_work, json, work,
+    Place, SESSION, TestClock, claim, claimed_ids, commit, guarded, joining_work, json, poll_once,
+    work,
 };
 
 fn waiting(draft: QueuedWorkBatchDraft) -> QueuedWorkBatchDraft {
@@ -335,4 +338,36 @@ async fn batches_are_claimed_once_however_many_handles_claim() {
     claimed.sort();
     claimed.dedup();
     assert_eq!(claimed.len(), 20);
+}
+
+/// A claim was committed, but whoever asked for it had gone: nobody knew the token,
+/// and the work was not done until the lease expired.
+#[tokio::test]
+async fn a_claim_that_is_dropped_while_it_is_made_holds_up_nobody() {
+    let place = Place::new();
+    let clock = TestClock::at(1_000);
+    let store = place.open_with(clock.builder()).await;
+    store.enqueue_queued_work(work("w")).await.unwrap();
+    let raw = place.raw();
+    for _ in 0..20 {
+        let lock = raw.lock();
+        let reads = clock.reads();
+        {
+            let mut dropped = pin!(claim(&store, 3_600_000, 1));
+            assert!(poll_once(dropped.as_mut()).is_pending());
+            // It has looked at the queue: what is left for it is to wait for the lock.
+            while clock.reads() == reads {
+                tokio::task::yield_now().await;
+            }
+            drop(lock);
+        }
+        let heir = guarded(async {
+            loop {
+                if let Some(claim) = claim(&store, 3_600_000, 1).await {
+                    break claim;
+                }
+            }
+        });
+        store.abandon_queued_work_claim(&heir.await).await.unwrap();
+    }
 }

@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::cargo::cargo;
 use anyhow::{Context, Result, bail};
 use xtask::{Artifact, PROFILE, RUSTFLAGS, TARGET};
 
@@ -115,13 +116,6 @@ fn registries(root: &Path) -> Result<BTreeSet<PathBuf>> {
         .filter_map(|manifest| Path::new(manifest).parent()?.parent())
         .map(Path::to_path_buf)
         .collect())
-}
-
-/// The cargo that runs this program, in the workspace.
-pub(crate) fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
-    command
 }
 
 /// What the compiler that cargo uses answers.

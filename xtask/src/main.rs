@@ -1,7 +1,11 @@
 //! `cargo xtask`: the build tasks that need more than cargo.
 
+mod api;
 mod build;
+mod cargo;
 mod ledger;
+mod libtest;
+mod swap;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +24,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Fails if lash-sqlite-store has a public item that this crate does not have.
+    Api,
     /// Builds the components: host/component/lash_store.wasm, which the host
     /// crate embeds, and conformance/component/lash_host_conformance.wasm.
     Component {
@@ -33,14 +39,30 @@ enum Task {
         /// Only these, such as D1; all if none is named.
         ids: Vec<String>,
     },
+    /// Runs the tests of lash-sqlite-store and lash-runtime, as they were published,
+    /// on this crate in its place.
+    Swap {
+        /// Those of lash-protocol-standard too, which has many dependencies.
+        #[arg(long)]
+        all: bool,
+        /// Only write tests/swap/Cargo.lock anew, after dependencies were changed.
+        #[arg(long, conflicts_with = "all")]
+        lock: bool,
+    },
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = api::as_rustdoc() {
+        return code;
+    }
     let result = match Arguments::parse().task {
+        Task::Api => api::run(),
         Task::Component { check } => ARTIFACTS
             .iter()
             .try_for_each(|artifact| component(artifact, check)),
         Task::Ledger { ids } => ledger::run(&ids),
+        Task::Swap { lock: true, .. } => swap::lock(),
+        Task::Swap { all, .. } => swap::run(all),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -37,7 +37,7 @@ pub fn digest(root: &Path, artifact: &Artifact) -> Result<String> {
     for line in settings(root)?
         .into_iter()
         .chain(dependencies(root, artifact)?)
-     {
+    {
         text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
     }

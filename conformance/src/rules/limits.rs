@@ -5,9 +5,7 @@ use alloc::string::String;
 use super::Run::{Plain, Reopened};
 use super::{Check, Outcome};
 use crate::bindings::lash::store::second_connection;
-use crate::bindings::lash::store::sqlite::{
-    Database, ErrorCode, Transaction, TransactionMode,
-};
+use crate::bindings::lash::store::sqlite::{Database, ErrorCode, Transaction, TransactionMode};
 use crate::expect::{
     begin, commit, committed, elsewhere, execute, failed, holds, integer, read_integer, refused,
     same,
@@ -50,7 +48,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         name: "journal-is-wal",
-        statement: "`journal_mode = WAL` for a file, after `format.classify` has accepted it;",
+        statement: "`journal_mode = WAL` for a file, after `format.classify` has accepted it",
         steps: &[Plain(wal), Reopened(wal)],
     },
 ];
@@ -203,8 +201,7 @@ fn orphan(db: &Database) -> Outcome {
 
 fn wal(db: &Database) -> Outcome {
     committed(db, "CREATE TABLE IF NOT EXISTS t (a)")?;
-    let mode = second_connection::run(
-        "SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'",
-    )?;
+    let mode =
+        second_connection::run("SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'")?;
     holds("the journal mode is not `wal`", mode == Some(1))
 }

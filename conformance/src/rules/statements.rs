@@ -33,7 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "changed-rows-are-counted",
         statement: "answers how many rows it inserted, updated or deleted: 0 for a statement of \
-            another kind, for example one that creates a table.",
+            another kind, where SQLite keeps the count of the one before.",
         steps: &[Plain(changed_rows)],
     },
     Check {
@@ -82,13 +82,13 @@ fn one_statement(db: &Database) -> Outcome {
 }
 
 fn parameter_count(db: &Database) -> Outcome {
+    const ONE: Value<'_> = Value::Integer(1);
     let tx = table(db)?;
-    let one = Value::Integer(1);
     for (sql, params) in [
         ("INSERT INTO t (b) VALUES (?1)", &[][..]),
-        ("INSERT INTO t (b) VALUES (?1)", &[one, one]),
-        ("INSERT INTO t (a, b) VALUES (?1, ?2)", &[one]),
-        ("INSERT INTO t (b) VALUES (1)", &[one]),
+        ("INSERT INTO t (b) VALUES (?1)", &[ONE, ONE]),
+        ("INSERT INTO t (a, b) VALUES (?1, ?2)", &[ONE]),
+        ("INSERT INTO t (b) VALUES (1)", &[ONE]),
     ] {
         refused(sql, ErrorCode::Misuse, tx.execute(sql, params))?;
         refused(sql, ErrorCode::Misuse, tx.execute_many(sql, &[params]))?;
@@ -211,7 +211,10 @@ fn dialect(db: &Database) -> Outcome {
     same(recursive, &integer(&tx, recursive)?, &45)?;
     same(
         "tables of the schema",
-        &integer(&tx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'")?,
+        &integer(
+            &tx,
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'table'",
+        )?,
         &2,
     )
 }

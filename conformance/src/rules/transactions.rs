@@ -144,7 +144,11 @@ fn nothing_is_left(db: &Database) -> Outcome {
         "the write lock is held after the call that left a transaction open",
         lock_is_free(),
     )?;
-    same("rows of the open transaction", &read_integer(db, COUNT)?, &0)?;
+    same(
+        "rows of the open transaction",
+        &read_integer(db, COUNT)?,
+        &0,
+    )?;
     committed(db, INSERT)?;
     one_row(db)
 }

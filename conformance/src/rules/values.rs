@@ -65,7 +65,10 @@ fn round_trip(db: &Database, values: &[Value<'_>]) -> Outcome {
         let expected = packed(core::slice::from_ref(value));
         let bound = query(&tx, "SELECT ?1", core::slice::from_ref(value))?;
         same("SELECT ?1", &bound.cells, &expected)?;
-        done("insert", tx.execute("INSERT INTO t VALUES (?1)", core::slice::from_ref(value)))?;
+        done(
+            "insert",
+            tx.execute("INSERT INTO t VALUES (?1)", core::slice::from_ref(value)),
+        )?;
         let stored = query(&tx, "SELECT a FROM t", &[])?;
         same("the value of a column", &stored.cells, &expected)?;
         same("the number of rows", &stored.count, &1)?;
@@ -115,7 +118,17 @@ fn nan(db: &Database) -> Outcome {
 }
 
 fn text(db: &Database) -> Outcome {
-    let texts = ["", "a", "é", "日本語", "\u{10ffff}", "a\0b", "\0", "12", "1.0"];
+    let texts = [
+        "",
+        "a",
+        "é",
+        "日本語",
+        "\u{10ffff}",
+        "a\0b",
+        "\0",
+        "12",
+        "1.0",
+    ];
     round_trip(db, &texts.map(Value::Text))
 }
 
@@ -155,7 +168,10 @@ fn all_rows(db: &Database) -> Outcome {
     let tx = table(db)?;
     let values: Vec<[Value<'_>; 1]> = (0..ROWS).map(|i| [Value::Integer(i)]).collect();
     let params: Vec<&[Value<'_>]> = values.iter().map(|row| &row[..]).collect();
-    done("execute-many", tx.execute_many("INSERT INTO t VALUES (?1)", &params))?;
+    done(
+        "execute-many",
+        tx.execute_many("INSERT INTO t VALUES (?1)", &params),
+    )?;
     let rows = query(&tx, "SELECT a FROM t ORDER BY a DESC", &[])?;
     let expected: Vec<Value<'_>> = (0..ROWS).rev().map(Value::Integer).collect();
     same("the number of rows", &i64::from(rows.count), &ROWS)?;

@@ -30,7 +30,10 @@ const PLAUSIBLE: core::ops::Range<u64> = 1_577_836_800..7_258_118_400;
 fn clock(_: &Database) -> Outcome {
     let now = wall_clock::now();
     holds(
-        &format!("{} seconds are not in this century or the next", now.seconds),
+        &format!(
+            "{} seconds are not in this century or the next",
+            now.seconds
+        ),
         PLAUSIBLE.contains(&now.seconds),
     )?;
     holds(

@@ -82,6 +82,9 @@ fn insert(
         return Ok((Appended::Unknown, None));
     };
     let seq = process.seq;
+    if draft.process_number != unsigned(seq) {
+        return Ok((Appended::Moved, None));
+    }
     let existing = || match draft.replay_key.as_deref() {
         Some(replay_key) => event_row::find_replayed(tx, seq, replay_key),
         None => Ok(None),

@@ -1,6 +1,7 @@
 //! A database as the rest of the crate sees it.
 
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -33,6 +34,11 @@ const WAITING_CALLS: usize = 1024;
 pub(crate) struct Database {
     inner: Arc<Inner>,
 }
+
+// A panic in a call is caught by the thread of the pool, which rolls back. What is left
+// in memory are queues behind locks, so who catches a panic can go on with it.
+impl UnwindSafe for Database {}
+impl RefUnwindSafe for Database {}
 
 /// What every job of a database needs to know.
 pub(super) struct Context {

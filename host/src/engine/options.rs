@@ -1,5 +1,6 @@
 //! What the user of a database may choose.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +32,11 @@ pub(crate) struct OpenOptions {
     pub(crate) clock: Clock,
     pub(crate) busy_timeout: Duration,
 }
+
+// The clock may be anything, but nothing is left half done when it panics: a thread of
+// the pool rolls back and makes a new instance, and elsewhere the time is read first.
+impl UnwindSafe for OpenOptions {}
+impl RefUnwindSafe for OpenOptions {}
 
 impl Default for OpenOptions {
     fn default() -> Self {

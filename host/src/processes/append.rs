@@ -2,17 +2,19 @@
 //!
 //! lash-core says what an event means, from a process, its number of events and the
 //! event with the same replay key. The component appends it only if all three are
-//! still so; otherwise lash-core is asked again.
+//! still so; otherwise lash-core is asked again. So nothing need be read first where
+//! the process is known from the call before: a guess that is wrong is refused.
 
 use std::sync::Arc;
 
 use lash_core::runtime::{PreparedProcessEventAppend, prepare_process_event_append};
 use lash_core::{
-    PluginError, ProcessAwaitOutput, ProcessEventAppendRequest, ProcessEventAppendResult,
-    ProcessLease, ProcessRecord, ProcessTerminalState,
+    PluginError, ProcessAwaitOutput, ProcessEvent, ProcessEventAppendRequest,
+    ProcessEventAppendResult, ProcessLease, ProcessRecord, ProcessTerminalState,
 };
 
 use super::outcome::lease_lost;
+use super::records::Known;
 use super::{Shared, SqliteProcessRegistry};
 use crate::bindings::interfaces::process_events::{Appended, Draft};
 use crate::convert;
@@ -132,69 +134,111 @@ impl Shared {
         request: &ProcessEventAppendRequest,
         fence: Option<&Fence>,
     ) -> Result<Result<ProcessEventAppendResult, PluginError>, Error> {
+        // What is known of the process is tried first, as if the event were new. Only
+        // an event that the component takes shows that this was right.
+        if let Some(known) = self.records.take(process_id) {
+            match self.prepare(&known, request, None) {
+                Ok(prepared) => {
+                    if let Some(answer) = self.append_prepared(call, known, prepared, fence)? {
+                        return Ok(answer);
+                    }
+                }
+                Err(_) => self.records.put(known),
+            }
+        }
         let replay_key = request.replay.as_ref().map(|replay| replay.key.as_str());
         loop {
-            let mut basis = None;
-            let record = self.records.read(call, process_id, |call, known_hash| {
-                let read = call.process_events(|events, guest, db| {
+            let mut existing = None;
+            let known = self.records.read(call, process_id, |call, known_hash| {
+                let basis = call.process_events(|events, guest, db| {
                     events.call_get_basis(guest, db, process_id, known_hash, replay_key)
                 })?;
-                Ok(read.map(|read| {
-                    basis = Some((
-                        read.process.number,
-                        read.process.last_sequence,
-                        read.existing,
-                    ));
-                    read.process
+                Ok(basis.map(|basis| {
+                    existing = basis.existing;
+                    basis.process
                 }))
             })?;
-            let (Some(record), Some((number, last_sequence, existing))) = (record, basis) else {
+            let Some(known) = known else {
                 return Ok(Err(unknown_process(process_id)));
             };
-            if record.is_terminal() {
+            if known.record.is_terminal() {
                 // It may have been ended through another registry.
                 self.held.forget(process_id);
             }
             let existing = existing
                 .map(|event| convert::processes::from_existing(call.path(), process_id, event))
                 .transpose()?;
-            let prepared = prepare_process_event_append(
-                &record,
-                request.clone(),
-                last_sequence.saturating_add(1),
-                existing,
-                self.db.now_ms(),
-            );
-            self.records.put(record);
-            let prepared = match prepared {
+            let prepared = match self.prepare(&known, request, existing) {
                 Ok(prepared) => prepared,
-                Err(refused) => return Ok(Err(refused)),
+                Err(refused) => {
+                    self.records.put(known);
+                    return Ok(Err(refused));
+                }
             };
             if prepared.replayed {
+                self.records.put(known);
                 self.release(call, fence)?;
                 return Ok(Ok(result(prepared)));
             }
-            let draft = self.draft(call, &prepared, number, last_sequence, fence)?;
-            let ends = draft.end.is_some();
-            match call.process_events(|events, guest, db| events.call_append(guest, db, &draft))? {
-                Appended::Sequence(_) => {
-                    self.appended(process_id, ends, fence);
-                    return Ok(Ok(result(prepared)));
-                }
-                // Somebody was faster: what the event means must be asked again.
-                Appended::Moved | Appended::Existing(_) => {}
-                Appended::Fenced(_) => return Ok(Err(lease_lost(process_id))),
-                Appended::Unknown => return Ok(Err(unknown_process(process_id))),
+            if let Some(answer) = self.append_prepared(call, known, prepared, fence)? {
+                return Ok(answer);
             }
         }
+    }
+
+    /// What an event means, appended to what is known of its process.
+    fn prepare(
+        &self,
+        known: &Known,
+        request: &ProcessEventAppendRequest,
+        existing: Option<(String, ProcessEvent)>,
+    ) -> Result<PreparedProcessEventAppend, PluginError> {
+        prepare_process_event_append(
+            &known.record,
+            request.clone(),
+            known.last_sequence.saturating_add(1),
+            existing,
+            self.db.now_ms(),
+        )
+    }
+
+    /// Appends an event that was prepared for what is known of its process. None if
+    /// the process is not as it was: what the event means must be asked again.
+    fn append_prepared(
+        &self,
+        call: &mut Call<'_>,
+        mut known: Known,
+        prepared: PreparedProcessEventAppend,
+        fence: Option<&Fence>,
+    ) -> Result<Option<Result<ProcessEventAppendResult, PluginError>>, Error> {
+        let draft = self.draft(call, &prepared, &known, fence)?;
+        let process_id = &draft.process_id;
+        let ends = draft.end.is_some();
+        let appended =
+            call.process_events(|events, guest, db| events.call_append(guest, db, &draft))?;
+        // The record is that of a process that runs: after its end it must not look
+        // current.
+        if let Appended::Sequence(sequence) = appended
+            && !ends
+        {
+            known.last_sequence = sequence;
+        }
+        self.records.put(known);
+        Ok(match appended {
+            Appended::Sequence(_) => {
+                self.appended(process_id, ends, fence);
+                Some(Ok(result(prepared)))
+            }
+            Appended::Fenced(_) => Some(Err(lease_lost(process_id))),
+            Appended::Moved | Appended::Existing(_) | Appended::Unknown => None,
+        })
     }
 
     fn draft(
         &self,
         call: &Call<'_>,
         prepared: &PreparedProcessEventAppend,
-        process_number: u64,
-        last_sequence: u64,
+        known: &Known,
         fence: Option<&Fence>,
     ) -> Result<Draft, Error> {
         let event = &prepared.event;
@@ -204,12 +248,13 @@ impl Shared {
         };
         let fencing_token = match fence {
             Some(fence) => Some(fence.lease.fencing_token),
-            None if end.is_some() => self.held.fencing_token(&event.process_id, process_number),
+            None if end.is_some() => self.held.fencing_token(&event.process_id, known.number),
             // Anybody may tell a process something.
             None => None,
         };
         Ok(Draft {
             process_id: event.process_id.clone(),
+            process_number: known.number,
             event_type: event.event_type.clone(),
             replay_key: event.invocation.replay_key().map(str::to_owned),
             payload_hash: prepared.payload_hash.clone(),
@@ -217,7 +262,7 @@ impl Shared {
             occurred_at_ms: prepared.occurred_at_ms,
             wakes: event.semantics.wake.is_some(),
             end,
-            last_sequence,
+            last_sequence: known.last_sequence,
             fencing_token,
             release: fence
                 .filter(|fence| fence.release)

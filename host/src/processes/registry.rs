@@ -13,6 +13,7 @@ use lash_core::{
 use super::SqliteProcessRegistry;
 use super::held::NewLease;
 use super::outcome::{conflict, ended, lease_lost, leased};
+use super::records::Known;
 use crate::bindings::interfaces::process_leases::Claimed;
 use crate::bindings::interfaces::processes::{Changed, Registered, Selection};
 use crate::convert;
@@ -44,7 +45,7 @@ impl SqliteProcessRegistry {
             .db
             .write(operation, move |call| {
                 let mut refused = Refused::Unknown;
-                let record = shared.records.read(call, &id, |call, known_hash| {
+                let known = shared.records.read(call, &id, |call, known_hash| {
                     Ok(match change(call, &id, known_hash)? {
                         Changed::Process(process) => Some(process),
                         Changed::Unknown => None,
@@ -54,10 +55,7 @@ impl SqliteProcessRegistry {
                         }
                     })
                 })?;
-                if let Some(record) = &record {
-                    shared.records.put(record.clone());
-                }
-                Ok(record.ok_or(refused))
+                Ok(known.map(|known| shared.records.keep(known)).ok_or(refused))
             })
             .await
             .map_err(plugin_error)?;
@@ -161,12 +159,10 @@ impl ProcessRegistry for SqliteProcessRegistry {
                     .processes(|processes, guest, db| processes.call_register(guest, db, &draft))?;
                 Ok(match registered {
                     Registered::Process(process) => {
-                        let known =
-                            ProcessRecord::from_prepared_registration(registration, hash, 0);
                         let record =
-                            convert::processes::to_record(call.path(), Some(known), process)?;
-                        shared.records.put(record.clone());
-                        Ok(record)
+                            ProcessRecord::from_prepared_registration(registration, hash, 0);
+                        let known = Known::new(call.path(), Some(record), process)?;
+                        Ok(shared.records.keep(known))
                     }
                     Registered::Conflict(existing) => {
                         Err(conflict(&registration.id, &existing, &hash))

@@ -3,6 +3,7 @@
 mod artifacts;
 mod attachments;
 mod blobs;
+mod claim;
 mod graph;
 mod head;
 mod persistence;

@@ -35,36 +35,6 @@ impl Store {
         }
     }
 
-    async fn claim(
-        &self,
-        session_id: &str,
-        owner_id: &str,
-        boundary: QueuedWorkClaimBoundary,
-        lease_ttl_ms: u64,
-        max_batches: usize,
-        exactly: Option<Vec<String>>,
-    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
-        if max_batches == 0 {
-            return Ok(None);
-        }
-        let request = ClaimRequest {
-            session_id: session_id.to_owned(),
-            owner_id: owner_id.to_owned(),
-            boundary: convert::queue::to_boundary(boundary),
-            lease_ttl_ms,
-            max_batches: max_batches as u64,
-            exactly,
-        };
-        self.db
-            .write("claim queued work", move |call| {
-                call.queue(|queue, guest, db| queue.call_claim(guest, db, &request))?
-                    .map(|claim| convert::queue::from_claim(call.path(), claim))
-                    .transpose()
-            })
-            .await
-            .map_err(backend)
-    }
-
     async fn list(
         &self,
         session_id: &str,
@@ -162,14 +132,14 @@ impl RuntimePersistence for Store {
         lease_ttl_ms: u64,
         max_batches: usize,
     ) -> Result<Option<QueuedWorkClaim>, StoreError> {
-        self.claim(
-            session_id,
-            owner_id,
-            boundary,
+        self.claim(ClaimRequest {
+            session_id: session_id.to_owned(),
+            owner_id: owner_id.to_owned(),
+            boundary: convert::queue::to_boundary(boundary),
             lease_ttl_ms,
-            max_batches,
-            None,
-        )
+            max_batches: max_batches as u64,
+            exactly: None,
+        })
         .await
     }
 
@@ -181,15 +151,14 @@ impl RuntimePersistence for Store {
         lease_ttl_ms: u64,
         batch_ids: &[String],
     ) -> Result<Option<QueuedWorkClaim>, StoreError> {
-        let exactly = Some(batch_ids.to_vec());
-        self.claim(
-            session_id,
-            owner_id,
-            boundary,
+        self.claim(ClaimRequest {
+            session_id: session_id.to_owned(),
+            owner_id: owner_id.to_owned(),
+            boundary: convert::queue::to_boundary(boundary),
             lease_ttl_ms,
-            batch_ids.len(),
-            exactly,
-        )
+            max_batches: batch_ids.len() as u64,
+            exactly: Some(batch_ids.to_vec()),
+        })
         .await
     }
 

@@ -367,10 +367,14 @@ pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Resul
 /// The WIT function `queue.list`.
 pub fn list(env: &impl Environment, session_id: &str, pending_only: bool) -> Result<Vec<Batch>> {
     let session = SessionTransaction::read(env)?;
-    let now_ms = env.now_ms();
+    let now_ms = pending_only.then(|| env.now_ms());
+    let is_listed = |row: &BatchRow| match now_ms {
+        Some(now_ms) => row.lease_expires_ms <= now_ms,
+        None => true,
+    };
     let mut batches = Vec::new();
     for (row, _) in load_all(&session)? {
-        if row.session_id == session_id && !(pending_only && row.lease_expires_ms > now_ms) {
+        if row.session_id == session_id && is_listed(&row) {
             let payloads = row::load_payloads(&session.tx, row.seq)?;
             batches.push(row.into_batch(payloads));
         }

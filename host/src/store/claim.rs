@@ -1,0 +1,58 @@
+//! Claiming queued work.
+
+use lash_core::StoreError;
+use lash_core::runtime::QueuedWorkClaim;
+
+use super::Store;
+use super::persistence::backend;
+use crate::bindings::interfaces::queue::ClaimRequest;
+use crate::convert;
+use crate::engine::Database;
+
+/// A claim on its way to who asked for it. If he has gone in the meantime it is given
+/// back: nobody else knows its token, and the work would not be done until it
+/// expires.
+struct NewClaim {
+    db: Database,
+    /// None once it has arrived.
+    claim: Option<QueuedWorkClaim>,
+}
+
+impl Drop for NewClaim {
+    fn drop(&mut self) {
+        let Some(claim) = self.claim.take() else {
+            return;
+        };
+        let held = convert::queue::to_completion(claim.completion());
+        self.db.write_detached("abandon claim", move |call| {
+            call.queue(|queue, guest, db| queue.call_abandon(guest, db, &held))
+        });
+    }
+}
+
+impl Store {
+    pub(super) async fn claim(
+        &self,
+        request: ClaimRequest,
+    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+        if request.max_batches == 0 {
+            return Ok(None);
+        }
+        let db = self.db.clone();
+        let claimed = self
+            .db
+            .write("claim queued work", move |call| {
+                let claimed =
+                    call.queue(|queue, guest, db| queue.call_claim(guest, db, &request))?;
+                claimed
+                    .map(|claim| {
+                        let claim = Some(convert::queue::from_claim(call.path(), claim)?);
+                        Ok(NewClaim { db, claim })
+                    })
+                    .transpose()
+            })
+            .await
+            .map_err(backend)?;
+        Ok(claimed.and_then(|mut new| new.claim.take()))
+    }
+}

@@ -1,0 +1,75 @@
+/** Opening a file in the order that the interface asks for, and calling the component. */
+
+import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+
+import { Connection, Database as Resource, imports } from './imports.js';
+import { camel, fromBytes, fromValue, toParams } from './values.js';
+import { instantiate } from './component/lash-store.js';
+
+const coreModule = (name) =>
+  new WebAssembly.Module(readFileSync(new URL(`./component/${name}`, import.meta.url)));
+
+// Any instance serves any database, so one is enough, until it traps.
+let instance;
+
+/** One connection to a file. */
+export class Database {
+  /** Opens another connection to a file that `open` has accepted. */
+  constructor(path, busyTimeout) {
+    this.connection = new Connection(path, busyTimeout);
+  }
+
+  /**
+   * Opens a file that nothing else in this process has open, and makes it a database
+   * of this kind if it is empty or not there.
+   */
+  static open(path, kind, busyTimeout) {
+    const unopened = new Database(':memory:');
+    const { ok: state, err } = unopened.call('format.classify', fromBytes(header(path)), kind);
+    unopened.close();
+    if (err) throw new Error(`${path}: ${JSON.stringify(err)}`);
+    const database = new Database(path, busyTimeout);
+    if (state === 'empty') {
+      const initialized = database.call(`${kind}.initialize`);
+      if (initialized.ok !== 'ready') throw new Error(`${path}: ${JSON.stringify(initialized)}`);
+    }
+    database.connection.useWal();
+    return database;
+  }
+
+  /** Calls an export by its name, for example `session.commit`. */
+  call(name, ...args) {
+    const [interfaceName, functionName] = name.split('.').map(camel);
+    const params = toParams(name, args);
+    if (name !== 'format.classify') params.unshift(new Resource(this.connection));
+    instance ??= instantiate(coreModule, imports);
+    try {
+      return { ok: fromValue(instance[interfaceName][functionName](...params)) };
+    } catch (error) {
+      // The `err` of a result is thrown, with this field. Everything else is a trap,
+      // after which the instance is of no use.
+      if (error.payload !== undefined) return { err: fromValue(error.payload) };
+      instance = undefined;
+      throw error;
+    } finally {
+      // Whatever ended the call, no transaction outlives it.
+      this.connection.endCall();
+    }
+  }
+
+  close() {
+    this.connection.sqlite.close();
+  }
+}
+
+function header(path) {
+  if (!existsSync(path)) return Buffer.alloc(0);
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(100);
+    return bytes.subarray(0, readSync(file, bytes));
+  } finally {
+    // On Unix, this would drop the locks of another connection.
+    closeSync(file);
+  }
+}

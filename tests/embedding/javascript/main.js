@@ -1,0 +1,64 @@
+/** A session in a file, by the component alone; or the shared scenarios. */
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { Database } from './database.js';
+import { Run } from './scenario.js';
+
+/** Adds a message to the session in this file, and reads the session back. */
+function demonstrate(path) {
+  const database = Database.open(path, 'session');
+  const head = database.call('session.load-head').ok;
+  const number = head?.['node-count'] ?? 0;
+  const node = {
+    id: `message-${number}`,
+    parent: head?.leaf ?? null,
+    prompt: true,
+    body: { utf8: `hello, component (${number})` },
+  };
+  const request = {
+    'session-id': 'hello',
+    'expected-revision': head?.revision ?? null,
+    head: { content: { utf8: 'the head' }, blobs: [], retained: [] },
+    graph: { append: [node] },
+    leaf: node.id,
+    checkpoint: {
+      'turn-state': { utf8: 'the turn' },
+      'tool-state': null,
+      'plugin-snapshot': null,
+      'plugin-snapshot-revision': null,
+      'execution-state': null,
+    },
+    usage: [],
+    turn: null,
+    completions: [],
+    'attachment-ids': [],
+    profile: 'balanced',
+  };
+  const receipt = database.call('session.commit', request).ok.committed;
+  console.log(`committed revision ${receipt.revision}`);
+  for (const body of database.call('session.load', 'full').ok.nodes) console.log(`  ${body.utf8}`);
+}
+
+/** Runs all scenarios of a list, each on a new file. */
+function scenarios(list, directory) {
+  let failed = 0;
+  for (const [number, scenario] of list.scenarios.entries()) {
+    try {
+      new Run(scenario, list.values, join(directory, `${number}.db`)).run();
+      console.log(`ok      ${scenario.name}`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED  ${scenario.name}: ${error.stack}`);
+    }
+  }
+  if (failed > 0) throw new Error(`${failed} failed`);
+}
+
+const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
+const [command, ...rest] = process.argv.slice(2);
+if (command === 'scenarios' && rest.length === 2) scenarios(read(rest[0]), rest[1]);
+else if (command === 'file' && rest.length === 2) new Run(read(rest[0]), {}, rest[1]).run();
+else if (command && rest.length === 0) demonstrate(command);
+else throw new Error('usage: PATH | scenarios LIST DIRECTORY | file LIST PATH');

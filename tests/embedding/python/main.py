@@ -1,0 +1,81 @@
+"""A session in a file, by the component alone; or the shared scenarios."""
+
+import json
+import sys
+from pathlib import Path
+
+from database import Database, Runtime
+from scenario import Run
+
+COMPONENT = Path(__file__).parents[3] / "host/component/lash_store.wasm"
+
+
+def demonstrate(runtime: Runtime, path: Path) -> None:
+    """Adds a message to the session in this file, and reads the session back."""
+    database = Database.open(runtime, path, "session")
+    head = database.call("session.load-head")["ok"] or {}
+    number = head.get("node-count", 0)
+    node = {
+        "id": f"message-{number}",
+        "parent": head.get("leaf"),
+        "prompt": True,
+        "body": {"utf8": f"hello, component ({number})"},
+    }
+    request = {
+        "session-id": "hello",
+        "expected-revision": head.get("revision"),
+        "head": {"content": {"utf8": "the head"}, "blobs": [], "retained": []},
+        "graph": {"append": [node]},
+        "leaf": node["id"],
+        "checkpoint": {
+            "turn-state": {"utf8": "the turn"},
+            "tool-state": None,
+            "plugin-snapshot": None,
+            "plugin-snapshot-revision": None,
+            "execution-state": None,
+        },
+        "usage": [],
+        "turn": None,
+        "completions": [],
+        "attachment-ids": [],
+        "profile": "balanced",
+    }
+    receipt = database.call("session.commit", request)["ok"]["committed"]
+    print(f"committed revision {receipt['revision']}")
+    for body in database.call("session.load", "full")["ok"]["nodes"]:
+        print(f"  {body['utf8']}")
+
+
+def scenarios(runtime: Runtime, path: str, directory: str) -> None:
+    """Runs all scenarios of a list, each on a new file."""
+    listed = json.loads(Path(path).read_text())
+    failed = 0
+    for number, scenario in enumerate(listed["scenarios"]):
+        file = Path(directory) / f"{number}.db"
+        try:
+            Run(runtime, scenario, listed["values"], file).run()
+            print(f"ok      {scenario['name']}")
+        except Exception as error:
+            failed += 1
+            notes = " ".join(getattr(error, "__notes__", []))
+            print(f"FAILED  {scenario['name']}: {error!r} {notes}")
+    if failed:
+        sys.exit(f"{failed} failed")
+
+
+def main() -> None:
+    runtime = Runtime(COMPONENT)
+    match sys.argv[1:]:
+        case ["scenarios", path, directory]:
+            scenarios(runtime, path, directory)
+        case ["file", path, file]:
+            listed = json.loads(Path(path).read_text())
+            Run(runtime, listed, {}, Path(file)).run()
+        case [path]:
+            demonstrate(runtime, Path(path))
+        case _:
+            sys.exit("usage: PATH | scenarios LIST DIRECTORY | file LIST PATH")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+//! A session in a file, by the component alone; or the shared scenarios.
+//!
+//! ```console
+//! $ cargo run -p lash-wasm-store-embedding -- session.db
+//! $ cargo run -p lash-wasm-store-embedding -- scenarios tests/embedding/scenarios.json DIRECTORY
+//! ```
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lash_wasm_store_embedding::database::{Database, Runtime};
+use lash_wasm_store_embedding::imports::bindings::exports::lash::store::checkpoints::CheckpointDraft;
+use lash_wasm_store_embedding::imports::bindings::exports::lash::store::format::Kind;
+use lash_wasm_store_embedding::imports::bindings::exports::lash::store::graph::Node;
+use lash_wasm_store_embedding::imports::bindings::exports::lash::store::session::{
+    CommitOutcome, CommitRequest, GraphChange, HeadBody, ReadScope,
+};
+use lash_wasm_store_embedding::imports::bindings::lash::store::types::BlobProfile;
+use lash_wasm_store_embedding::{scenario, types};
+use serde_json::Value as Json;
+use wasmtime::error::Context;
+use wasmtime::{Result, bail};
+
+fn main() -> Result<()> {
+    let component =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../host/component/lash_store.wasm");
+    let runtime = Runtime::new(&component)?;
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["types"] => {
+            println!("{:#}", types::types(&runtime)?);
+            Ok(())
+        }
+        [path] => demonstrate(&runtime, Path::new(path)),
+        ["scenarios", list, directory] => {
+            let list = read(list)?;
+            let mut failed = 0;
+            let scenarios = list.get("scenarios").and_then(Json::as_array);
+            for (number, scenario) in scenarios.context("scenarios")?.iter().enumerate() {
+                let name = scenario
+                    .get("name")
+                    .and_then(Json::as_str)
+                    .context("a name")?;
+                let path = PathBuf::from(directory).join(format!("{number}.db"));
+                let values = list.get("values").unwrap_or(&Json::Null);
+                match scenario::run(&runtime, scenario, values, &path) {
+                    Ok(()) => println!("ok      {name}"),
+                    Err(error) => {
+                        failed += 1;
+                        println!("FAILED  {name}: {error:#}");
+                    }
+                }
+            }
+            if failed > 0 {
+                bail!("{failed} failed");
+            }
+            Ok(())
+        }
+        ["file", list, path] => {
+            let list = read(list)?;
+            scenario::run(&runtime, &list, &Json::Null, Path::new(path))
+        }
+        _ => bail!("usage: PATH | scenarios LIST DIRECTORY | file LIST PATH | types"),
+    }
+}
+
+fn read(path: &str) -> Result<Json> {
+    let text = std::fs::read_to_string(path).with_context(|| path.to_owned())?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Adds a message to the session in this file, and reads the session back.
+fn demonstrate(runtime: &Runtime, path: &Path) -> Result<()> {
+    let mut database = Database::open(runtime, path, Kind::Session, Duration::from_secs(15))?;
+    let head = database
+        .call(|exports, store, db| exports.lash_store_session().call_load_head(store, db))?
+        .map_err(|error| wasmtime::format_err!("{error:?}"))?;
+    let number = head.as_ref().map_or(0, |head| head.node_count);
+    let id = format!("message-{number}");
+    let request = CommitRequest {
+        session_id: "hello".to_owned(),
+        expected_revision: head.as_ref().map(|head| head.revision),
+        head: HeadBody {
+            content: b"the head".to_vec(),
+            blobs: vec![],
+            retained: vec![],
+        },
+        graph: GraphChange::Append(vec![Node {
+            id: id.clone(),
+            parent: head.and_then(|head| head.leaf),
+            prompt: true,
+            body: format!("hello, component ({number})").into_bytes(),
+        }]),
+        leaf: Some(id),
+        checkpoint: CheckpointDraft {
+            turn_state: b"the turn".to_vec(),
+            tool_state: None,
+            plugin_snapshot: None,
+            plugin_snapshot_revision: None,
+            execution_state: None,
+        },
+        usage: vec![],
+        turn: None,
+        completions: vec![],
+        attachment_ids: vec![],
+        profile: BlobProfile::Balanced,
+    };
+    let outcome = database.call(|exports, store, db| {
+        exports
+            .lash_store_session()
+            .call_commit(store, db, &request)
+    })?;
+    match outcome {
+        Ok(CommitOutcome::Committed(receipt)) => {
+            println!("committed revision {}", receipt.revision);
+        }
+        other => bail!("not committed: {other:?}"),
+    }
+    let session = database
+        .call(|exports, store, db| {
+            exports
+                .lash_store_session()
+                .call_load(store, db, &ReadScope::Full)
+        })?
+        .map_err(|error| wasmtime::format_err!("{error:?}"))?
+        .context("a session")?;
+    for node in session.nodes {
+        println!("  {}", String::from_utf8_lossy(&node));
+    }
+    Ok(())
+}

@@ -1,7 +1,0 @@
-//! R1 to R18: races, leases, panics.
-
-use crate::scenario::Scenario;
-
-pub(super) fn scenarios() -> Vec<Scenario> {
-    vec![]
-}
