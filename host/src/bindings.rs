@@ -8,8 +8,8 @@ wasmtime::component::bindgen!({
     path: "wit",
     world: "store",
     with: {
-        "lash:store/sqlite.database": crate::sqlite::DatabaseHandle,
-        "lash:store/sqlite.transaction": crate::sqlite::TransactionHandle,
+        "lash:store/sqlite.database": crate::sqlite::Database,
+        "lash:store/sqlite.transaction": crate::sqlite::Transaction,
     },
     imports: { default: trappable },
 });

@@ -12,7 +12,8 @@ use std::time::Duration;
 use lash_core::PluginError;
 
 use crate::bindings::interfaces::format::{Found, Kind, Mismatch};
-use crate::bindings::{sqlite, types};
+use crate::bindings::types;
+use crate::sqlite;
 
 /// How an error names a database that has no file.
 pub(crate) const MEMORY: &str = ":memory:";
@@ -302,13 +303,17 @@ impl Error {
     }
 
     /// What SQLite, or the rules of the `sqlite` interface, said about the file.
-    pub(crate) fn from_sqlite(error: sqlite::Error, path: &Path, busy_timeout: Duration) -> Self {
+    pub(crate) fn from_sqlite(
+        error: impl Into<sqlite::Error>,
+        path: &Path,
+        busy_timeout: Duration,
+    ) -> Self {
         let path = path.to_path_buf();
         let sqlite::Error {
             code,
             extended_code,
             message,
-        } = error;
+        } = error.into();
         match code {
             sqlite::ErrorCode::Busy => Self::Busy {
                 path,

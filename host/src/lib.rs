@@ -21,6 +21,11 @@
 //! synchronous methods of `AttachmentManifest` block their thread until a thread
 //! of the pool answers.
 //!
+//! # Other runtimes
+//!
+//! [`COMPONENT`], [`sqlite`] and [`wasi`] are what this crate itself runs the component
+//! with: a program with its own wasmtime engine can do the same, without lash-core.
+//!
 //! # Errors
 //!
 //! The traits of lash-core answer `StoreError`: its typed variants for lost races,
@@ -40,12 +45,13 @@ mod factory;
 mod host_events;
 mod options;
 mod processes;
-mod sqlite;
+pub mod sqlite;
 mod store;
+pub mod wasi;
 
 pub use artifact::{BlobArtifactDescriptor, BlobStorageHint, PersistedArtifactKind};
 pub use effects::{SqliteEffectHost, SqliteEffectReplayOptions, SqliteRuntimeEffectController};
-pub use engine::Durability;
+pub use engine::{COMPONENT, Durability};
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;
 pub use host_events::{SqliteHostEventStore, TriggerRedelivery};

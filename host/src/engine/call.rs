@@ -15,13 +15,13 @@ use crate::bindings::interfaces::{
 };
 use crate::bindings::types;
 use crate::error::Error;
-use crate::sqlite::DatabaseHandle;
+use crate::sqlite;
 
 /// The first argument of every call: where the instance lives.
 pub(crate) type Guest<'a> = &'a mut Store<State>;
 
 /// The second argument of every call: the database.
-pub(crate) type Db = Resource<DatabaseHandle>;
+pub(crate) type Db = Resource<sqlite::Database>;
 
 /// What an exported function answers.
 pub(crate) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;

@@ -10,8 +10,9 @@ use super::linker::linker;
 use super::state::State;
 use crate::bindings::StorePre;
 
-/// The component, as `cargo xtask component` builds it from `guest/`.
-pub(super) const BYTES: &[u8] = include_bytes!("../../component/lash_store.wasm");
+/// The component of the world `store` in `wit/`, for wasmtime or for any other
+/// runtime of components.
+pub const COMPONENT: &[u8] = include_bytes!("../../component/lash_store.wasm");
 
 /// What all instances share.
 pub(super) struct Shared {
@@ -28,7 +29,7 @@ pub(super) fn shared() -> Result<&'static Shared, &'static wasmtime::Error> {
 
 fn load() -> Result<Shared, wasmtime::Error> {
     let engine = Engine::new(&config())?;
-    let component = Component::from_binary(&engine, BYTES)?;
+    let component = Component::from_binary(&engine, COMPONENT)?;
     let component = linker(&engine)?.instantiate_pre(&component)?;
     Ok(Shared {
         component: StorePre::new(component)?,

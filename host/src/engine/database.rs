@@ -18,7 +18,7 @@ use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
 use crate::error::{Chain, Error, MEMORY};
-use crate::sqlite::{FileGuard, Role, Settings, Sqlite, SqliteError};
+use crate::sqlite::{self, DatabaseFile, Role, Settings, SqliteConnection};
 
 /// How many calls of one database may wait at a time. Further ones wait outside,
 /// where they cost less.
@@ -44,7 +44,7 @@ impl RefUnwindSafe for Database {}
 pub(super) struct Context {
     path: PathBuf,
     /// Set when the file was found, never if there is none.
-    file: OnceLock<Arc<FileGuard>>,
+    file: OnceLock<Arc<DatabaseFile>>,
     pub(super) options: OpenOptions,
     pub(super) settings: Settings,
 }
@@ -56,19 +56,19 @@ impl Context {
     }
 
     /// Keeps hold of the file for the connections to come.
-    pub(super) fn hold(&self, file: FileGuard) -> &Arc<FileGuard> {
+    pub(super) fn hold(&self, file: DatabaseFile) -> &Arc<DatabaseFile> {
         self.file.get_or_init(|| Arc::new(file))
     }
 
-    pub(super) fn sqlite_error(&self, error: SqliteError) -> Error {
+    pub(super) fn sqlite_error(&self, error: sqlite::Error) -> Error {
         Error::from_sqlite(error, &self.path, self.options.busy_timeout)
     }
 
     /// Opens the connection of a lane that has none: the reader's, which is
     /// opened when it is first needed, or one that had to be closed.
-    fn connect(&self, role: Role) -> Result<Sqlite, Error> {
+    fn connect(&self, role: Role) -> Result<SqliteConnection, Error> {
         let sqlite = match self.file.get() {
-            Some(file) => Sqlite::open(file, role, &self.settings),
+            Some(file) => SqliteConnection::open(file, role, &self.settings),
             None => {
                 return Err(Error::component(
                     &self.path,
@@ -256,7 +256,7 @@ impl Database {
         let lane = &self.inner.read;
         let context = Arc::clone(&self.inner.context);
         let role = lane.role();
-        let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+        let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             let changed = connected(slot, &context, role)
                 .and_then(|sqlite| {
                     let changed = sqlite.has_changed();
@@ -297,7 +297,7 @@ impl Database {
         let role = lane.role();
         loop {
             let context = Arc::clone(&self.inner.context);
-            let step = move |_: &mut Worker, slot: &mut Option<Sqlite>| {
+            let step = move |_: &mut Worker, slot: &mut Option<SqliteConnection>| {
                 connected(slot, &context, role)?
                     .incremental_vacuum()
                     .map_err(|error| context.sqlite_error(error))
@@ -321,7 +321,7 @@ impl Database {
     {
         let context = Arc::clone(&self.inner.context);
         let role = lane.role();
-        move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+        move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             connected(slot, &context, role)?;
             worker.call(&context, operation, slot, job)
         }
@@ -383,19 +383,22 @@ impl Database {
 }
 
 /// What a job does, with a worker and the connection of its lane.
-trait Work<R>: FnOnce(&mut Worker, &mut Option<Sqlite>) -> Result<R, Error> + Send + 'static {}
+trait Work<R>:
+    FnOnce(&mut Worker, &mut Option<SqliteConnection>) -> Result<R, Error> + Send + 'static
+{
+}
 
 impl<R, W> Work<R> for W where
-    W: FnOnce(&mut Worker, &mut Option<Sqlite>) -> Result<R, Error> + Send + 'static
+    W: FnOnce(&mut Worker, &mut Option<SqliteConnection>) -> Result<R, Error> + Send + 'static
 {
 }
 
 /// The connection of a lane, which is opened if there is none.
 fn connected<'a>(
-    slot: &'a mut Option<Sqlite>,
+    slot: &'a mut Option<SqliteConnection>,
     context: &Context,
     role: Role,
-) -> Result<&'a mut Sqlite, Error> {
+) -> Result<&'a mut SqliteConnection, Error> {
     match slot {
         Some(sqlite) => Ok(sqlite),
         None => Ok(slot.insert(context.connect(role)?)),
@@ -417,7 +420,7 @@ impl Opening<()> {
     ) -> Opening<impl Work<()> + use<>> {
         let database = Self::database(path, options, Role::Writer, Some(Role::Reader));
         let context = Arc::clone(&database.inner.context);
-        let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+        let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::file(worker, &context, kind, initialize)?);
             Ok(())
         };
@@ -431,7 +434,7 @@ impl Opening<()> {
     ) -> Opening<impl Work<()> + use<>> {
         let database = Self::database(Path::new(MEMORY), options, Role::Writer, None);
         let context = Arc::clone(&database.inner.context);
-        let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+        let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::memory(worker, &context, kind, initialize)?);
             Ok(())
         };
@@ -441,7 +444,7 @@ impl Opening<()> {
     fn read_only(path: &Path, options: &OpenOptions, kind: Kind) -> Opening<impl Work<()> + use<>> {
         let database = Self::database(path, options, Role::Reader, None);
         let context = Arc::clone(&database.inner.context);
-        let work = move |worker: &mut Worker, slot: &mut Option<Sqlite>| {
+        let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::read_only(worker, &context, kind)?);
             Ok(())
         };

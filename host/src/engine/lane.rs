@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pool::Pool;
 use super::worker::Worker;
-use crate::sqlite::{Role, Sqlite};
+use crate::sqlite::{Role, SqliteConnection};
 
 /// Does the work of a job, and answers how to tell the caller.
-pub(super) type Job = Box<dyn FnOnce(&mut Worker, &mut Option<Sqlite>) -> Told + Send>;
+pub(super) type Job = Box<dyn FnOnce(&mut Worker, &mut Option<SqliteConnection>) -> Told + Send>;
 
 /// Tells the caller.
 pub(super) type Told = Box<dyn FnOnce() + Send>;
@@ -21,7 +21,7 @@ pub(super) type Told = Box<dyn FnOnce() + Send>;
 pub(super) struct Lane {
     role: Role,
     queue: Mutex<Queue>,
-    connection: Mutex<Option<Sqlite>>,
+    connection: Mutex<Option<SqliteConnection>>,
 }
 
 #[derive(Default)]
@@ -142,7 +142,7 @@ impl Lane {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Option<Sqlite>> {
+    fn connection(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

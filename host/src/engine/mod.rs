@@ -23,6 +23,7 @@ mod worker;
 mod tests;
 
 pub(crate) use call::Call;
+pub use component::COMPONENT;
 pub(crate) use database::Database;
 pub(crate) use open::Initialize;
 pub use options::Durability;

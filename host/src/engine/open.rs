@@ -15,7 +15,7 @@ use super::database::Context;
 use super::worker::Worker;
 use crate::bindings::interfaces::format::{Initialized, Kind, State};
 use crate::error::{Error, kind_name};
-use crate::sqlite::{FileGuard, Role, Sqlite, SqliteError};
+use crate::sqlite::{self, DatabaseFile, Role, SqliteConnection};
 
 /// Calls the `initialize` of the kind of database that is opened.
 pub(crate) type Initialize = fn(&mut Call<'_>) -> Result<Initialized, Error>;
@@ -35,14 +35,15 @@ pub(super) fn file(
     context: &Context,
     kind: Kind,
     initialize: Initialize,
-) -> Result<Sqlite, Error> {
+) -> Result<SqliteConnection, Error> {
     let file =
-        FileGuard::create(context.path()).map_err(|error| Error::io(context.path(), error))?;
+        DatabaseFile::create(context.path()).map_err(|error| Error::io(context.path(), error))?;
     let file = context.hold(file);
     let sql = |error| context.sqlite_error(error);
     for _ in 0..ATTEMPTS {
         let (header, state) = look(worker, context, file, kind)?;
-        let mut sqlite = Sqlite::open(file, Role::Writer, &context.settings).map_err(sql)?;
+        let mut sqlite =
+            SqliteConnection::open(file, Role::Writer, &context.settings).map_err(sql)?;
         match state {
             State::Empty => {
                 sqlite.prepare_empty().map_err(sql)?;
@@ -69,8 +70,9 @@ pub(super) fn memory(
     context: &Context,
     kind: Kind,
     initialize: Initialize,
-) -> Result<Sqlite, Error> {
-    let sqlite = Sqlite::memory(&context.settings).map_err(|error| context.sqlite_error(error))?;
+) -> Result<SqliteConnection, Error> {
+    let sqlite =
+        SqliteConnection::memory(&context.settings).map_err(|error| context.sqlite_error(error))?;
     schema(worker, context, sqlite, kind, initialize)
 }
 
@@ -79,12 +81,12 @@ pub(super) fn read_only(
     worker: &mut Worker,
     context: &Context,
     kind: Kind,
-) -> Result<Sqlite, Error> {
+) -> Result<SqliteConnection, Error> {
     let missing = || Error::Missing {
         path: context.path().to_path_buf(),
         kind: kind_name(kind),
     };
-    let file = FileGuard::existing(context.path()).map_err(|error| {
+    let file = DatabaseFile::existing(context.path()).map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
             missing()
         } else {
@@ -96,7 +98,7 @@ pub(super) fn read_only(
     if state == State::Empty {
         return Err(missing());
     }
-    let sqlite = Sqlite::open(file, Role::Reader, &context.settings)
+    let sqlite = SqliteConnection::open(file, Role::Reader, &context.settings)
         .map_err(|error| context.sqlite_error(error))?;
     if !agrees(&sqlite, &header).map_err(|error| context.sqlite_error(error))? {
         return Err(missing());
@@ -107,7 +109,7 @@ pub(super) fn read_only(
 fn look(
     worker: &mut Worker,
     context: &Context,
-    file: &FileGuard,
+    file: &DatabaseFile,
     kind: Kind,
 ) -> Result<(Vec<u8>, State), Error> {
     let header = file
@@ -119,7 +121,7 @@ fn look(
     Ok((header, state))
 }
 
-fn agrees(sqlite: &Sqlite, header: &[u8]) -> Result<bool, SqliteError> {
+fn agrees(sqlite: &SqliteConnection, header: &[u8]) -> Result<bool, sqlite::Error> {
     let found = header
         .get(APPLICATION_ID..)
         .and_then(|rest| rest.first_chunk::<4>())
@@ -130,10 +132,10 @@ fn agrees(sqlite: &Sqlite, header: &[u8]) -> Result<bool, SqliteError> {
 fn schema(
     worker: &mut Worker,
     context: &Context,
-    sqlite: Sqlite,
+    sqlite: SqliteConnection,
     kind: Kind,
     initialize: Initialize,
-) -> Result<Sqlite, Error> {
+) -> Result<SqliteConnection, Error> {
     let mut slot = Some(sqlite);
     match worker.call(context, OPERATION, &mut slot, initialize)? {
         Initialized::Ready => {}

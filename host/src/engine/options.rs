@@ -22,9 +22,6 @@ pub enum Durability {
     Normal,
 }
 
-/// The longest wait for a lock: a day, which nobody waits for.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// How to open a database.
 #[derive(Clone)]
 pub(crate) struct OpenOptions {
@@ -51,8 +48,7 @@ impl Default for OpenOptions {
 impl OpenOptions {
     pub(super) fn settings(&self) -> Settings {
         Settings {
-            // SQLite counts milliseconds in 31 bits.
-            busy_timeout: self.busy_timeout.min(LONGEST_TIMEOUT),
+            busy_timeout: self.busy_timeout,
             durable: self.durability == Durability::Full,
             ..Settings::default()
         }

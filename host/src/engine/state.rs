@@ -1,12 +1,11 @@
 //! What belongs to one instance of the component.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use wasmtime::ResourceLimiter;
 
 use super::options::Clock;
-use crate::bindings::wasi;
-use crate::sqlite::SqliteContext;
+use crate::sqlite::{SqliteCtx, SqliteView};
 
 /// The most memory that an instance may have. Above the largest request, and
 /// below what would make a runaway instance the machine's problem.
@@ -14,7 +13,7 @@ const LARGEST_MEMORY: usize = 3 << 30;
 
 /// The data of a wasmtime store.
 pub(crate) struct State {
-    pub(super) sqlite: SqliteContext,
+    pub(super) sqlite: SqliteCtx,
     /// The clock of the database that the running call is made for.
     pub(super) clock: Option<Clock>,
     pub(super) limits: Limits,
@@ -23,10 +22,22 @@ pub(crate) struct State {
 impl State {
     pub(super) fn new() -> Self {
         Self {
-            sqlite: SqliteContext::default(),
+            sqlite: SqliteCtx::default(),
             clock: None,
             limits: Limits::default(),
         }
+    }
+
+    pub(super) fn now(&mut self) -> SystemTime {
+        self.clock
+            .as_ref()
+            .map_or_else(SystemTime::now, |clock| clock())
+    }
+}
+
+impl SqliteView for State {
+    fn sqlite(&mut self) -> &mut SqliteCtx {
+        &mut self.sqlite
     }
 }
 
@@ -57,28 +68,5 @@ impl ResourceLimiter for Limits {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         Ok(true)
-    }
-}
-
-impl wasi::clocks::wall_clock::Host for State {
-    fn now(&mut self) -> wasmtime::Result<wasi::clocks::wall_clock::Datetime> {
-        let now = match &self.clock {
-            Some(clock) => clock(),
-            None => SystemTime::now(),
-        };
-        // Leases that were computed from a wrong time would never be noticed.
-        let since = now
-            .duration_since(UNIX_EPOCH)
-            .map_err(|_| wasmtime::Error::msg("the clock shows a time before 1970"))?;
-        Ok(wasi::clocks::wall_clock::Datetime {
-            seconds: since.as_secs(),
-            nanoseconds: since.subsec_nanos(),
-        })
-    }
-}
-
-impl wasi::random::random::Host for State {
-    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        getrandom::u64().map_err(|error| wasmtime::Error::msg(error.to_string()))
     }
 }

@@ -11,7 +11,7 @@ use super::database::Context;
 use super::state::State;
 use crate::bindings;
 use crate::error::Error;
-use crate::sqlite::Sqlite;
+use crate::sqlite::SqliteConnection;
 
 /// What an instance may keep between calls. Its memory never shrinks, so one
 /// that has carried something very large is thrown away instead.
@@ -66,7 +66,7 @@ impl Worker {
         &mut self,
         context: &Context,
         operation: &'static str,
-        slot: &mut Option<Sqlite>,
+        slot: &mut Option<SqliteConnection>,
         job: impl FnOnce(&mut Call<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let mut instance = match self.instance.take() {
@@ -76,19 +76,22 @@ impl Worker {
         };
         let state = instance.store.data_mut();
         state.clock = Some(context.options.clock.clone());
-        state.sqlite.lend(slot.take());
+        if let Some(connection) = slot.take() {
+            state.sqlite.lend(connection);
+        }
         let result = catch_unwind(AssertUnwindSafe(|| {
             job(&mut Call::new(&mut instance, context, operation))
         }));
         let state = instance.store.data_mut();
         state.clock = None;
+        let committed = state.sqlite.has_committed();
         *slot = state.sqlite.take_back();
         let result = result.unwrap_or_else(|panic| {
             instance.broken = true;
             Err(Error::Component {
                 path: context.path().to_path_buf(),
                 operation,
-                committed: instance.store.data().sqlite.has_committed(),
+                committed,
                 source: panic_message(panic.as_ref()).into(),
             })
         });

@@ -10,12 +10,11 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::authorizer::Permission;
-use super::error::failure;
-use super::file::FileGuard;
+use super::error::{Error, ErrorCode, failure};
+use super::file::DatabaseFile;
 use super::transaction::{Deadline, Synchronous};
 use super::wait::retry_while_busy;
 use super::wal::Log;
-use crate::bindings::sqlite::{Error, ErrorCode};
 
 /// How many compiled statements a connection keeps.
 const STATEMENTS: usize = 64;
@@ -26,15 +25,22 @@ const CACHE_KIB: i32 = 2000;
 /// What one query may answer.
 const RESULT_BYTES: usize = 1 << 30;
 
-/// What the user of a database may choose.
+/// The longest wait for a lock: a day, which nobody waits for. SQLite counts
+/// milliseconds in 31 bits.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the user of a database may choose. Begin with the default.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// How long to wait for the lock of another connection.
-    pub(crate) busy_timeout: Duration,
-    /// Whether `write-durable` transactions survive a loss of power.
-    pub(crate) durable: bool,
-    /// The largest answer of one query, in bytes.
-    pub(crate) result_bytes: usize,
+#[non_exhaustive]
+pub struct Settings {
+    /// How long to wait for the lock of another connection; at most a day. 15
+    /// seconds by default.
+    pub busy_timeout: Duration,
+    /// Whether `write-durable` transactions survive a loss of power. True by
+    /// default.
+    pub durable: bool,
+    /// The largest answer of one query, in bytes. 1 GiB by default.
+    pub result_bytes: usize,
 }
 
 impl Default for Settings {
@@ -49,15 +55,16 @@ impl Default for Settings {
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// Everything.
     Writer,
     /// Reads beside a writer, or reads of a file that is opened read-only.
     Reader,
 }
 
-/// One connection, configured, with at most one transaction.
-pub(crate) struct Sqlite {
+/// One connection, configured as `wit/sqlite.wit` says, with at most one
+/// transaction. Dropping it closes it, which rolls back.
+pub struct SqliteConnection {
     // Dropped in this order: the file must be let go after the connection.
     pub(super) connection: Connection,
     pub(super) permission: Permission,
@@ -65,24 +72,32 @@ pub(crate) struct Sqlite {
     pub(super) settings: Settings,
     pub(super) role: Role,
     pub(super) synchronous: Synchronous,
+    /// Whether the transaction may only read.
+    pub(super) reading: bool,
     pub(super) log: Log,
     /// What `PRAGMA data_version` was last.
     pub(super) data_version: Option<i64>,
-    _file: Option<Arc<FileGuard>>,
+    _file: Option<Arc<DatabaseFile>>,
 }
 
-impl Sqlite {
+impl SqliteConnection {
     /// Opens a private database in memory.
-    pub(crate) fn memory(settings: &Settings) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// If SQLite has no memory.
+    pub fn memory(settings: &Settings) -> Result<Self, Error> {
         Self::configured(Target::Memory, Role::Writer, settings, None)
     }
 
-    /// Opens a file, the header of which was found good.
-    pub(crate) fn open(
-        file: &Arc<FileGuard>,
-        role: Role,
-        settings: &Settings,
-    ) -> Result<Self, Error> {
+    /// Opens a file, the header of which was found good. If the role is to write
+    /// and a transaction was cut off by a crash, it is undone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::Io`] if the file is gone or another one has its name;
+    /// otherwise what SQLite says.
+    pub fn open(file: &Arc<DatabaseFile>, role: Role, settings: &Settings) -> Result<Self, Error> {
         file.connecting()
             .map_err(|error| failure(ErrorCode::Io, error.to_string()))?;
         let open = |target| Self::configured(target, role, settings, Some(Arc::clone(file)));
@@ -105,8 +120,12 @@ impl Sqlite {
         target: Target<'_>,
         role: Role,
         settings: &Settings,
-        file: Option<Arc<FileGuard>>,
+        file: Option<Arc<DatabaseFile>>,
     ) -> Result<Self, Error> {
+        let settings = Settings {
+            busy_timeout: settings.busy_timeout.min(LONGEST_TIMEOUT),
+            ..settings.clone()
+        };
         let mut connection = target.connect()?;
         connection.busy_timeout(settings.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -136,9 +155,10 @@ impl Sqlite {
             connection,
             permission,
             deadline,
-            settings: settings.clone(),
+            settings,
             role,
             synchronous: Synchronous::Normal,
+            reading: false,
             log,
             data_version: None,
             _file: file,
@@ -146,8 +166,13 @@ impl Sqlite {
     }
 
     /// Prepares a database that is empty for the schema to come: what has to be
-    /// chosen before anything is written.
-    pub(crate) fn prepare_empty(&self) -> Result<(), Error> {
+    /// chosen before anything is written. Without it pages that are no longer
+    /// needed stay in the file.
+    ///
+    /// # Errors
+    ///
+    /// If SQLite cannot read the file.
+    pub fn prepare_empty(&self) -> Result<(), Error> {
         let _granted = self.permission.grant();
         let pages: i64 = self
             .connection
@@ -161,7 +186,11 @@ impl Sqlite {
 
     /// The file's `application_id` as SQLite sees it, which is not what its first
     /// bytes say if a transaction was cut off in the middle.
-    pub(crate) fn application_id(&self) -> Result<u32, Error> {
+    ///
+    /// # Errors
+    ///
+    /// If SQLite cannot read the file.
+    pub fn application_id(&self) -> Result<u32, Error> {
         let id: i32 = self
             .connection
             .query_row("PRAGMA application_id", [], |row| row.get(0))?;
@@ -169,7 +198,13 @@ impl Sqlite {
     }
 
     /// Puts the file into WAL mode. It takes no lock if it is so already.
-    pub(crate) fn convert_to_wal(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::Busy`] if another connection keeps its lock for longer than the
+    /// busy timeout; [`ErrorCode::Other`] if the file system, or a database in
+    /// memory, can have no write-ahead log.
+    pub fn convert_to_wal(&self) -> Result<(), Error> {
         let _granted = self.permission.grant();
         if self.journal_mode("PRAGMA journal_mode")? == "wal" {
             return Ok(());
@@ -189,8 +224,13 @@ impl Sqlite {
         ))
     }
 
-    /// The file is a database of ours: from now on it is treated as one.
-    pub(crate) fn accept(&self) -> Result<(), Error> {
+    /// The file is a database of ours: from now on it is treated as one. Until then
+    /// closing the connection does not write to it.
+    ///
+    /// # Errors
+    ///
+    /// If SQLite refuses the setting.
+    pub fn accept(&self) -> Result<(), Error> {
         self.connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         Ok(())
@@ -265,12 +305,12 @@ mod tests {
     use super::*;
     use crate::testing::Directory;
 
-    fn open(path: &Path, role: Role) -> Sqlite {
-        let file = Arc::new(FileGuard::create(path).unwrap());
-        Sqlite::open(&file, role, &Settings::default()).unwrap()
+    fn open(path: &Path, role: Role) -> SqliteConnection {
+        let file = Arc::new(DatabaseFile::create(path).unwrap());
+        SqliteConnection::open(&file, role, &Settings::default()).unwrap()
     }
 
-    fn pragma(sqlite: &Sqlite, name: &str) -> i64 {
+    fn pragma(sqlite: &SqliteConnection, name: &str) -> i64 {
         let _granted = sqlite.permission.grant();
         sqlite
             .connection
@@ -287,7 +327,7 @@ mod tests {
         writer.convert_to_wal().unwrap();
         writer.accept().unwrap();
         let reader = open(&path, Role::Reader);
-        let memory = Sqlite::memory(&Settings::default()).unwrap();
+        let memory = SqliteConnection::memory(&Settings::default()).unwrap();
         for sqlite in [&writer, &reader, &memory] {
             assert_eq!(pragma(sqlite, "foreign_keys"), 1);
             assert_eq!(pragma(sqlite, "cell_size_check"), 1);
@@ -311,7 +351,7 @@ mod tests {
     }
 
     /// A connection that is opened elsewhere would be without the rules that
-    /// [`Sqlite::configured`] sets.
+    /// [`SqliteConnection::configured`] sets.
     #[test]
     fn no_other_code_opens_a_connection() {
         fn visit(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
@@ -322,6 +362,7 @@ mod tests {
                 } else if !path.ends_with("tests.rs") && !path.ends_with("testing.rs") {
                     let source = std::fs::read_to_string(&path).unwrap();
                     let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+                    let code = code.replace("SqliteConnection::open", "");
                     if code.contains("Connection::open") {
                         found.push(path);
                     }
@@ -388,8 +429,8 @@ mod tests {
         assert_eq!(open(&path, Role::Reader).application_id().unwrap(), 0);
 
         std::fs::write(directory.path("a.db-wal"), [0; 32]).unwrap();
-        let file = Arc::new(FileGuard::existing(&path).unwrap());
-        assert!(Sqlite::open(&file, Role::Reader, &Settings::default()).is_err());
+        let file = Arc::new(DatabaseFile::existing(&path).unwrap());
+        assert!(SqliteConnection::open(&file, Role::Reader, &Settings::default()).is_err());
     }
 
     #[test]
@@ -402,7 +443,7 @@ mod tests {
                 .execute_batch("PRAGMA journal_mode = WAL; PRAGMA application_id = 9")
                 .unwrap();
         }
-        let sqlite = Sqlite::configured(
+        let sqlite = SqliteConnection::configured(
             Target::Immutable(&path),
             Role::Reader,
             &Settings::default(),

@@ -7,7 +7,7 @@
 //! then be damaged by another process. So a descriptor is closed only while no
 //! connection of this crate has the file open, and kept until then otherwise.
 //! Connections that the application opens on the same file by other means are
-//! not known here; what [`FileGuard::header`] does is what any program does that
+//! not known here; what [`DatabaseFile::header`] does is what any program does that
 //! reads such a file.
 
 use std::fs::{self, File, OpenOptions};
@@ -20,15 +20,24 @@ use registry::Id;
 const HEADER_LENGTH: u64 = 100;
 
 /// A file that this process has open as a database, or is about to.
-pub(crate) struct FileGuard {
+///
+/// On Unix, closing a descriptor of a file gives up the locks that the process has
+/// on it, also those of SQLite. So the file is read and opened through this, which
+/// knows what is open in the process, and a program should not open it in another
+/// way meanwhile.
+pub struct DatabaseFile {
     path: PathBuf,
     id: Id,
 }
 
-impl FileGuard {
+impl DatabaseFile {
     /// Takes hold of the file, and creates it empty if it is not there; the
     /// directory must exist.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If it can be neither found nor made, or is no regular file.
+    pub fn create(path: &Path) -> io::Result<Self> {
         Self::hold(path, |path| match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Nobody else in the process has it open: the registry is locked.
@@ -40,7 +49,11 @@ impl FileGuard {
     }
 
     /// Takes hold of a file that exists.
-    pub(crate) fn existing(path: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or is no regular file.
+    pub fn existing(path: &Path) -> io::Result<Self> {
         Self::hold(path, |path| fs::metadata(path))
     }
 
@@ -62,12 +75,18 @@ impl FileGuard {
     }
 
     /// The file's absolute path.
-    pub(crate) fn path(&self) -> &Path {
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The first 100 bytes of the file, fewer if it is shorter.
-    pub(crate) fn header(&self) -> io::Result<Vec<u8>> {
+    /// The first 100 bytes of the file, fewer if it is shorter: what
+    /// `format.classify` asks for.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or another file has taken its place.
+    pub fn header(&self) -> io::Result<Vec<u8>> {
         registry::with_file(
             self.id,
             || {
@@ -116,7 +135,7 @@ impl FileGuard {
     }
 }
 
-impl Drop for FileGuard {
+impl Drop for DatabaseFile {
     fn drop(&mut self) {
         registry::release(self.id);
     }
@@ -260,18 +279,18 @@ mod tests {
     fn a_missing_file_is_created_only_when_asked() {
         let directory = Directory::new();
         let path = directory.path("new.db");
-        let error = FileGuard::existing(&path).err().unwrap();
+        let error = DatabaseFile::existing(&path).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(!path.exists());
-        let guard = FileGuard::create(&path).unwrap();
+        let guard = DatabaseFile::create(&path).unwrap();
         assert_eq!(guard.header().unwrap(), b"");
     }
 
     #[test]
     fn a_missing_directory_and_a_directory_are_errors() {
         let directory = Directory::new();
-        assert!(FileGuard::create(&directory.path("no/new.db")).is_err());
-        assert!(FileGuard::create(&directory.path("")).is_err());
+        assert!(DatabaseFile::create(&directory.path("no/new.db")).is_err());
+        assert!(DatabaseFile::create(&directory.path("")).is_err());
     }
 
     #[test]
@@ -279,7 +298,7 @@ mod tests {
         let directory = Directory::new();
         let path = directory.path("long.db");
         fs::write(&path, vec![7; 5000]).unwrap();
-        let guard = FileGuard::existing(&path).unwrap();
+        let guard = DatabaseFile::existing(&path).unwrap();
         guard.connecting().unwrap();
         assert_eq!(guard.header().unwrap(), vec![7; 100]);
         assert_eq!(guard.header().unwrap(), vec![7; 100]);
@@ -291,7 +310,7 @@ mod tests {
         let directory = Directory::new();
         let link = directory.path("link.db");
         std::os::unix::fs::symlink(directory.path("file.db"), &link).unwrap();
-        let guard = FileGuard::create(&link).unwrap();
+        let guard = DatabaseFile::create(&link).unwrap();
         assert!(directory.path("file.db").exists());
         fs::write(directory.path("file.db-wal"), b"x").unwrap();
         assert!(guard.has_log());
@@ -302,7 +321,7 @@ mod tests {
     fn a_file_that_took_the_place_of_ours_is_not_opened() {
         let directory = Directory::new();
         let path = directory.path("a.db");
-        let guard = FileGuard::create(&path).unwrap();
+        let guard = DatabaseFile::create(&path).unwrap();
         fs::write(directory.path("b.db"), b"x").unwrap();
         fs::rename(directory.path("b.db"), &path).unwrap();
         assert!(guard.connecting().is_err());
@@ -331,13 +350,13 @@ mod tests {
         }
         let directory = Directory::new();
         let path = directory.path("locked.db");
-        let first = FileGuard::create(&path).unwrap();
+        let first = DatabaseFile::create(&path).unwrap();
         first.connecting().unwrap();
         let connection = rusqlite::Connection::open(&path).unwrap();
         connection
             .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)")
             .unwrap();
-        let second = FileGuard::create(&path).unwrap();
+        let second = DatabaseFile::create(&path).unwrap();
         assert_eq!(second.header().unwrap().len(), 100);
         drop(second);
         let other = std::process::Command::new(std::env::current_exe().unwrap())

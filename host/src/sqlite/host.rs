@@ -1,170 +1,119 @@
 //! The seam between the component and SQLite: the generated traits.
-//!
-//! A component has one database at a time, the one that the running call was
-//! made for. So a handle is no index into a table but the number of its call, or
-//! of its transaction: one that the component kept from an earlier call refers
-//! to nothing, whatever it does with it.
 
-use wasmtime::component::Resource;
+use wasmtime::component::{HasSelf, Linker, Resource};
 
-use super::connection::Sqlite;
-use super::error::failure;
+use super::ctx::SqliteCtx;
 use crate::bindings::sqlite::{
-    Error, ErrorCode, Host, HostDatabase, HostTransaction, Rows, TransactionMode, Value,
+    Error, Host, HostDatabase, HostTransaction, Rows, TransactionMode, Value,
 };
-use crate::bindings::types;
+use crate::bindings::{sqlite, types};
 
-/// What `borrow<database>` refers to on this side.
-#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct DatabaseHandle;
+/// What the resource `database` is on the side of the host. To be named in
+/// `with:` of an embedder's own `bindgen!`; [`SqliteCtx::begin_call`] makes one.
+pub struct Database(());
 
-/// What `transaction` refers to on this side.
-#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct TransactionHandle;
+/// What the resource `transaction` is on the side of the host. To be named in
+/// `with:` of an embedder's own `bindgen!`.
+pub struct Transaction(());
 
-/// The database of the running call, if there is one.
-#[derive(Default)]
-pub(crate) struct SqliteContext {
-    sqlite: Option<Sqlite>,
-    call: u32,
-    transaction: u32,
-    committed: bool,
+/// Where [`SqliteCtx`] is in the data of a wasmtime store.
+pub trait SqliteView: 'static {
+    /// The context. It must be the same one every time.
+    fn sqlite(&mut self) -> &mut SqliteCtx;
 }
 
-impl SqliteContext {
-    /// Lends a connection, or none, to the calls that follow.
-    pub(crate) fn lend(&mut self, sqlite: Option<Sqlite>) {
-        self.sqlite = sqlite;
-        self.committed = false;
-    }
-
-    /// Takes the connection back, without a transaction. None if there was none,
-    /// or if it could not be freed of its transaction: then it is closed, which
-    /// does the same.
-    pub(crate) fn take_back(&mut self) -> Option<Sqlite> {
-        let mut sqlite = self.sqlite.take()?;
-        if let Err(error) = sqlite.rollback() {
-            tracing::error!(%error, "could not roll back; the connection is closed");
-            return None;
-        }
-        Some(sqlite)
-    }
-
-    /// Begins a call and answers its handle.
-    pub(crate) fn begin_call(&mut self) -> Resource<DatabaseHandle> {
-        self.call = self.call.wrapping_add(1);
-        Resource::new_borrow(self.call)
-    }
-
-    /// Ends a call: a transaction that it left open is rolled back, and its
-    /// handles refer to nothing.
-    pub(crate) fn end_call(&mut self) -> Result<(), Error> {
-        self.call = self.call.wrapping_add(1);
-        self.transaction = self.transaction.wrapping_add(1);
-        match &mut self.sqlite {
-            Some(sqlite) => sqlite.rollback(),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether anything was committed since the connection was lent.
-    pub(crate) fn has_committed(&self) -> bool {
-        self.committed
-    }
-
-    fn database(&mut self, handle: u32) -> Result<&mut Sqlite, Error> {
-        match &mut self.sqlite {
-            Some(sqlite) if handle == self.call => Ok(sqlite),
-            _ => Err(stale("database")),
-        }
-    }
-
-    fn transaction(&mut self, handle: u32) -> Result<&mut Sqlite, Error> {
-        match &mut self.sqlite {
-            Some(sqlite) if handle == self.transaction => Ok(sqlite),
-            _ => Err(stale("transaction")),
-        }
-    }
+/// Adds what the component imports from `lash:store` to a linker: the interface
+/// `sqlite`, and `types`, which has no functions.
+///
+/// # Errors
+///
+/// If the linker has one of the two already.
+pub fn add_to_linker<T: SqliteView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    sqlite::add_to_linker::<T, HasSelf<SqliteCtx>>(linker, T::sqlite)?;
+    types::add_to_linker::<T, HasSelf<SqliteCtx>>(linker, T::sqlite)
 }
 
-fn stale(what: &str) -> Error {
-    failure(
-        ErrorCode::Misuse,
-        format!("the {what} belongs to a call or a transaction that has ended"),
-    )
-}
+impl Host for SqliteCtx {}
 
-impl Host for SqliteContext {}
+impl types::Host for SqliteCtx {}
 
-impl types::Host for SqliteContext {}
-
-impl HostDatabase for SqliteContext {
+impl HostDatabase for SqliteCtx {
     fn begin(
         &mut self,
-        database: Resource<DatabaseHandle>,
+        database: Resource<Database>,
         mode: TransactionMode,
-    ) -> wasmtime::Result<Result<Resource<TransactionHandle>, Error>> {
+    ) -> wasmtime::Result<Result<Resource<Transaction>, Error>> {
         let begun = self
-            .database(database.rep())
-            .and_then(|sqlite| sqlite.begin(mode));
-        Ok(begun.map(|()| {
-            self.transaction = self.transaction.wrapping_add(1);
-            Resource::new_own(self.transaction)
-        }))
+            .database(&database)
+            .and_then(|connection| connection.begin(mode));
+        Ok(match begun {
+            Ok(()) => Ok(self.begun()),
+            Err(error) => Err(error.into()),
+        })
     }
 
-    fn drop(&mut self, _: Resource<DatabaseHandle>) -> wasmtime::Result<()> {
+    fn drop(&mut self, _: Resource<Database>) -> wasmtime::Result<()> {
         Ok(())
     }
 }
 
-impl HostTransaction for SqliteContext {
+impl HostTransaction for SqliteCtx {
     fn execute(
         &mut self,
-        transaction: Resource<TransactionHandle>,
+        transaction: Resource<Transaction>,
         sql: String,
         params: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        Ok(self
-            .transaction(transaction.rep())
-            .and_then(|sqlite| sqlite.execute(&sql, &params)))
+        let changed = self
+            .transaction(&transaction)
+            .and_then(|connection| connection.execute(&sql, &params));
+        Ok(changed.map_err(Error::from))
     }
 
     fn execute_many(
         &mut self,
-        transaction: Resource<TransactionHandle>,
+        transaction: Resource<Transaction>,
         sql: String,
         rows: Vec<Vec<Value>>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        Ok(self
-            .transaction(transaction.rep())
-            .and_then(|sqlite| sqlite.execute_many(&sql, &rows)))
+        let changed = self
+            .transaction(&transaction)
+            .and_then(|connection| connection.execute_many(&sql, &rows));
+        Ok(changed.map_err(Error::from))
     }
 
     fn query(
         &mut self,
-        transaction: Resource<TransactionHandle>,
+        transaction: Resource<Transaction>,
         sql: String,
         params: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
-        Ok(self
-            .transaction(transaction.rep())
-            .and_then(|sqlite| sqlite.query(&sql, &params)))
+        let rows = self
+            .transaction(&transaction)
+            .and_then(|connection| connection.query(&sql, &params));
+        Ok(rows.map_err(Error::from))
     }
 
     fn commit(
         &mut self,
-        transaction: Resource<TransactionHandle>,
+        transaction: Resource<Transaction>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let result = self.transaction(transaction.rep()).and_then(Sqlite::commit);
-        self.committed |= result.is_ok();
-        self.transaction = self.transaction.wrapping_add(1);
-        Ok(result)
+        let committed = match self.transaction(&transaction) {
+            Ok(connection) => {
+                let committed = connection.commit();
+                self.ended(committed.is_ok());
+                committed
+            }
+            Err(stale) => Err(stale),
+        };
+        Ok(committed.map_err(Error::from))
     }
 
-    fn drop(&mut self, transaction: Resource<TransactionHandle>) -> wasmtime::Result<()> {
-        if let Ok(sqlite) = self.transaction(transaction.rep()) {
-            sqlite.rollback()?;
+    fn drop(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<()> {
+        if let Ok(connection) = self.transaction(&transaction) {
+            let rolled_back = connection.rollback();
+            self.ended(false);
+            rolled_back?;
         }
         Ok(())
     }
@@ -173,15 +122,16 @@ impl HostTransaction for SqliteContext {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::Settings;
+    use crate::bindings::sqlite::ErrorCode;
+    use crate::sqlite::{Settings, SqliteConnection};
 
-    fn context() -> SqliteContext {
-        let mut context = SqliteContext::default();
-        context.lend(Some(Sqlite::memory(&Settings::default()).unwrap()));
+    fn context() -> SqliteCtx {
+        let mut context = SqliteCtx::default();
+        context.lend(SqliteConnection::memory(&Settings::default()).unwrap());
         context
     }
 
-    fn begin(context: &mut SqliteContext) -> (Resource<DatabaseHandle>, u32) {
+    fn begin(context: &mut SqliteCtx) -> (Resource<Database>, u32) {
         let database = context.begin_call();
         let borrowed = Resource::new_borrow(database.rep());
         let transaction = context
@@ -191,12 +141,12 @@ mod tests {
         (database, transaction.rep())
     }
 
-    fn execute(context: &mut SqliteContext, transaction: u32, sql: &str) -> Result<u64, Error> {
+    fn execute(context: &mut SqliteCtx, transaction: u32, sql: &str) -> Result<u64, Error> {
         let transaction = Resource::new_borrow(transaction);
         HostTransaction::execute(context, transaction, sql.to_owned(), vec![]).unwrap()
     }
 
-    fn tables(context: &mut SqliteContext) -> u32 {
+    fn tables(context: &mut SqliteCtx) -> u32 {
         let (_, transaction) = begin(context);
         let sql = "SELECT name FROM sqlite_schema".to_owned();
         let transaction = Resource::new_borrow(transaction);
@@ -232,7 +182,7 @@ mod tests {
         let mut context = context();
         let (database, transaction) = begin(&mut context);
         context.end_call().unwrap();
-        let _ = begin(&mut context);
+        let (_, running) = begin(&mut context);
         let old = Resource::new_borrow(database.rep());
         let error = context
             .begin(old, TransactionMode::Read)
@@ -242,9 +192,12 @@ mod tests {
         assert_eq!(error.code, ErrorCode::Misuse);
         let error = execute(&mut context, transaction, "SELECT 1").unwrap_err();
         assert_eq!(error.code, ErrorCode::Misuse);
-        // Nor does dropping one end the transaction that is open now.
+        // Nor do dropping and committing it end the transaction that is open now.
         HostTransaction::drop(&mut context, Resource::new_own(transaction)).unwrap();
-        assert!(context.sqlite.as_ref().unwrap().in_transaction());
+        let committed = HostTransaction::commit(&mut context, Resource::new_own(transaction));
+        assert_eq!(committed.unwrap().unwrap_err().code, ErrorCode::Misuse);
+        assert!(!context.has_committed());
+        execute(&mut context, running, "CREATE TABLE t (a)").unwrap();
     }
 
     #[test]
@@ -261,7 +214,9 @@ mod tests {
 
     #[test]
     fn without_a_database_every_handle_is_stale() {
-        let mut context = SqliteContext::default();
+        let mut context = SqliteCtx::new();
+        assert!(context.take_back().is_none());
+        context.end_call().unwrap();
         let database = context.begin_call();
         let error = context
             .begin(database, TransactionMode::Read)
@@ -269,5 +224,33 @@ mod tests {
             .err()
             .unwrap();
         assert_eq!(error.code, ErrorCode::Misuse);
+    }
+
+    /// What an embedder does that forgets to end its calls, or does so twice.
+    #[test]
+    fn calls_in_the_wrong_order_leak_nothing() {
+        // Another call, another connection, or no connection while a call runs.
+        let disturb: [fn(&mut SqliteCtx); 3] = [
+            |context| drop(context.begin_call()),
+            |context| context.lend(SqliteConnection::memory(&Settings::default()).unwrap()),
+            |context| {
+                let connection = context.take_back().unwrap();
+                assert!(!connection.in_transaction());
+                context.lend(connection);
+            },
+        ];
+        for disturb in disturb {
+            let mut context = context();
+            let (database, transaction) = begin(&mut context);
+            execute(&mut context, transaction, "CREATE TABLE t (a)").unwrap();
+            disturb(&mut context);
+            let error = execute(&mut context, transaction, "SELECT 1").unwrap_err();
+            assert_eq!(error.code, ErrorCode::Misuse);
+            let begun = context.begin(database, TransactionMode::Read).unwrap();
+            assert_eq!(begun.unwrap_err().code, ErrorCode::Misuse);
+            context.end_call().unwrap();
+            context.end_call().unwrap();
+            assert_eq!(tables(&mut context), 0);
+        }
     }
 }

@@ -4,8 +4,8 @@
 
 use rusqlite::types::ValueRef;
 
-use super::error::failure;
-use crate::bindings::sqlite::{Error, ErrorCode, Rows};
+use super::error::{Error, ErrorCode, failure};
+use crate::bindings::sqlite::Rows;
 
 const NULL: u8 = 0;
 const INTEGER: u8 = 1;

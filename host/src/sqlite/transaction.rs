@@ -1,8 +1,8 @@
 //! The one transaction of a connection, and the statements in it.
 //!
 //! What holds: a statement runs only within a transaction that the host has
-//! opened, and a transaction ends in [`Sqlite::commit`] or in
-//! [`Sqlite::rollback`]. If SQLite ends one by itself, as it does when the disk
+//! opened, and a transaction ends in [`SqliteConnection::commit`] or in
+//! [`SqliteConnection::rollback`]. If SQLite ends one by itself, as it does when the disk
 //! is full, every later statement is refused instead of being committed one by
 //! one.
 
@@ -13,11 +13,11 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, ToSql};
 
 use super::authorizer::Installed;
-use super::connection::{Role, Sqlite};
-use super::error::failure;
+use super::connection::{Role, SqliteConnection};
+use super::error::{Error, ErrorCode, failure};
 use super::rows::Packer;
 use super::wait::retry_while_busy;
-use crate::bindings::sqlite::{Error, ErrorCode, Rows, TransactionMode, Value};
+use crate::bindings::sqlite::{Rows, TransactionMode, Value};
 
 /// How long a transaction may run before its statements are interrupted: a
 /// guard against a query that never ends, not a promise.
@@ -99,7 +99,7 @@ impl ToSql for Bound<'_> {
     }
 }
 
-impl Sqlite {
+impl SqliteConnection {
     /// Whether a transaction is open.
     pub(crate) fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
@@ -118,6 +118,7 @@ impl Sqlite {
             }
             TransactionMode::WriteDurable => self.begin_writing(Synchronous::Normal)?,
         }
+        self.reading = mode == TransactionMode::Read;
         self.deadline
             .set(Instant::now().checked_add(LONGEST_TRANSACTION));
         Ok(())
@@ -212,7 +213,14 @@ impl Sqlite {
 
     /// Gives some of the pages that are no longer needed back to the file system;
     /// answers whether there are more. Only the host can do that: it is a pragma.
-    pub(crate) fn incremental_vacuum(&mut self) -> Result<bool, Error> {
+    ///
+    /// To be called after something was removed, until it answers false.
+    ///
+    /// # Errors
+    ///
+    /// As the transaction that it is: [`ErrorCode::Busy`], [`ErrorCode::ReadOnly`],
+    /// and [`ErrorCode::Misuse`] if one is open.
+    pub fn incremental_vacuum(&mut self) -> Result<bool, Error> {
         self.begin(TransactionMode::Write)?;
         match self.free_pages() {
             Ok(more) => {
@@ -261,7 +269,14 @@ impl Sqlite {
         if COMMANDS.contains(&sql.trim()) {
             return Err(failure(ErrorCode::Denied, "not authorized"));
         }
-        Ok(self.connection.prepare_cached(sql)?)
+        let statement = self.connection.prepare_cached(sql)?;
+        if self.reading && !statement.readonly() {
+            return Err(failure(
+                ErrorCode::ReadOnly,
+                "the transaction is for reading only",
+            ));
+        }
+        Ok(statement)
     }
 
     fn check_open(&self) -> Result<(), Error> {
@@ -300,11 +315,11 @@ fn misuse(message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::{FileGuard, Settings};
+    use crate::sqlite::{DatabaseFile, Settings};
     use crate::testing::Directory;
 
-    fn memory() -> Sqlite {
-        let mut sqlite = Sqlite::memory(&Settings::default()).unwrap();
+    fn memory() -> SqliteConnection {
+        let mut sqlite = SqliteConnection::memory(&Settings::default()).unwrap();
         sqlite.begin(TransactionMode::Write).unwrap();
         sqlite
             .execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)", &[])
@@ -313,20 +328,20 @@ mod tests {
         sqlite
     }
 
-    fn count(sqlite: &mut Sqlite) -> i64 {
+    fn count(sqlite: &mut SqliteConnection) -> i64 {
         sqlite.begin(TransactionMode::Read).unwrap();
         let rows = sqlite.query("SELECT count(*) FROM t", &[]).unwrap();
         sqlite.rollback().unwrap();
         i64::from_le_bytes(rows.cells[1..9].try_into().unwrap())
     }
 
-    fn file(path: &std::path::Path, busy_timeout: Duration) -> Sqlite {
+    fn file(path: &std::path::Path, busy_timeout: Duration) -> SqliteConnection {
         let settings = Settings {
             busy_timeout,
             ..Settings::default()
         };
-        let file = Arc::new(FileGuard::create(path).unwrap());
-        let sqlite = Sqlite::open(&file, Role::Writer, &settings).unwrap();
+        let file = Arc::new(DatabaseFile::create(path).unwrap());
+        let sqlite = SqliteConnection::open(&file, Role::Writer, &settings).unwrap();
         sqlite.convert_to_wal().unwrap();
         sqlite.accept().unwrap();
         sqlite
@@ -436,7 +451,7 @@ mod tests {
             result_bytes: 100,
             ..Settings::default()
         };
-        let mut sqlite = Sqlite::memory(&settings).unwrap();
+        let mut sqlite = SqliteConnection::memory(&settings).unwrap();
         sqlite.begin(TransactionMode::Read).unwrap();
         let endless =
             "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r";
@@ -539,7 +554,7 @@ mod tests {
                 durable,
                 ..Settings::default()
             };
-            let mut sqlite = Sqlite::memory(&settings).unwrap();
+            let mut sqlite = SqliteConnection::memory(&settings).unwrap();
             sqlite.begin(mode).unwrap();
             sqlite.synchronous
         };
@@ -561,7 +576,7 @@ mod tests {
             .unwrap();
         sqlite.commit().unwrap();
         let before = length("a.db");
-        let fill = |sqlite: &mut Sqlite, pages| {
+        let fill = |sqlite: &mut SqliteConnection, pages| {
             sqlite.begin(TransactionMode::Write).unwrap();
             let rows = vec![vec![Value::Blob(vec![1; 4000])]; pages];
             sqlite
@@ -595,8 +610,8 @@ mod tests {
     fn free_pages_are_given_back() {
         let directory = Directory::new();
         let path = directory.path("a.db");
-        let file = Arc::new(FileGuard::create(&path).unwrap());
-        let mut sqlite = Sqlite::open(&file, Role::Writer, &Settings::default()).unwrap();
+        let file = Arc::new(DatabaseFile::create(&path).unwrap());
+        let mut sqlite = SqliteConnection::open(&file, Role::Writer, &Settings::default()).unwrap();
         sqlite.prepare_empty().unwrap();
         sqlite.convert_to_wal().unwrap();
         sqlite.accept().unwrap();

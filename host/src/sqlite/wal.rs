@@ -3,7 +3,7 @@
 //! SQLite by itself copies the log into the database within the commit that
 //! made it long, and that commit then takes ten times as long as the others.
 //! The connections of this crate never do that; whoever owns one asks
-//! [`Sqlite::tidy`] after it has answered its caller.
+//! [`SqliteConnection::tidy`] after it has answered its caller.
 //!
 //! How long the log is, is seen from its file. SQLite writes a log that was
 //! copied anew from the start, and cuts its file down to `journal_size_limit`
@@ -15,8 +15,8 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::connection::Sqlite;
-use super::file::FileGuard;
+use super::connection::SqliteConnection;
+use super::file::DatabaseFile;
 
 /// The length of the log that makes a copy worth its cost: 1000 pages of the
 /// usual size, which is SQLite's own figure.
@@ -36,14 +36,14 @@ impl Log {
     /// Takes the care for the log from SQLite.
     pub(super) fn take_over(
         connection: &Connection,
-        file: Option<&FileGuard>,
+        file: Option<&DatabaseFile>,
     ) -> rusqlite::Result<Self> {
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         // Answers the new limit, so that it is no update to rusqlite.
         let limit = format!("PRAGMA journal_size_limit = {LIMIT}");
         connection.query_row(&limit, [], |_| Ok(()))?;
         Ok(Self {
-            path: file.map(FileGuard::log),
+            path: file.map(DatabaseFile::log),
             committed: false,
             copied: 0,
         })
@@ -74,10 +74,11 @@ impl Log {
     }
 }
 
-impl Sqlite {
+impl SqliteConnection {
     /// Copies the log into the database if it has grown long, without waiting
-    /// for anybody.
-    pub(crate) fn tidy(&mut self) {
+    /// for anybody. It does nothing while a transaction is open, and a failure is
+    /// logged only: the log is as good as the database.
+    pub fn tidy(&mut self) {
         if self.in_transaction() || !self.log.is_due() {
             return;
         }
