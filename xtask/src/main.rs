@@ -6,6 +6,7 @@ mod cargo;
 mod ledger;
 mod libtest;
 mod swap;
+mod wit;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,6 +50,13 @@ enum Task {
         #[arg(long, conflicts_with = "all")]
         lock: bool,
     },
+    /// Checks the specification in wit/: every item is documented, and hosts that were
+    /// written for the recorded one can run a component of this one.
+    Wit {
+        /// Records it, so that later ones are compared with this one.
+        #[arg(long)]
+        record: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,6 +71,7 @@ fn main() -> ExitCode {
         Task::Ledger { ids } => ledger::run(&ids),
         Task::Swap { lock: true, .. } => swap::lock(),
         Task::Swap { all, .. } => swap::run(all),
+        Task::Wit { record } => wit::run(record),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -35,6 +35,8 @@ pub struct Imports {
     trusted: Arc<AtomicBool>,
     /// The number of the open transaction. A handle of another one is stale.
     transaction: u32,
+    /// Whether it may only read.
+    reading: bool,
     /// Shown to the component instead of the time, for tests.
     pub now: Option<Duration>,
 }
@@ -57,6 +59,7 @@ impl Imports {
             connection,
             trusted,
             transaction: 0,
+            reading: false,
             now: None,
         })
     }
@@ -93,6 +96,7 @@ impl Imports {
             TransactionMode::Write => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
             TransactionMode::WriteDurable => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
         })?;
+        self.reading = matches!(mode, TransactionMode::Read);
         self.transaction = self.transaction.wrapping_add(1);
         Ok(self.transaction)
     }
@@ -110,7 +114,11 @@ impl Imports {
         sql: &str,
     ) -> Result<CachedStatement<'_>, Error> {
         self.check(transaction)?;
-        Ok(self.connection.prepare_cached(sql)?)
+        let statement = self.connection.prepare_cached(sql)?;
+        if self.reading && !statement.readonly() {
+            return Err(error(ErrorCode::ReadOnly, "the transaction only reads"));
+        }
+        Ok(statement)
     }
 
     fn run(&self, statement: &mut CachedStatement<'_>, params: &[Value]) -> Result<u64, Error> {
@@ -191,7 +199,10 @@ impl HostTransaction for Imports {
 
     fn commit(&mut self, this: Resource<Transaction>) -> Answer<()> {
         let result = self.check(&this).and_then(|()| Ok(self.command("COMMIT")?));
-        self.end_call()?;
+        // A handle of an earlier transaction does not end the one that is open.
+        if this.rep() == self.transaction {
+            self.end_call()?;
+        }
         Ok(result)
     }
 
@@ -281,18 +292,24 @@ fn pack(cells: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
-fn misuse(message: &str) -> Error {
+fn error(code: ErrorCode, message: &str) -> Error {
     Error {
-        code: ErrorCode::Misuse,
+        code,
         extended_code: 0,
         message: message.to_owned(),
     }
 }
 
+fn misuse(message: &str) -> Error {
+    error(ErrorCode::Misuse, message)
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        let Some(cause) = error.sqlite_error() else {
-            return misuse(&error.to_string());
+        let cause = match &error {
+            rusqlite::Error::SqliteFailure(cause, _) => cause,
+            rusqlite::Error::SqlInputError { error: cause, .. } => cause,
+            _ => return misuse(&error.to_string()),
         };
         Self {
             code: match cause.code {

@@ -300,8 +300,10 @@ fn misuse(message: &str) -> Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        let Some(cause) = error.sqlite_error() else {
-            return misuse(&error.to_string());
+        let cause = match &error {
+            rusqlite::Error::SqliteFailure(cause, _) => cause,
+            rusqlite::Error::SqlInputError { error: cause, .. } => cause,
+            _ => return misuse(&error.to_string()),
         };
         Self {
             code: match cause.code {
