@@ -59,9 +59,12 @@ pub(crate) fn read_integer(db: &Database, sql: &str) -> Result<i64, String> {
     integer(&begin(db, TransactionMode::Read)?, sql)
 }
 
-/// Runs a statement on the driver's connection.
+/// Runs a statement on the driver's connection; answers the first integer, if there
+/// is one.
 pub(crate) fn elsewhere(sql: &str) -> Result<Option<i64>, String> {
-    second_connection::run(sql).map_err(|error| format!("second connection: {sql}: {error}"))
+    let integers = second_connection::run(sql)
+        .map_err(|error| format!("second connection: {sql}: {error}"))?;
+    Ok(integers.first().copied())
 }
 
 /// Whether the driver's connection can take the write lock, which it gives back.

@@ -4,7 +4,6 @@ use alloc::string::String;
 
 use super::Run::{Plain, Reopened};
 use super::{Check, Outcome};
-use crate::bindings::lash::store::second_connection;
 use crate::bindings::lash::store::sqlite::{Database, ErrorCode, Transaction, TransactionMode};
 use crate::expect::{
     begin, commit, committed, elsewhere, execute, failed, holds, integer, read_integer, refused,
@@ -201,7 +200,6 @@ fn orphan(db: &Database) -> Outcome {
 
 fn wal(db: &Database) -> Outcome {
     committed(db, "CREATE TABLE IF NOT EXISTS t (a)")?;
-    let mode =
-        second_connection::run("SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'")?;
+    let mode = elsewhere("SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'")?;
     holds("the journal mode is not `wal`", mode == Some(1))
 }

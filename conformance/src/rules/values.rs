@@ -182,7 +182,7 @@ fn all_rows(db: &Database) -> Outcome {
 }
 
 fn large(db: &Database) -> Outcome {
-    const LENGTH: usize = 4 << 20;
+    const LENGTH: usize = 1 << 20;
     let tx = table(db)?;
     let bytes: Vec<u8> = (0..LENGTH).map(|i| (i % 251) as u8).collect();
     let text: String = core::iter::repeat_n('é', LENGTH / 2).collect();
@@ -191,7 +191,7 @@ fn large(db: &Database) -> Outcome {
     }
     let rows = query(&tx, "SELECT a FROM t ORDER BY rowid", &[])?;
     holds(
-        "values of 4 MiB are not what they were",
+        "values of 1 MiB are not what they were",
         rows.cells == packed(&[Value::Blob(&bytes), Value::Text(&text)]),
     )
 }

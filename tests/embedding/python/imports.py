@@ -18,15 +18,17 @@ from wasmtime.component import (
 
 DATABASE, TRANSACTION = 1, 2
 
+READ_ONLY, WRITABLE = "PRAGMA query_only = ON", "PRAGMA query_only = OFF"
+
 BEGIN = {
-    "read": (None, "BEGIN"),
-    "write": ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
-    "write-durable": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
+    "read": (READ_ONLY, "BEGIN"),
+    "write": (WRITABLE, "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
+    "write-durable": (WRITABLE, "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
 }
 
 # The module finds a statement by its text, compiled, and then SQLite asks nobody
 # whether it is allowed.
-COMMANDS = {sql for pair in BEGIN.values() for sql in pair} | {"COMMIT", "ROLLBACK"}
+COMMANDS = {sql for begin in BEGIN.values() for sql in begin} | {"COMMIT", "ROLLBACK"}
 
 CODES = {
     sqlite3.SQLITE_BUSY: "busy",
@@ -110,31 +112,39 @@ class Imports:
 
         def run() -> ResourceHost:
             if self.connection.in_transaction:
-                raise Misuse("a transaction is open already")
-            for sql in filter(None, BEGIN[mode]):
+                raise Refused("misuse", "a transaction is open already")
+            for sql in BEGIN[mode]:
                 self.command(sql)
             self.transaction += 1
             return ResourceHost.own(self.transaction, TRANSACTION)
 
         return answer(run)
 
-    def check(self, store: Any, this: ResourceAny) -> None:
-        current = this.to_host(store).rep == self.transaction
-        if not (current and self.connection.in_transaction):
-            raise Misuse("the transaction has ended")
+    def check(self, rep: int) -> None:
+        if rep != self.transaction or not self.connection.in_transaction:
+            raise Refused("misuse", "the transaction has ended")
 
     def statement(self, sql: str, params: Iterable[Any]) -> sqlite3.Cursor:
         if sql.strip() in COMMANDS:
-            raise Misuse("transactions are the host's")
+            raise Refused("denied", "transactions are the host's")
+        # The module takes no statement for one that does nothing.
+        if not sql.strip():
+            raise Refused("misuse", "there is no statement")
         return self.connection.execute(sql, tuple(params))
+
+    def changed(self, sql: str, params: Iterable[Any]) -> int:
+        cursor = self.statement(sql, params)
+        if cursor.fetchone() is not None:
+            raise Refused("misuse", "the statement returns rows")
+        # -1 is said of a statement that changes no rows.
+        return max(cursor.rowcount, 0)
 
     def execute_many(
         self, store: Any, this: ResourceAny, sql: str, rows: list[list[Any]]
     ) -> Any:
         def run() -> int:
-            self.check(store, this)
-            # -1 is said of a statement that changes no rows.
-            return sum(max(self.statement(sql, row).rowcount, 0) for row in rows)
+            self.check(this.to_host(store).rep)
+            return sum(self.changed(sql, row) for row in rows)
 
         return answer(run)
 
@@ -147,7 +157,7 @@ class Imports:
         self, store: Any, this: ResourceAny, sql: str, params: list[Any]
     ) -> Variant:
         def run() -> Record:
-            self.check(store, this)
+            self.check(this.to_host(store).rep)
             rows = self.statement(sql, params).fetchall()
             cells = b"".join(pack(value) for row in rows for value in row)
             return record(count=len(rows), cells=cells)
@@ -157,14 +167,18 @@ class Imports:
         return Variant("ok" if hasattr(result, "cells") else "err", result)
 
     def commit(self, store: Any, this: ResourceAny) -> Any:
+        # The handle is given away by this.
+        rep = this.to_host(store).rep
+
         def run() -> None:
-            self.check(store, this)
+            self.check(rep)
             self.command("COMMIT")
 
         try:
             return answer(run)
         finally:
-            self.end_call()
+            # A handle of an earlier transaction does not end the one that is open.
+            self.drop(store, rep)
 
     def drop(self, _store: Any, rep: int) -> None:
         if rep == self.transaction:
@@ -195,8 +209,12 @@ class Imports:
                 random.add_func("get-random-u64", lambda _: secrets.randbits(64))
 
 
-class Misuse(Exception):
+class Refused(Exception):
     """A rule of the interface that does not hold."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def record(**fields: Any) -> Record:
@@ -215,8 +233,8 @@ def answer(run: Callable[[], Any]) -> Any:
         # The module itself refuses a wrong number of parameters, for example.
         code = CODES.get(extended & 0xFF, "other") if extended else "misuse"
         return record(code=code, extended_code=extended, message=str(error))
-    except Misuse as error:
-        return record(code="misuse", extended_code=0, message=str(error))
+    except Refused as error:
+        return record(code=error.code, extended_code=0, message=str(error))
 
 
 def pack(value: Any) -> bytes:

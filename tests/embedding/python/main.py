@@ -4,10 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+import conformance
 from database import Database, Runtime
 from scenario import Run
 
-COMPONENT = Path(__file__).parents[3] / "host/component/lash_store.wasm"
+ROOT = Path(__file__).parents[3]
+COMPONENT = ROOT / "host/component/lash_store.wasm"
+CONFORMANCE = ROOT / "conformance/component/lash_host_conformance.wasm"
 
 
 def demonstrate(runtime: Runtime, path: Path) -> None:
@@ -63,9 +66,23 @@ def scenarios(runtime: Runtime, path: str, directory: str) -> None:
         sys.exit(f"{failed} failed")
 
 
+def conform(directory: Path) -> None:
+    """Checks this host by the component that does."""
+    runtime = Runtime(CONFORMANCE)
+    failed = 0
+    for number, rule in enumerate(conformance.rules(runtime, directory)):
+        wrong = conformance.check(runtime, rule, directory / f"{number}.db")
+        print(f"FAILED  {rule.name}: {wrong}" if wrong else f"ok      {rule.name}")
+        failed += wrong is not None
+    if failed:
+        sys.exit(f"{failed} failed")
+
+
 def main() -> None:
     runtime = Runtime(COMPONENT)
     match sys.argv[1:]:
+        case ["conformance", directory]:
+            conform(Path(directory))
         case ["scenarios", path, directory]:
             scenarios(runtime, path, directory)
         case ["file", path, file]:
@@ -74,7 +91,10 @@ def main() -> None:
         case [path]:
             demonstrate(runtime, Path(path))
         case _:
-            sys.exit("usage: PATH | scenarios LIST DIRECTORY | file LIST PATH")
+            sys.exit(
+                "usage: PATH | scenarios LIST DIRECTORY | file LIST PATH"
+                " | conformance DIRECTORY"
+            )
 
 
 if __name__ == "__main__":

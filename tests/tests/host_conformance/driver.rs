@@ -147,13 +147,12 @@ where
     instance.get_typed_func(store, function)
 }
 
-fn run(connection: &Connection, sql: &str) -> rusqlite::Result<Option<i64>> {
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<i64>> {
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.raw_query();
-    let answer = match rows.next()? {
-        Some(row) => row.get_ref(0)?.as_i64().ok(),
-        None => return Ok(None),
-    };
-    while rows.next()?.is_some() {}
-    Ok(answer)
+    let mut integers = Vec::new();
+    while let Some(row) = rows.next()? {
+        integers.extend(row.get_ref(0)?.as_i64());
+    }
+    Ok(integers)
 }

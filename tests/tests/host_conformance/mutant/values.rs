@@ -30,7 +30,7 @@ impl ToSql for Param<'_> {
                 ValueRef::Null
             }
             Value::Blob(value) if is(Mutation::ValuesAreCut) => {
-                ValueRef::Blob(&value[..value.len().min(1 << 20)])
+                ValueRef::Blob(&value[..value.len().min(1 << 19)])
             }
             Value::Blob(value) => ValueRef::Blob(value),
         }))
