@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import Sqlite from 'libsql';
 
 const BEGIN = {
-  read: 'BEGIN',
-  write: 'PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE',
-  'write-durable': 'PRAGMA synchronous = FULL; BEGIN IMMEDIATE',
+  read: 'PRAGMA query_only = ON; BEGIN',
+  write: 'PRAGMA query_only = OFF; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE',
+  'write-durable': 'PRAGMA query_only = OFF; PRAGMA synchronous = FULL; BEGIN IMMEDIATE',
 };
 
 // The binding has no authorizer that could be told this.
@@ -70,6 +70,9 @@ export class Connection {
 
   prepare(transaction, sql) {
     this.check(transaction);
+    if (!sql.trim()) misuse('there is no statement');
+    // The binding runs the first and says nothing of the others.
+    if (/;\s*\S/.test(sql.replace(/'[^']*'/g, ''))) misuse('there is more than one statement');
     if (!ALLOWED.test(sql)) throw failure('denied', 0, 'not authorized');
     let statement = this.statements.get(sql);
     if (!statement) {
@@ -104,7 +107,8 @@ class Transaction {
   executeMany(sql, rows) {
     return answer(() => {
       const statement = this.connection.prepare(this, sql);
-      const changed = rows.map((params) => statement.run(params.map(toSqlite)).changes);
+      if (statement.reader) misuse('the statement returns rows');
+      const changed = rows.map((params) => statement.run(bindings(sql, params)).changes);
       // A statement that changes no rows leaves the count of the one before.
       return CHANGES.test(sql) ? changed.reduce((sum, n) => sum + BigInt(n), 0n) : 0n;
     });
@@ -113,7 +117,8 @@ class Transaction {
   query(sql, params) {
     return answer(() => {
       const statement = this.connection.prepare(this, sql);
-      const rows = statement.raw().all(params.map(toSqlite));
+      const bound = bindings(sql, params);
+      const rows = statement.reader ? statement.raw().all(bound) : (statement.run(bound), []);
       return { count: rows.length, cells: Buffer.concat(rows.flat().map(pack)) };
     });
   }
@@ -126,7 +131,8 @@ class Transaction {
         connection.sqlite.exec('COMMIT');
       });
     } finally {
-      connection.endCall();
+      // A handle of an earlier transaction does not end the one that is open.
+      if (transaction.number === connection.transaction) connection.endCall();
     }
   }
 
@@ -171,8 +177,17 @@ function answer(run) {
   }
 }
 
+// The binding takes what is missing for NULL.
+function bindings(sql, params) {
+  const positions = Array.from(sql.matchAll(/\?(\d+)/g), ([, position]) => Number(position));
+  if (Math.max(0, ...positions) !== params.length) misuse('the number of parameters is wrong');
+  return params.map(toSqlite);
+}
+
 function toSqlite({ tag, val }) {
   if (tag === 'null') return null;
+  // The binding would answer it only up to there.
+  if (tag === 'text' && val.includes('\0')) throw failure('other', 0, 'text with NUL');
   return tag === 'blob' ? Buffer.from(val) : val;
 }
 
