@@ -231,7 +231,9 @@ mod tests {
     fn calls_in_the_wrong_order_leak_nothing() {
         // Another call, another connection, or no connection while a call runs.
         let disturb: [fn(&mut SqliteCtx); 3] = [
-            |context| drop(context.begin_call()),
+            |context| {
+                context.begin_call();
+            },
             |context| context.lend(SqliteConnection::memory(&Settings::default()).unwrap()),
             |context| {
                 let connection = context.take_back().unwrap();

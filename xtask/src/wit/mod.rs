@@ -1,5 +1,9 @@
 //! `cargo xtask wit`: the specification is whole, and hosts that were written for the
 //! recorded one can go on with it.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "what an arena is asked for are its own identifiers"
+)]
 
 mod items;
 mod recorded;
