@@ -65,6 +65,8 @@ pub(crate) struct Sqlite {
     pub(super) settings: Settings,
     pub(super) role: Role,
     pub(super) synchronous: Synchronous,
+    /// Whether the open transaction may only read.
+    pub(super) reading: bool,
     pub(super) log: Log,
     /// What `PRAGMA data_version` was last.
     pub(super) data_version: Option<i64>,
@@ -139,6 +141,7 @@ impl Sqlite {
             settings: settings.clone(),
             role,
             synchronous: Synchronous::Normal,
+            reading: false,
             log,
             data_version: None,
             _file: file,

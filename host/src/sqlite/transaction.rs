@@ -118,6 +118,7 @@ impl Sqlite {
             }
             TransactionMode::WriteDurable => self.begin_writing(Synchronous::Normal)?,
         }
+        self.reading = mode == TransactionMode::Read;
         self.deadline
             .set(Instant::now().checked_add(LONGEST_TRANSACTION));
         Ok(())
@@ -261,7 +262,12 @@ impl Sqlite {
         if COMMANDS.contains(&sql.trim()) {
             return Err(failure(ErrorCode::Denied, "not authorized"));
         }
-        Ok(self.connection.prepare_cached(sql)?)
+        let statement = self.connection.prepare_cached(sql)?;
+        if self.reading && !statement.readonly() {
+            let reason = "the transaction was begun for reading only";
+            return Err(failure(ErrorCode::ReadOnly, reason));
+        }
+        Ok(statement)
     }
 
     fn check_open(&self) -> Result<(), Error> {
@@ -311,6 +317,26 @@ mod tests {
             .unwrap();
         sqlite.commit().unwrap();
         sqlite
+    }
+
+    /// A connection that can write reads like one that cannot.
+    #[test]
+    fn a_transaction_that_reads_does_not_write() {
+        let mut sqlite = memory();
+        for sql in [
+            "INSERT INTO t VALUES (1, 2)",
+            "CREATE TABLE u (a)",
+            "PRAGMA user_version = 9",
+        ] {
+            sqlite.begin(TransactionMode::Read).unwrap();
+            let error = sqlite.execute(sql, &[]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::ReadOnly, "{sql}");
+            sqlite.rollback().unwrap();
+            sqlite.begin(TransactionMode::Write).unwrap();
+            sqlite.execute(sql, &[]).unwrap();
+            sqlite.rollback().unwrap();
+        }
+        assert_eq!(count(&mut sqlite), 0);
     }
 
     fn count(sqlite: &mut Sqlite) -> i64 {

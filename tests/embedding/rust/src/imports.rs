@@ -35,6 +35,8 @@ pub struct Imports {
     trusted: Arc<AtomicBool>,
     /// The number of the open transaction. A handle of another one is stale.
     transaction: u32,
+    /// Whether the open transaction may only read.
+    reading: bool,
     /// Shown to the component instead of the time, for tests.
     pub now: Option<Duration>,
 }
@@ -57,6 +59,7 @@ impl Imports {
             connection,
             trusted,
             transaction: 0,
+            reading: false,
             now: None,
         })
     }
@@ -93,6 +96,7 @@ impl Imports {
             TransactionMode::Write => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
             TransactionMode::WriteDurable => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
         })?;
+        self.reading = mode == TransactionMode::Read;
         self.transaction = self.transaction.wrapping_add(1);
         Ok(self.transaction)
     }
@@ -110,7 +114,11 @@ impl Imports {
         sql: &str,
     ) -> Result<CachedStatement<'_>, Error> {
         self.check(transaction)?;
-        Ok(self.connection.prepare_cached(sql)?)
+        let statement = self.connection.prepare_cached(sql)?;
+        if self.reading && !statement.readonly() {
+            return Err(failure(ErrorCode::ReadOnly, "the transaction only reads"));
+        }
+        Ok(statement)
     }
 
     fn run(&self, statement: &mut CachedStatement<'_>, params: &[Value]) -> Result<u64, Error> {
@@ -190,9 +198,12 @@ impl HostTransaction for Imports {
     }
 
     fn commit(&mut self, this: Resource<Transaction>) -> Answer<()> {
-        let result = self.check(&this).and_then(|()| Ok(self.command("COMMIT")?));
+        if let Err(error) = self.check(&this) {
+            return Ok(Err(error));
+        }
+        let result = self.command("COMMIT");
         self.end_call()?;
-        Ok(result)
+        Ok(result.map_err(Error::from))
     }
 
     fn drop(&mut self, this: Resource<Transaction>) -> wasmtime::Result<()> {
@@ -282,8 +293,12 @@ fn pack(cells: &mut Vec<u8>, value: ValueRef<'_>) {
 }
 
 fn misuse(message: &str) -> Error {
+    failure(ErrorCode::Misuse, message)
+}
+
+fn failure(code: ErrorCode, message: &str) -> Error {
     Error {
-        code: ErrorCode::Misuse,
+        code,
         extended_code: 0,
         message: message.to_owned(),
     }
@@ -291,8 +306,10 @@ fn misuse(message: &str) -> Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        let Some(cause) = error.sqlite_error() else {
-            return misuse(&error.to_string());
+        let (cause, message) = match &error {
+            rusqlite::Error::SqliteFailure(cause, message) => (cause, message.as_ref()),
+            rusqlite::Error::SqlInputError { error, msg, .. } => (error, Some(msg)),
+            _ => return misuse(&error.to_string()),
         };
         Self {
             code: match cause.code {
@@ -310,7 +327,7 @@ impl From<rusqlite::Error> for Error {
                 _ => ErrorCode::Other,
             },
             extended_code: cause.extended_code,
-            message: cause.to_string(),
+            message: message.cloned().unwrap_or_else(|| cause.to_string()),
         }
     }
 }
