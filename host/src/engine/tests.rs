@@ -457,7 +457,9 @@ fn a_handle_that_is_dropped_within_a_job_does_not_stop_the_lane() {
     let database = open(&path).unwrap();
     let inner = database.clone();
     let (sent, received) = mpsc::channel();
+    let (begin, begun) = mpsc::channel();
     let mut future = Box::pin(database.write("save", move |call| {
+        begin.send(()).unwrap();
         received.recv().unwrap();
         save(call, "x")?;
         // The answer holds the last handle, and nobody takes it.
@@ -465,7 +467,7 @@ fn a_handle_that_is_dropped_within_a_job_does_not_stop_the_lane() {
     }));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(future.as_mut().poll(&mut context).is_pending());
-    thread::sleep(Duration::from_millis(50));
+    begun.recv().unwrap();
     drop(future);
     drop(database);
     sent.send(()).unwrap();
