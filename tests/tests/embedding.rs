@@ -16,11 +16,13 @@ use lash_core::runtime::QueuedWorkBatch;
 use lash_core::store::RuntimeCommit;
 use lash_core::{RuntimePersistence, SessionReadScope};
 use lash_wasm_store_embedding::database::{Database, Runtime};
+use lash_wasm_store_embedding::imports::Imports;
 use lash_wasm_store_embedding::imports::bindings::exports::lash::store::format::Kind;
-use lash_wasm_store_embedding::{scenario, types};
+use lash_wasm_store_embedding::{conformance, scenario, types};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, full_checkpoint, json as to_json, ledger, usage, work,
 };
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value as Json, json};
 
 fn repository() -> PathBuf {
@@ -133,8 +135,36 @@ fn all_scenarios_hold_in_other_languages() {
     });
 }
 
-/// What `docs/embedding.md` calls the conformance component; in Rust it is
-/// `host_conformance` that runs it.
+/// The rules that are broken by a host that opens files so.
+fn broken(open: conformance::Open<'_>) -> Vec<(String, String)> {
+    let program = embedding().join("rust").join(conformance::PROGRAM);
+    let directory = tempfile::tempdir().unwrap();
+    let verdicts = conformance::check(&program, directory.path(), open).unwrap();
+    assert!(verdicts.len() > 20, "{} rules", verdicts.len());
+    let broken = verdicts.into_iter();
+    broken
+        .filter_map(|verdict| Some((verdict.rule, verdict.broken?)))
+        .collect()
+}
+
+#[test]
+fn the_host_in_rust_keeps_every_rule() {
+    assert_eq!(broken(&conformance::open), []);
+}
+
+#[test]
+fn a_host_that_breaks_a_rule_is_found() {
+    let timeout = Duration::from_millis(300);
+    let without_log = |path: &Path| Imports::new(Connection::open(path)?, timeout);
+    assert_ne!(broken(&without_log), []);
+    let read_only = |path: &Path| {
+        drop(conformance::open(path)?);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        Imports::new(Connection::open_with_flags(path, flags)?, timeout)
+    };
+    assert_ne!(broken(&read_only), []);
+}
+
 #[test]
 fn the_rules_are_kept_in_other_languages() {
     for_each_host(|language, command| {

@@ -87,6 +87,31 @@ async fn a_process_that_this_registry_ended_does_not_end_again() {
     assert_eq!(append(&one, tick(2)).await, 3);
 }
 
+/// The bug: the registry that ended the process knew it as running, found that its lease
+/// was gone when it ended the process again, and said so instead of that it had ended.
+#[tokio::test]
+async fn that_a_process_ended_is_said_before_that_a_lease_is_lost() {
+    let place = Place::new();
+    let (one, other) = two(&place).await;
+    let end = ProcessEventAppendRequest::new(
+        "process.completed",
+        serde_json::json!({ "await_output": success("a result") }),
+    )
+    .with_replay_key("an end");
+    append(&one, end).await;
+    for registry in [&one, &other] {
+        registry
+            .claim_process_lease("p", "an owner", 0)
+            .await
+            .unwrap();
+    }
+    let error = one
+        .complete_process("p", success("again"))
+        .await
+        .unwrap_err();
+    says(&error, "already terminal");
+}
+
 /// A process that is registered again under the identifier of one that was removed
 /// has events of its own, although as many as the other had.
 #[tokio::test]

@@ -457,18 +457,23 @@ fn a_handle_that_is_dropped_within_a_job_does_not_stop_the_lane() {
     let database = open(&path).unwrap();
     let inner = database.clone();
     let (sent, received) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
     let mut future = Box::pin(database.write("save", move |call| {
+        tell.send("begun").unwrap();
         received.recv().unwrap();
         save(call, "x")?;
+        tell.send("saved").unwrap();
         // The answer holds the last handle, and nobody takes it.
         Ok(inner)
     }));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(future.as_mut().poll(&mut context).is_pending());
-    thread::sleep(Duration::from_millis(50));
+    assert_eq!(told.recv(), Ok("begun"));
     drop(future);
     drop(database);
     sent.send(()).unwrap();
+    // From now on there is a log, until the file is closed.
+    assert_eq!(told.recv(), Ok("saved"));
     let started = Instant::now();
     while directory.path("a.db-wal").exists() {
         assert!(

@@ -139,8 +139,9 @@ impl Shared {
         if let Some(known) = self.records.take(process_id) {
             match self.prepare(&known, request, None) {
                 Ok(prepared) => {
-                    if let Some(answer) = self.append_prepared(call, known, prepared, fence)? {
-                        return Ok(answer);
+                    let answer = self.append_prepared(call, known, prepared, fence)?;
+                    if let Some(Ok(appended)) = answer {
+                        return Ok(Ok(appended));
                     }
                 }
                 Err(_) => self.records.put(known),

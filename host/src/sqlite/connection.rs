@@ -72,7 +72,7 @@ pub struct SqliteConnection {
     pub(super) settings: Settings,
     pub(super) role: Role,
     pub(super) synchronous: Synchronous,
-    /// Whether the transaction may only read.
+    /// Whether the open transaction may only read.
     pub(super) reading: bool,
     pub(super) log: Log,
     /// What `PRAGMA data_version` was last.

@@ -271,10 +271,8 @@ impl SqliteConnection {
         }
         let statement = self.connection.prepare_cached(sql)?;
         if self.reading && !statement.readonly() {
-            return Err(failure(
-                ErrorCode::ReadOnly,
-                "the transaction is for reading only",
-            ));
+            let reason = "the transaction was begun for reading only";
+            return Err(failure(ErrorCode::ReadOnly, reason));
         }
         Ok(statement)
     }
@@ -326,6 +324,26 @@ mod tests {
             .unwrap();
         sqlite.commit().unwrap();
         sqlite
+    }
+
+    /// A connection that can write reads like one that cannot.
+    #[test]
+    fn a_transaction_that_reads_does_not_write() {
+        let mut sqlite = memory();
+        for sql in [
+            "INSERT INTO t VALUES (1, 2)",
+            "CREATE TABLE u (a)",
+            "PRAGMA user_version = 9",
+        ] {
+            sqlite.begin(TransactionMode::Read).unwrap();
+            let error = sqlite.execute(sql, &[]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::ReadOnly, "{sql}");
+            sqlite.rollback().unwrap();
+            sqlite.begin(TransactionMode::Write).unwrap();
+            sqlite.execute(sql, &[]).unwrap();
+            sqlite.rollback().unwrap();
+        }
+        assert_eq!(count(&mut sqlite), 0);
     }
 
     fn count(sqlite: &mut SqliteConnection) -> i64 {

@@ -35,7 +35,7 @@ pub struct Imports {
     trusted: Arc<AtomicBool>,
     /// The number of the open transaction. A handle of another one is stale.
     transaction: u32,
-    /// Whether it may only read.
+    /// Whether the open transaction may only read.
     reading: bool,
     /// Shown to the component instead of the time, for tests.
     pub now: Option<Duration>,
@@ -96,7 +96,7 @@ impl Imports {
             TransactionMode::Write => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
             TransactionMode::WriteDurable => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
         })?;
-        self.reading = matches!(mode, TransactionMode::Read);
+        self.reading = mode == TransactionMode::Read;
         self.transaction = self.transaction.wrapping_add(1);
         Ok(self.transaction)
     }
@@ -116,7 +116,7 @@ impl Imports {
         self.check(transaction)?;
         let statement = self.connection.prepare_cached(sql)?;
         if self.reading && !statement.readonly() {
-            return Err(error(ErrorCode::ReadOnly, "the transaction only reads"));
+            return Err(failure(ErrorCode::ReadOnly, "the transaction only reads"));
         }
         Ok(statement)
     }
@@ -198,12 +198,12 @@ impl HostTransaction for Imports {
     }
 
     fn commit(&mut self, this: Resource<Transaction>) -> Answer<()> {
-        let result = self.check(&this).and_then(|()| Ok(self.command("COMMIT")?));
-        // A handle of an earlier transaction does not end the one that is open.
-        if this.rep() == self.transaction {
-            self.end_call()?;
+        if let Err(error) = self.check(&this) {
+            return Ok(Err(error));
         }
-        Ok(result)
+        let result = self.command("COMMIT");
+        self.end_call()?;
+        Ok(result.map_err(Error::from))
     }
 
     fn drop(&mut self, this: Resource<Transaction>) -> wasmtime::Result<()> {
@@ -292,7 +292,11 @@ fn pack(cells: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
-fn error(code: ErrorCode, message: &str) -> Error {
+fn misuse(message: &str) -> Error {
+    failure(ErrorCode::Misuse, message)
+}
+
+fn failure(code: ErrorCode, message: &str) -> Error {
     Error {
         code,
         extended_code: 0,
@@ -300,15 +304,11 @@ fn error(code: ErrorCode, message: &str) -> Error {
     }
 }
 
-fn misuse(message: &str) -> Error {
-    error(ErrorCode::Misuse, message)
-}
-
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        let cause = match &error {
-            rusqlite::Error::SqliteFailure(cause, _) => cause,
-            rusqlite::Error::SqlInputError { error: cause, .. } => cause,
+        let (cause, message) = match &error {
+            rusqlite::Error::SqliteFailure(cause, message) => (cause, message.as_ref()),
+            rusqlite::Error::SqlInputError { error, msg, .. } => (error, Some(msg)),
             _ => return misuse(&error.to_string()),
         };
         Self {
@@ -327,7 +327,7 @@ impl From<rusqlite::Error> for Error {
                 _ => ErrorCode::Other,
             },
             extended_code: cause.extended_code,
-            message: cause.to_string(),
+            message: message.cloned().unwrap_or_else(|| cause.to_string()),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! file is opened. The rest runs the scenarios that all languages share.
 #![forbid(unsafe_code)]
 
+pub mod conformance;
 pub mod database;
 pub mod imports;
 pub mod json;

@@ -1,8 +1,10 @@
-//! A session in a file, by the component alone; or the shared scenarios.
+//! A session in a file, by the component alone; or the shared scenarios; or the rules
+//! of a host, checked.
 //!
 //! ```console
 //! $ cargo run -p lash-wasm-store-embedding -- session.db
 //! $ cargo run -p lash-wasm-store-embedding -- scenarios tests/embedding/scenarios.json DIRECTORY
+//! $ cargo run -p lash-wasm-store-embedding -- conformance DIRECTORY
 //! ```
 #![forbid(unsafe_code)]
 
@@ -17,7 +19,7 @@ use lash_wasm_store_embedding::imports::bindings::exports::lash::store::session:
     CommitOutcome, CommitRequest, GraphChange, HeadBody, ReadScope,
 };
 use lash_wasm_store_embedding::imports::bindings::lash::store::types::BlobProfile;
-use lash_wasm_store_embedding::{scenario, types};
+use lash_wasm_store_embedding::{conformance, scenario, types};
 use serde_json::Value as Json;
 use wasmtime::error::Context;
 use wasmtime::{Result, bail};
@@ -62,7 +64,26 @@ fn main() -> Result<()> {
             let list = read(list)?;
             scenario::run(&runtime, &list, &Json::Null, Path::new(path))
         }
-        _ => bail!("usage: PATH | scenarios LIST DIRECTORY | file LIST PATH | types"),
+        ["conformance", directory] => {
+            let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(conformance::PROGRAM);
+            let mut broken = 0;
+            for verdict in conformance::check(&program, Path::new(directory), &conformance::open)? {
+                match verdict.broken {
+                    None => println!("holds   {}", verdict.rule),
+                    Some(reason) => {
+                        broken += 1;
+                        println!("BROKEN  {}: {reason}", verdict.rule);
+                    }
+                }
+            }
+            if broken > 0 {
+                bail!("{broken} rules are broken");
+            }
+            Ok(())
+        }
+        _ => bail!(
+            "usage: PATH | scenarios LIST DIRECTORY | file LIST PATH | conformance DIRECTORY | types"
+        ),
     }
 }
 

@@ -16,7 +16,7 @@ use wasmtime::Result;
 use wasmtime::component::{HasSelf, Linker, Resource};
 
 use super::driver::{Driven, Host};
-use super::hosts::BUSY_TIMEOUT;
+use super::ours::BUSY_TIMEOUT;
 use imports::bindings::lash::store::sqlite;
 use imports::bindings::wasi::{clocks::wall_clock, random::random};
 pub use mutation::{MUTATIONS, Mutation};
