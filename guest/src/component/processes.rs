@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::process_inspection as inspection;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::Error;
+use crate::bindings::lash::store::types::{Error, Verification};
 use crate::processes;
 
 impl exports::processes::Guest for Component {
@@ -199,5 +200,15 @@ impl exports::process_leases::Guest for Component {
 
     fn release(db: &Database, process_id: String, token: String) -> Result<(), Error> {
         processes::release(db, &process_id, &token)
+    }
+}
+
+impl inspection::Guest for Component {
+    fn statistics(db: &Database) -> Result<inspection::ProcessStatistics, Error> {
+        processes::statistics(db)
+    }
+
+    fn verify(db: &Database) -> Result<Verification, Error> {
+        processes::verify(db)
     }
 }

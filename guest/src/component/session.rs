@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
+use crate::bindings::lash::store::types::{
+    BlobKind, BlobProfile, BlobRef, Error, UsageEntry, Verification,
+};
 use crate::session::{
-    self, artifacts, attachments, blob, checkpoint, graph, maintenance, metadata, queue, retention,
-    usage,
+    self, artifacts, attachments, blob, checkpoint, graph, inspection, maintenance, metadata,
+    queue, retention, usage,
 };
 
 impl exports::session::Guest for Component {
@@ -224,5 +226,15 @@ impl exports::maintenance::Guest for Component {
 impl exports::retention::Guest for Component {
     fn prune(db: &Database, before_ms: u64) -> Result<exports::retention::Pruned, Error> {
         retention::prune(db, before_ms)
+    }
+}
+
+impl exports::session_inspection::Guest for Component {
+    fn statistics(db: &Database) -> Result<exports::session_inspection::SessionStatistics, Error> {
+        session::statistics(db)
+    }
+
+    fn verify(db: &Database) -> Result<Verification, Error> {
+        inspection::verify(db)
     }
 }

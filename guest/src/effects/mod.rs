@@ -11,6 +11,8 @@
 mod retention;
 mod row;
 mod scope;
+mod statistics;
+mod verify;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -28,6 +30,8 @@ use crate::token;
 pub use retention::{forget_scope, prune};
 use row::{EffectRow, Status};
 use scope::ScopeRow;
+pub use statistics::statistics;
+pub use verify::verify;
 
 /// The WIT function `effects.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {

@@ -10,6 +10,7 @@ use crate::checksum::{self, Checksum};
 use crate::corruption::{
     RowReader, confirm_absent, confirm_found, corrupt, read_all, read_one, verify,
 };
+use crate::findings::Pages;
 use crate::seam::{Transaction, Value, execute_rows, optional_integer, optional_text, unsigned};
 
 pub(super) const TABLE: &str = "effects";
@@ -40,6 +41,14 @@ macro_rules! select_effects {
         )
     };
 }
+
+/// How all effects that have a scope are read.
+pub(super) const EFFECT_PAGES: Pages = Pages {
+    table: TABLE,
+    sql: select_effects!(and content "WHERE effect.id >= ?1 ORDER BY effect.id LIMIT ?2"),
+    columns: 16,
+    size: 64,
+};
 
 /// How far an effect is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -178,6 +187,16 @@ impl EffectRow {
     /// Whether this is the claim that the token proves.
     pub(super) fn is_held_with(&self, token: &str) -> bool {
         self.status == Status::Claimed && self.lease_token.as_deref() == Some(token)
+    }
+
+    /// Whether it has an owner with a token if, and only if, it is claimed.
+    pub(super) fn has_whole_claim(&self) -> bool {
+        let claimed = self.status == Status::Claimed;
+        self.lease_token.is_some() == claimed && self.owner_id.is_some() == claimed
+    }
+
+    pub(super) fn replay_key(&self) -> &str {
+        &self.replay_key
     }
 
     /// Whether nobody has the right to execute it at a time.

@@ -11,8 +11,10 @@ mod occurrence;
 mod reserve;
 mod retention;
 mod settle;
+mod statistics;
 mod subscription;
 mod subscriptions;
+mod verify;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::format::Initialized;
@@ -25,7 +27,9 @@ pub use occurrence::record_occurrence;
 pub use reserve::reserve;
 pub use retention::prune;
 pub use settle::{settle, unsettled};
+pub use statistics::statistics;
 pub use subscriptions::{remove_session, subscribe, subscriptions, unsubscribe};
+pub use verify::verify;
 
 /// The WIT function `host-events.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {

@@ -12,6 +12,8 @@ mod leases;
 mod retention;
 mod row;
 mod state;
+mod statistics;
+mod verify;
 
 use alloc::vec::Vec;
 
@@ -37,6 +39,8 @@ pub use handles::{
 };
 pub use leases::{claim, release, renew};
 pub use retention::{prunable, prune};
+pub use statistics::statistics;
+pub use verify::verify;
 
 use row::{ProcessRow, select_whole_processes};
 use state::State;

@@ -18,7 +18,7 @@ use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
 use crate::error::{Chain, Error, MEMORY};
-use crate::sqlite::{self, DatabaseFile, Role, Settings, SqliteConnection};
+use crate::sqlite::{self, DatabaseFile, Layout, Role, Settings, SqliteConnection};
 
 /// How many calls of one database may wait at a time. Further ones wait outside,
 /// where they cost less.
@@ -306,6 +306,33 @@ impl Database {
                 return Ok(());
             }
         }
+    }
+
+    /// Has SQLite check the file; answers what is wrong, in its words.
+    pub(crate) async fn integrity_problems(&self) -> Result<Vec<String>, Error> {
+        self.with_reader("check integrity", SqliteConnection::integrity_problems)
+            .await
+    }
+
+    /// How the file is laid out.
+    pub(crate) async fn layout(&self) -> Result<Layout, Error> {
+        self.with_reader("read layout", SqliteConnection::layout)
+            .await
+    }
+
+    /// Uses the connection that reads, without the component.
+    async fn with_reader<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: fn(&mut SqliteConnection) -> Result<R, sqlite::Error>,
+    ) -> Result<R, Error> {
+        let lane = &self.inner.read;
+        let role = lane.role();
+        let context = Arc::clone(&self.inner.context);
+        let work = move |_: &mut Worker, slot: &mut Option<SqliteConnection>| {
+            read(connected(slot, &context, role)?).map_err(|error| context.sqlite_error(error))
+        };
+        self.run(lane, operation, work).await
     }
 
     /// The time in ms since 1970, by the clock that the database goes by.

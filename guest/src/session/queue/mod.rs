@@ -7,6 +7,7 @@
 mod completed;
 mod row;
 pub mod selection;
+mod verify;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -27,6 +28,7 @@ use crate::transaction::SessionTransaction;
 pub(crate) use completed::forget as forget_completed;
 use row::{BatchRow, TABLE, select_batches};
 use selection::claimed_prefix;
+pub(crate) use verify::verify_all;
 
 /// How many ready batches one query reads while a claim is put together.
 const PAGE: u32 = 64;
