@@ -202,18 +202,24 @@ impl Inspector {
         self.db
             .read("count", move |call| {
                 Ok(match kind {
-                    DatabaseKind::Session => Statistics::Session(session(
-                        call.session_inspection(session_inspection::Guest::call_statistics)?,
-                    )),
-                    DatabaseKind::Processes => Statistics::Processes(processes(
-                        call.process_inspection(process_inspection::Guest::call_statistics)?,
-                    )),
-                    DatabaseKind::HostEvents => Statistics::HostEvents(host_events(
-                        call.host_event_inspection(host_event_inspection::Guest::call_statistics)?,
-                    )),
-                    DatabaseKind::Effects => Statistics::Effects(effects(
-                        call.effect_inspection(effect_inspection::Guest::call_statistics)?,
-                    )),
+                    DatabaseKind::Session => {
+                        Statistics::Session(session(call.session_inspection(
+                            |inspection, guest, db| inspection.call_statistics(guest, db),
+                        )?))
+                    }
+                    DatabaseKind::Processes => {
+                        Statistics::Processes(processes(call.process_inspection(
+                            |inspection, guest, db| inspection.call_statistics(guest, db),
+                        )?))
+                    }
+                    DatabaseKind::HostEvents => {
+                        Statistics::HostEvents(host_events(call.host_event_inspection(
+                            |inspection, guest, db| inspection.call_statistics(guest, db),
+                        )?))
+                    }
+                    DatabaseKind::Effects => Statistics::Effects(effects(call.effect_inspection(
+                        |inspection, guest, db| inspection.call_statistics(guest, db),
+                    )?)),
                 })
             })
             .await

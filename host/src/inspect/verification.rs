@@ -5,9 +5,6 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Inspector;
-use crate::bindings::interfaces::{
-    effect_inspection, host_event_inspection, process_inspection, session_inspection,
-};
 use crate::bindings::types as wit;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
@@ -109,18 +106,15 @@ impl Inspector {
         let kind = self.kind;
         self.db
             .read("verify", move |call| match kind {
-                DatabaseKind::Session => {
-                    call.session_inspection(session_inspection::Guest::call_verify)
-                }
-                DatabaseKind::Processes => {
-                    call.process_inspection(process_inspection::Guest::call_verify)
-                }
-                DatabaseKind::HostEvents => {
-                    call.host_event_inspection(host_event_inspection::Guest::call_verify)
-                }
-                DatabaseKind::Effects => {
-                    call.effect_inspection(effect_inspection::Guest::call_verify)
-                }
+                DatabaseKind::Session => call
+                    .session_inspection(|inspection, guest, db| inspection.call_verify(guest, db)),
+                DatabaseKind::Processes => call
+                    .process_inspection(|inspection, guest, db| inspection.call_verify(guest, db)),
+                DatabaseKind::HostEvents => call.host_event_inspection(|inspection, guest, db| {
+                    inspection.call_verify(guest, db)
+                }),
+                DatabaseKind::Effects => call
+                    .effect_inspection(|inspection, guest, db| inspection.call_verify(guest, db)),
             })
             .await
     }
