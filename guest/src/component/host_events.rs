@@ -10,8 +10,9 @@ use crate::bindings::exports::lash::store::host_events::{
     FanOut, OccurrenceDraft, Recorded, Settlement, Subscription, SubscriptionDraft,
     SubscriptionFilter,
 };
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{Error, Verification};
+use crate::bindings::lash::store::types::Error;
 use crate::host_events;
 
 impl exports::host_events::Guest for Component {

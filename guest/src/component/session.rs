@@ -5,10 +5,9 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{
-    BlobKind, BlobProfile, BlobRef, Error, UsageEntry, Verification,
-};
+use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
 use crate::session::{
     self, artifacts, attachments, blob, checkpoint, graph, inspection, maintenance, metadata,
     queue, retention, usage,

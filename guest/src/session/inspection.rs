@@ -1,7 +1,7 @@
 //! Looking into a session database without changing it.
 
 use crate::Result;
-use crate::bindings::lash::store::types::Verification;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::findings::Findings;
 use crate::seam::{Environment, Transaction};
 use crate::transaction::SessionTransaction;
