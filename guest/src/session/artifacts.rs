@@ -138,7 +138,7 @@ pub(crate) fn verify_all<T: Transaction>(
         reader.integer()?;
         let row = Row::read(reader)?;
         found.insert(row.checksum);
-        blob::require_stored(session, findings, &row.key)
+        blob::require_stored_with_edges(session, findings, &row.key)
     })?;
     findings.complete(TABLE, found, session.digests.artifacts)
 }

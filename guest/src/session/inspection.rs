@@ -45,7 +45,7 @@ fn verify_head<T: Transaction>(
         .chain(&head.blobs)
         .chain(&head.retained)
     {
-        blob::require_stored(session, findings, key)?;
+        blob::require_stored_with_edges(session, findings, key)?;
     }
     Ok(Some(head))
 }

@@ -19,7 +19,9 @@ use crate::transaction::SessionTransaction;
 
 use encoding::Encoding;
 use key::{BlobKey, KEY_LENGTH};
-pub(crate) use verify::{require as require_stored, verify_all};
+pub(crate) use verify::{
+    require as require_stored, require_with_edges as require_stored_with_edges, verify_all,
+};
 
 const TABLE: &str = "blobs";
 
@@ -234,8 +236,7 @@ pub(crate) fn load<T: Transaction>(
     }
     let row = Row::read(&mut reader, key)?;
     let content = row.content(reader.blob()?, key)?;
-    let edges = read_edges(row.edges)
-        .ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))?;
+    let edges = row.edges(key)?;
     Ok(Some(StoredBlob { content, edges }))
 }
 
@@ -344,6 +345,11 @@ impl<'r> Row<'r> {
         let stored = reader.integer()?;
         verify(TABLE, key.text(), stored, row.checksum(key))?;
         Ok(row)
+    }
+
+    /// What the blob refers to.
+    fn edges(&self, key: &BlobKey) -> Result<Vec<BlobKey>> {
+        read_edges(self.edges).ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))
     }
 
     /// The content of what is stored, checked against its key.
