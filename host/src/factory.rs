@@ -11,7 +11,7 @@ use lash_core::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::error::{Chain, Error};
+use crate::error::{Chain, Error, Logged};
 use crate::options::{StoreBuilder, StoreOptions};
 use crate::store::Store;
 
@@ -98,7 +98,7 @@ impl SqliteSessionStoreFactory {
         let path = self.path_for_session(session_id);
         if let Err(error) = self.retire(&path).await {
             // Whatever the file is, its owner wants it gone.
-            tracing::debug!(path = %path.display(), error = %Chain(&error), "deleted without retiring");
+            tracing::debug!(path = %path.display(), error = %Logged(&error), "deleted without retiring");
         }
         remove_files(&path)
     }

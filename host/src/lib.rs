@@ -43,6 +43,7 @@ mod engine;
 mod error;
 mod factory;
 mod host_events;
+mod metrics;
 mod options;
 mod processes;
 pub mod sqlite;

@@ -11,7 +11,7 @@ use super::Shared;
 use crate::bindings::interfaces::effects::{Acquired, Claim, Known, Recorded, Request};
 use crate::convert::effects::to_topic;
 use crate::engine::Call;
-use crate::error::{Chain, Error};
+use crate::error::{Error, Logged};
 
 /// How often a result is offered again to a database that is locked, each time for
 /// as long as a call waits for the lock.
@@ -85,13 +85,13 @@ impl HeldEffect {
             match self.renew().await {
                 Ok(Some(_)) => {}
                 Ok(None) => {
-                    let replay_key = &self.claim.key.replay_key;
-                    tracing::warn!(replay_key, "the claim of an effect was taken over");
+                    let scope = &self.claim.key.scope;
+                    tracing::warn!(scope, "the claim of an effect was taken over");
                     return pending().await;
                 }
                 // The lease may last until the next time.
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "could not renew the claim of an effect");
+                    tracing::warn!(error = %Logged(&error), "could not renew the claim of an effect");
                 }
             }
         }
@@ -152,7 +152,7 @@ impl HeldEffect {
             .db
             .write_surely("release effect", self.releasing());
         if let Err(error) = released.await {
-            tracing::warn!(error = %Chain(&error), "could not give an effect back");
+            tracing::warn!(error = %Logged(&error), "could not give an effect back");
         }
     }
 
