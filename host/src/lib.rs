@@ -44,6 +44,7 @@ mod error;
 mod factory;
 mod host_events;
 mod metrics;
+mod operation;
 mod options;
 mod processes;
 pub mod sqlite;

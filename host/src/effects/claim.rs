@@ -33,6 +33,16 @@ pub(super) enum Taken {
     Known(Known),
 }
 
+/// What is known of an effect, for who reads the span of the call.
+pub(super) fn word(known: &Known) -> &'static str {
+    match known {
+        Known::Nothing => "nothing",
+        Known::Finished(_) => "finished",
+        Known::Conflict => "conflict",
+        Known::Busy(_) => "held",
+    }
+}
+
 /// Claims an effect, unless something is known of it.
 pub(super) async fn take(
     shared: &Arc<Shared>,
@@ -43,6 +53,7 @@ pub(super) async fn take(
     shared
         .db
         .write("claim effect", move |call| {
+            call.of_scope(&request.key.scope);
             let acquired = call.effects(|effects, guest, db| {
                 let ttl_ms = owner.lease_ttl_ms();
                 effects.call_acquire(guest, db, &request, &owner.owner_id, ttl_ms, delay_ms)
@@ -55,7 +66,10 @@ pub(super) async fn take(
                     claim,
                     held: true,
                 }),
-                Acquired::Known(known) => Taken::Known(known),
+                Acquired::Known(known) => {
+                    call.ended(word(&known));
+                    Taken::Known(known)
+                }
             })
         })
         .await
@@ -103,9 +117,14 @@ impl HeldEffect {
         self.shared
             .db
             .write("renew effect", move |call| {
-                call.effects(|effects, guest, db| {
+                call.of_scope(&claim.key.scope);
+                let renewed = call.effects(|effects, guest, db| {
                     effects.call_renew(guest, db, &claim.key, &claim.token, ttl_ms)
-                })
+                })?;
+                if renewed.is_none() {
+                    call.ended("lease-lost");
+                }
+                Ok(renewed)
             })
             .await
     }
@@ -133,9 +152,13 @@ impl HeldEffect {
         let claim = self.claim.clone();
         let recorded = Arc::clone(recorded);
         let finished = self.shared.db.write_surely("finish effect", move |call| {
+            call.of_scope(&claim.key.scope);
             let finished = call.effects(|effects, guest, db| {
                 effects.call_finish(guest, db, &claim.key, &claim.token, &recorded)
             })?;
+            if !finished {
+                call.ended("lease-lost");
+            }
             shared.db.notify(&to_topic(&claim.key));
             Ok(finished)
         });
@@ -160,6 +183,7 @@ impl HeldEffect {
         let shared = Arc::clone(&self.shared);
         let claim = self.claim.clone();
         move |call| {
+            call.of_scope(&claim.key.scope);
             call.effects(|effects, guest, db| {
                 effects.call_release(guest, db, &claim.key, &claim.token)
             })?;

@@ -77,10 +77,15 @@ impl<'a> Call<'a> {
 
     /// Names the session that the call is about, for who reads its span.
     pub(crate) fn of_session(&self, session_id: &str) {
-        if self.context.session().is_none() {
+        if self.context.session() != Some(session_id) {
             tracing::Span::current().record("session", session_id);
-            self.context.name_session(session_id);
         }
+    }
+
+    /// Names the session that this database belongs to, also for the calls to come.
+    pub(crate) fn belongs_to(&self, session_id: &str) {
+        self.of_session(session_id);
+        self.context.name_session(session_id);
     }
 
     /// Names the process that the call is about, for who reads its span.

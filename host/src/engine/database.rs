@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Span;
 
 use super::call::Call;
 use super::lane::{Job, Lane, Told};
@@ -19,6 +20,7 @@ use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
 use crate::error::{Error, Logged, MEMORY, kind_name};
+use crate::operation;
 use crate::sqlite::{self, DatabaseFile, Role, Settings, SqliteConnection};
 
 /// How many calls of one database may wait at a time. Further ones wait outside,
@@ -69,7 +71,7 @@ impl Context {
         self.session.get().map(String::as_str)
     }
 
-    /// Notes which session the running call is about.
+    /// Notes which session the database belongs to.
     pub(super) fn name_session(&self, session_id: &str) {
         if self.kind == Kind::Session {
             self.session.get_or_init(|| session_id.to_owned());
@@ -254,6 +256,15 @@ impl Database {
     /// Notes which session the database belongs to, for those who read spans.
     pub(crate) fn name_session(&self, session_id: &str) {
         self.inner.context.name_session(session_id);
+    }
+
+    /// A span for what takes several calls.
+    pub(crate) fn operation(&self, operation: &'static str) -> Span {
+        let span = operation::span(operation, self.path());
+        if let Some(session_id) = self.inner.context.session() {
+            span.record("session", session_id);
+        }
+        span
     }
 
     /// Begins to wait for a topic. What changes after this is not missed, so it is

@@ -130,6 +130,11 @@ impl Store {
         self.db.path()
     }
 
+    /// Says whose store this is, for those who read spans.
+    pub(crate) fn name_session(&self, session_id: &str) {
+        self.db.name_session(session_id);
+    }
+
     /// Marks the session deleted, for every handle that has it open.
     pub(crate) async fn retire(&self) -> Result<(), Error> {
         self.db
