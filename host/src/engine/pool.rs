@@ -101,10 +101,7 @@ impl Pool {
     fn staff(&'static self, state: &mut State) -> io::Result<()> {
         if state.ready.len() > state.idle.len() && self.lacks_threads(state) {
             match self.start() {
-                Ok(()) => {
-                    state.threads += 1;
-                    metrics::threads(state.threads);
-                }
+                Ok(()) => state.threads += 1,
                 // The others will come to it.
                 Err(error) if state.threads > 0 => {
                     tracing::warn!(%error, "could not start a thread");
@@ -112,6 +109,7 @@ impl Pool {
                 Err(error) => return Err(error),
             }
         }
+        metrics::threads(state.threads);
         state.wake_one();
         Ok(())
     }
