@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, BlobRef, HostEventOccurrenceRequest,
     HostEventStore, LashlangArtifactStore, MessageRole, ProcessEventAppendRequest,
-    ProcessExternalRef, ProcessHandleDescriptor, ProcessRegistry, RuntimeEffectControllerError,
-    RuntimePersistence, RuntimeTurnCommitStamp, SessionReadScope, SessionScope,
-    TriggerSubscriptionFilter,
+    ProcessExternalRef, ProcessHandleDescriptor, ProcessListFilter, ProcessRegistry,
+    RuntimeEffectControllerError, RuntimePersistence, RuntimeTurnCommitStamp, SessionReadScope,
+    SessionScope, TriggerSubscriptionFilter, WaitKind, WaitState,
 };
 use lash_wasm_store::{BlobArtifactDescriptor, StoreBuilder};
 use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
@@ -105,6 +105,18 @@ async fn sessions() {
             .is_err()
     );
 
+    let pending = store.enqueue_queued_work(work(SECRET)).await.unwrap();
+    let held = claim(&store, 60_000, 1).await.unwrap();
+    let held = store.renew_queued_work_claim(&held, 60_000).await.unwrap();
+    store.abandon_queued_work_claim(&held).await.unwrap();
+    store
+        .cancel_queued_work_batch(SESSION, &pending.batch_id)
+        .await
+        .unwrap();
+    store
+        .commit_refs(SESSION, &[intent.attachment_id.clone()])
+        .unwrap();
+
     store
         .load_session(SessionReadScope::FullGraph)
         .await
@@ -126,6 +138,17 @@ async fn sessions() {
     let text = store.put_typed_artifact_blob(descriptor, &SECRET).await;
     assert!(store.get_typed_blob::<u64>(&text).await.is_none());
     assert!(store.get_blob(&BlobRef(SECRET.to_owned())).await.is_none());
+    let stored = store.put_checkpoint(&full_checkpoint(1)).await;
+    store.get_checkpoint(&stored.checkpoint_ref).await.unwrap();
+    store
+        .append_usage_deltas(&[usage(SECRET, SECRET, [1, 1, 1, 1])])
+        .await;
+    let node = message_node("another", Some(SECRET), MessageRole::User, SECRET);
+    store.append_session_graph_nodes(&[node]).await;
+    let nodes = store.load_session_graph().await;
+    store.replace_session_graph(&nodes).await;
+    let head = store.load_session_head_meta().await.unwrap();
+    store.save_session_head_meta(head).await;
     let copy = Place::new();
     copy.open().await.head_copy_from_store(&store).await;
     store.tombstone_nodes(&[SECRET.to_owned()]).await.unwrap();
@@ -184,6 +207,34 @@ async fn processes() {
     assert!(registry.append_event("p", invalid).await.is_err());
     let unknown = ProcessEventAppendRequest::new(SECRET, json!(SECRET));
     assert!(registry.append_event("p", unknown).await.is_err());
+    let waits = WaitState {
+        kind: WaitKind::Signal {
+            name: SECRET.to_owned(),
+            event_type: SECRET.to_owned(),
+            key: SECRET.to_owned(),
+            ordinal: 1,
+        },
+        since_ms: 5,
+    };
+    registry.set_process_wait("p", waits).await.unwrap();
+    registry.clear_process_wait("p").await.unwrap();
+    let other = SessionScope::new("another-session");
+    let ids = ["p".to_owned()];
+    registry
+        .transfer_handle_grants(&scope, &other, &ids)
+        .await
+        .unwrap();
+    assert!(registry.has_handle_grant(&other, "p").await.unwrap());
+    registry.handle_grants_for_process("p").await.unwrap();
+    registry
+        .delete_session_process_state("another-session")
+        .await
+        .unwrap();
+    registry
+        .list_processes(&ProcessListFilter::default())
+        .await
+        .unwrap();
+    registry.ack_wake("p", 1).await.unwrap();
     registry.events_after("p", 0).await.unwrap();
     registry.wait_event_after("p", "wake", 0).await.unwrap();
     let lease = registry
@@ -245,5 +296,14 @@ async fn executions() {
             .await
             .is_err()
     );
+    // Not executed, so given back.
+    let failure = RuntimeEffectControllerError::new("runtime_store", SECRET);
+    let given_back = effect_with(&format!("{SECRET}-three"), SECRET);
+    assert!(
+        run(&controller, given_back, ending(Err(failure)))
+            .await
+            .is_err()
+    );
+    host.prune(SystemTime::UNIX_EPOCH).await.unwrap();
     host.forget_scope(&effects::turn()).await.unwrap();
 }
