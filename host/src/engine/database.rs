@@ -317,7 +317,7 @@ impl Database {
             }
             changed
         };
-        let observed = self.observe(OPERATION);
+        let observed = Observed::unseen(&self.inner.context, OPERATION);
         if let Err(error) = self.submit(lane, observed, None, Reply::Nobody, work) {
             tracing::warn!(error = %Logged(&error), "could not look for changes");
         }

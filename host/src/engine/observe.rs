@@ -28,6 +28,7 @@ pub(super) struct Observed {
     span: Span,
     operation: &'static str,
     kind: &'static str,
+    /// None if nobody measures it.
     begun: Option<Instant>,
 }
 
@@ -54,6 +55,16 @@ impl Observed {
             operation,
             kind,
             begun: metrics::ENABLED.then(Instant::now),
+        }
+    }
+
+    /// What nobody asked for, and would be seen too often: nothing is told about it.
+    pub(super) fn unseen(context: &Context, operation: &'static str) -> Self {
+        Self {
+            span: Span::none(),
+            operation,
+            kind: context.kind(),
+            begun: None,
         }
     }
 
@@ -87,7 +98,8 @@ impl Observed {
             self.span.record("rows_written", traffic.rows_written);
             self.span.record("bytes_written", traffic.bytes_written);
         }
-        let duration = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
-        metrics::call(self.kind, self.operation, outcome, duration, traffic);
+        if let Some(begun) = self.begun {
+            metrics::call(self.kind, self.operation, outcome, begun.elapsed(), traffic);
+        }
     }
 }

@@ -114,7 +114,7 @@ async fn sessions() {
         .await
         .unwrap();
     store
-        .commit_refs(SESSION, &[intent.attachment_id.clone()])
+        .commit_refs(SESSION, std::slice::from_ref(&intent.attachment_id))
         .unwrap();
 
     store
