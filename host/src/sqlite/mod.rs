@@ -39,7 +39,7 @@
 //! names the two resources of the interface, so that the handle of
 //! [`SqliteCtx::begin_call`] fits the exports:
 //!
-//! ```ignore
+//! ```
 //! wasmtime::component::bindgen!({
 //!     path: "wit",
 //!     world: "store",
@@ -48,6 +48,7 @@
 //!         "lash:store/sqlite.transaction": lash_wasm_store::sqlite::Transaction,
 //!     },
 //! });
+//! # fn main() {}
 //! ```
 //!
 //! # Opening a database
