@@ -111,7 +111,13 @@ impl Store {
         Ok(report)
     }
 
-    pub(super) async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
+    /// Removes tombstoned nodes, and gives their pages back to the file system; as the
+    /// trait's `vacuum`, and answers the error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::ReadOnly`] and their like; then nothing is removed.
+    pub async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
         let removed = self
             .db
             .write("vacuum", |call| {
