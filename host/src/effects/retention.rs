@@ -18,6 +18,18 @@ use crate::operation;
 const BATCH: u32 = 256;
 
 impl SqliteEffectHost {
+    /// Gives pages that are no longer needed back to the file system, some at a time, so
+    /// that others can write in between. Whatever removes something does that at its end;
+    /// this is for what an interrupted one left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// stays so.
+    pub async fn give_back_pages(&self) -> Result<(), Error> {
+        self.shared.db.incremental_vacuum().await
+    }
+
     /// Removes what is recorded of a scope that is over; answers how many effects.
     ///
     /// A scope is needed until its turn is committed, its process has ended, or

@@ -334,7 +334,7 @@ impl Database {
 
     /// Gives the pages that are no longer needed back to the file system, some at a
     /// time, so that others can write in between.
-    pub(super) async fn incremental_vacuum(&self) -> Result<(), Error> {
+    pub(crate) async fn incremental_vacuum(&self) -> Result<(), Error> {
         let lane = &self.inner.write;
         let role = lane.role();
         loop {

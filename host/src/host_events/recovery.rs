@@ -134,6 +134,18 @@ impl SqliteHostEventStore {
         }
     }
 
+    /// Gives pages that are no longer needed back to the file system, some at a time, so
+    /// that others can write in between. Whatever removes something does that at its end;
+    /// this is for what an interrupted one left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// stays so.
+    pub async fn give_back_pages(&self) -> Result<(), Error> {
+        self.db.incremental_vacuum().await
+    }
+
     /// Removes occurrences from before a time, with their deliveries, and answers
     /// how many. Those of which a delivery is not settled stay.
     ///

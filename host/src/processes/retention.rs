@@ -15,6 +15,18 @@ use crate::operation;
 const BATCH: u32 = 256;
 
 impl SqliteProcessRegistry {
+    /// Gives pages that are no longer needed back to the file system, some at a time, so
+    /// that others can write in between. Whatever removes something does that at its end;
+    /// this is for what an interrupted one left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// stays so.
+    pub async fn give_back_pages(&self) -> Result<(), Error> {
+        self.shared.db.incremental_vacuum().await
+    }
+
     /// Removes processes that ended before a time, with their events, and answers
     /// how many. A process stays as long as a handle of it is granted, or somebody
     /// holds a live lease on it. Handles go with their session, or when they are

@@ -115,7 +115,13 @@ impl Store {
         operation::within(self.db.operation("collect garbage"), collected).await
     }
 
-    pub(super) async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
+    /// Removes tombstoned nodes, and gives their pages back to the file system; as the
+    /// trait's `vacuum`, and answers the error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::ReadOnly`] and their like; then nothing is removed.
+    pub async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
         let removed = self.db.write("vacuum", |call| {
             call.maintenance(|maintenance, guest, db| maintenance.call_vacuum(guest, db))
         });

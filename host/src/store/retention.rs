@@ -20,6 +20,18 @@ pub struct SessionPruneReport {
 }
 
 impl Store {
+    /// Gives pages that are no longer needed back to the file system, some at a time, so
+    /// that others can write in between. Whatever removes something does that at its end;
+    /// this is for what an interrupted one left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// stays so.
+    pub async fn give_back_pages(&self) -> Result<(), Error> {
+        self.db.incremental_vacuum().await
+    }
+
     /// Removes what was stored before a time and is needed only by someone who asks
     /// for it again: stamps of committed turns (never that of the newest commit), source
     /// keys of completed work, and single usage entries, which are summed up for
