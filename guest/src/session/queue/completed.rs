@@ -12,18 +12,43 @@ use crate::checksum::Checksum;
 use crate::corruption::{RowReader, corrupt, verify};
 use crate::seam::{Transaction, Value};
 
+use super::CompletedBatches;
 use super::row::{
-    BatchRow, delivery_code, delivery_from_code, load_packed, slot_code, slot_from_code,
+    BatchRow, PackedPayloads, delivery_code, delivery_from_code, load_claimed, slot_code,
+    slot_from_code,
 };
 
 const TABLE: &str = "completed_sources";
 
-/// Remembers the source key of a batch that is about to be deleted.
-pub(super) fn remember(tx: &impl Transaction, row: &BatchRow, now_ms: i64) -> Result<()> {
-    let Some(source_key) = row.source_key.as_deref() else {
-        return Ok(());
-    };
-    let digest = blake3::hash(&load_packed(tx, row.seq)?);
+/// Remembers the source keys of batches that are about to be deleted.
+pub(super) fn remember(
+    tx: &impl Transaction,
+    completed: &CompletedBatches,
+    now_ms: i64,
+) -> Result<()> {
+    let mut of_claim: Option<(&str, PackedPayloads)> = None;
+    for (row, _) in completed.values() {
+        let (Some(source_key), Some(claim_id)) = (&row.source_key, row.claim_id.as_deref()) else {
+            continue;
+        };
+        // Most batches belong to the claim of the one before.
+        let payloads = match &mut of_claim {
+            Some((id, payloads)) if *id == claim_id => payloads,
+            _ => &mut of_claim.insert((claim_id, load_claimed(tx, claim_id)?)).1,
+        };
+        let digest = blake3::hash(&payloads.take(row.seq)?);
+        insert(tx, row, source_key, digest.as_bytes(), now_ms)?;
+    }
+    Ok(())
+}
+
+fn insert(
+    tx: &impl Transaction,
+    row: &BatchRow,
+    source_key: &str,
+    digest: &[u8],
+    now_ms: i64,
+) -> Result<()> {
     tx.execute(
         "INSERT INTO completed_sources (session_id, source_key, payload_digest, seq, batch_id,
              delivery, slot, merge_key, available_at_ms, enqueued_at_ms, completed_at_ms, checksum)
@@ -42,7 +67,7 @@ pub(super) fn remember(tx: &impl Transaction, row: &BatchRow, now_ms: i64) -> Re
         &[
             Value::Text(&row.session_id),
             Value::Text(source_key),
-            Value::Blob(digest.as_bytes()),
+            Value::Blob(digest),
             Value::Integer(row.seq),
             Value::Text(&row.batch_id),
             Value::Integer(delivery_code(row.delivery)),
@@ -51,7 +76,7 @@ pub(super) fn remember(tx: &impl Transaction, row: &BatchRow, now_ms: i64) -> Re
             Value::Integer(row.available_at_ms),
             Value::Integer(row.enqueued_at_ms),
             Value::Integer(now_ms),
-            Value::Integer(checksum(row, source_key, digest.as_bytes(), now_ms)),
+            Value::Integer(checksum(row, source_key, digest, now_ms)),
         ],
     )?;
     Ok(())
