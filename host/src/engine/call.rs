@@ -70,6 +70,35 @@ impl<'a> Call<'a> {
         self.context.path()
     }
 
+    /// Says how the call ended, if that is more than that it succeeded: a word for
+    /// the call's span and for metrics.
+    pub(crate) fn ended(&mut self, outcome: &'static str) {
+        self.instance.store.data_mut().outcome = Some(outcome);
+    }
+
+    /// Names the session that the call is about, for who reads its span.
+    pub(crate) fn of_session(&self, session_id: &str) {
+        if self.context.session() != Some(session_id) {
+            tracing::Span::current().record("session", session_id);
+        }
+    }
+
+    /// Names the session that this database belongs to, also for the calls to come.
+    pub(crate) fn belongs_to(&self, session_id: &str) {
+        self.of_session(session_id);
+        self.context.name_session(session_id);
+    }
+
+    /// Names the process that the call is about, for who reads its span.
+    pub(crate) fn of_process(&self, process_id: &str) {
+        tracing::Span::current().record("process", process_id);
+    }
+
+    /// Names the effect scope that the call is about, for who reads its span.
+    pub(crate) fn of_scope(&self, scope: &str) {
+        tracing::Span::current().record("scope", scope);
+    }
+
     interfaces! {
         /// Calls a function of the interface `session`, for example
         /// `call.session(|s, guest, db| s.call_commit(guest, db, &request))`.
