@@ -26,6 +26,7 @@ pub(crate) fn missing(table: &str, key: impl Display) -> Error {
 
 /// Reads the packed values of a query in order. The packing is specified by the
 /// WIT record `sqlite.rows`.
+#[derive(Clone)]
 pub(crate) struct RowReader<'a> {
     table: &'static str,
     rest: &'a [u8],

@@ -22,6 +22,7 @@ mod checksum;
 mod corruption;
 mod digests;
 pub mod effects;
+mod export;
 pub mod format;
 mod hex;
 pub mod host_events;

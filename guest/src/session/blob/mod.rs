@@ -4,6 +4,7 @@
 //! stored already is not compressed again.
 
 pub(crate) mod encoding;
+mod export;
 pub(crate) mod key;
 
 use alloc::string::String;
@@ -17,6 +18,7 @@ use crate::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::transaction::SessionTransaction;
 
 use encoding::Encoding;
+pub(crate) use export::{export, kind_name};
 use key::{BlobKey, KEY_LENGTH};
 
 const TABLE: &str = "blobs";

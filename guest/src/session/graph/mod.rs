@@ -4,6 +4,7 @@
 //! by row number, whatever the length of identifiers.
 
 mod change;
+mod export;
 mod order;
 mod row;
 
@@ -18,6 +19,7 @@ use crate::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned
 use crate::transaction::SessionTransaction;
 
 pub(crate) use change::{append_nodes, replace_nodes};
+pub(crate) use export::{export, export_removed};
 use row::{NodeRow, select_nodes};
 
 const TABLE: &str = "graph_nodes";
