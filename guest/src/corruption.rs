@@ -128,6 +128,20 @@ impl<'a> RowReader<'a> {
         }
     }
 
+    /// Passes over a value of any type.
+    pub(crate) fn skip(&mut self) -> Result<()> {
+        match self.tag()? {
+            0 => Ok(()),
+            1 | 2 => self.word().map(|_| ()),
+            _ => self.sized().map(|_| ()),
+        }
+    }
+
+    /// How many bytes were read since a former state of the reader.
+    pub(crate) fn since(&self, former: &Self) -> u64 {
+        former.rest.len().saturating_sub(self.rest.len()) as u64
+    }
+
     /// Bytes.
     pub(crate) fn blob(&mut self) -> Result<&'a [u8]> {
         match self.optional_blob()? {

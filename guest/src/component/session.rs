@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
+use crate::bindings::lash::store::types::{
+    BlobKind, BlobProfile, BlobRef, Error, ExportPage, UsageEntry, Verification,
+};
 use crate::session::{
-    self, artifacts, attachments, blob, checkpoint, export, graph, maintenance, metadata, queue,
-    retention, usage,
+    self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
+    metadata, queue, retention, usage,
 };
 
 impl exports::session::Guest for Component {
@@ -228,10 +230,17 @@ impl exports::retention::Guest for Component {
 }
 
 impl exports::session_export::Guest for Component {
-    fn read_page(
-        db: &Database,
-        cursor: Option<Vec<u8>>,
-    ) -> Result<exports::session_export::Page, Error> {
+    fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
         export::read_page(db, cursor.as_deref())
+    }
+}
+
+impl exports::session_inspection::Guest for Component {
+    fn statistics(db: &Database) -> Result<exports::session_inspection::SessionStatistics, Error> {
+        session::statistics(db)
+    }
+
+    fn verify(db: &Database) -> Result<Verification, Error> {
+        inspection::verify(db)
     }
 }

@@ -14,7 +14,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_export::Exported;
+use crate::bindings::lash::store::types::{ExportPage, ExportRecord};
 use crate::corruption::RowReader;
 use crate::seam::{Transaction, Value};
 
@@ -27,7 +27,7 @@ const ROWS: i64 = 256;
 /// The records of a page.
 #[derive(Default)]
 pub(crate) struct Page {
-    records: Vec<Exported>,
+    records: Vec<ExportRecord>,
     bytes: usize,
 }
 
@@ -43,11 +43,28 @@ impl Page {
     pub(crate) fn is_full(&self) -> bool {
         self.bytes >= PAGE_BYTES
     }
+}
 
-    /// The records.
-    pub(crate) fn into_records(self) -> Vec<Exported> {
-        self.records
+/// Reads the page that begins at a cursor. `read` reads on in the table of the cursor and
+/// answers whether that was the end of it; none if there is no such table.
+pub(crate) fn read_page(
+    cursor: Option<&[u8]>,
+    mut read: impl FnMut(&mut Cursor, &mut Page) -> Option<Result<bool>>,
+) -> Result<ExportPage> {
+    let mut cursor = cursor.map_or_else(|| Ok(Cursor::default()), Cursor::decode)?;
+    let mut page = Page::default();
+    let mut more = true;
+    while more && !page.is_full() {
+        match read(&mut cursor, &mut page).transpose()? {
+            Some(true) => cursor = cursor.next_table(),
+            Some(false) => {}
+            None => more = false,
+        }
     }
+    Ok(ExportPage {
+        records: page.records,
+        next: more.then(|| cursor.encode()),
+    })
 }
 
 /// How a table is read in the order of its numbers.

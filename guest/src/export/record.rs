@@ -3,12 +3,12 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::bindings::exports::lash::store::session_export::{Exported, Field, FieldValue};
+use crate::bindings::lash::store::types::{ExportField, ExportRecord, ExportValue};
 
 /// A record that gets its fields one by one.
 pub(crate) struct RecordBuilder {
     name: &'static str,
-    fields: Vec<Field>,
+    fields: Vec<ExportField>,
     bytes: usize,
 }
 
@@ -23,17 +23,17 @@ impl RecordBuilder {
     }
 
     /// The record, and about how many bytes it has.
-    pub(super) fn finish(self) -> (Exported, usize) {
-        let record = Exported {
+    pub(super) fn finish(self) -> (ExportRecord, usize) {
+        let record = ExportRecord {
             name: self.name.to_string(),
             fields: self.fields,
         };
         (record, self.bytes)
     }
 
-    fn field(mut self, name: &str, length: usize, value: FieldValue) -> Self {
+    fn field(mut self, name: &str, length: usize, value: ExportValue) -> Self {
         self.bytes = self.bytes.saturating_add(name.len().saturating_add(length));
-        self.fields.push(Field {
+        self.fields.push(ExportField {
             name: name.to_string(),
             value,
         });
@@ -41,7 +41,7 @@ impl RecordBuilder {
     }
 
     pub(crate) fn flag(self, name: &str, value: bool) -> Self {
-        self.field(name, 1, FieldValue::Flag(value))
+        self.field(name, 1, ExportValue::Flag(value))
     }
 
     pub(crate) fn number(self, name: &str, value: i64) -> Self {
@@ -52,12 +52,12 @@ impl RecordBuilder {
         self.field(
             name,
             8,
-            value.map_or(FieldValue::Nothing, FieldValue::Signed),
+            value.map_or(ExportValue::Nothing, ExportValue::Signed),
         )
     }
 
     pub(crate) fn optional_unsigned(self, name: &str, value: Option<u64>) -> Self {
-        let value = value.map_or(FieldValue::Nothing, FieldValue::Unsigned);
+        let value = value.map_or(ExportValue::Nothing, ExportValue::Unsigned);
         self.field(name, 8, value)
     }
 
@@ -71,25 +71,32 @@ impl RecordBuilder {
         self.field(
             name,
             length,
-            value.map_or(FieldValue::Nothing, FieldValue::Text),
+            value.map_or(ExportValue::Nothing, ExportValue::Text),
         )
     }
 
     pub(crate) fn texts(self, name: &str, values: Vec<String>) -> Self {
         let length = values.iter().map(String::len).sum();
-        self.field(name, length, FieldValue::Texts(values))
+        self.field(name, length, ExportValue::Texts(values))
     }
 
     pub(crate) fn content(self, name: &str, value: Vec<u8>) -> Self {
-        self.field(name, value.len(), FieldValue::Content(value))
+        self.field(name, value.len(), ExportValue::Content(value))
     }
 
     pub(crate) fn payload(self, name: &str, value: Vec<u8>) -> Self {
-        self.field(name, value.len(), FieldValue::Payload(value))
+        self.field(name, value.len(), ExportValue::Payload(value))
+    }
+
+    pub(crate) fn optional_payload(self, name: &str, value: Option<Vec<u8>>) -> Self {
+        match value {
+            Some(value) => self.payload(name, value),
+            None => self.field(name, 0, ExportValue::Nothing),
+        }
     }
 
     pub(crate) fn payloads(self, name: &str, values: Vec<Vec<u8>>) -> Self {
         let length = values.iter().map(Vec::len).sum();
-        self.field(name, length, FieldValue::Payloads(values))
+        self.field(name, length, ExportValue::Payloads(values))
     }
 }

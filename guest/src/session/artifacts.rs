@@ -10,6 +10,7 @@ use crate::bindings::lash::store::types::{BlobKind, BlobProfile};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, corrupt, invalid, verify, verify_complete};
 use crate::export::{Cursor, Numbered, Page, RecordBuilder};
+use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::SessionTransaction;
 
@@ -118,6 +119,29 @@ fn visit<T: Transaction>(
     }
     let expected = session.digests.artifacts;
     verify_complete(TABLE, found, expected)
+}
+
+const PAGES: Pages = Pages {
+    table: TABLE,
+    sql: "SELECT id, space, name, kind, blob_key, checksum
+          FROM artifacts NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    columns: 6,
+    size: 1024,
+};
+
+/// Checks every artifact, and that its blob is there.
+pub(crate) fn verify_all<T: Transaction>(
+    session: &SessionTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut found = SetDigest::default();
+    findings.walk(&session.tx, &PAGES, &mut |findings, reader| {
+        reader.integer()?;
+        let row = Row::read(reader)?;
+        found.insert(row.checksum);
+        blob::require_stored(session, findings, &row.key)
+    })?;
+    findings.complete(TABLE, found, session.digests.artifacts)
 }
 
 /// The WIT function `artifacts.put`.

@@ -9,6 +9,7 @@ use crate::bindings::exports::lash::store::attachments::Intent;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, verify, verify_complete};
 use crate::export::{Cursor, Named, Page, RecordBuilder};
+use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value, clamp, optional_integer, unsigned};
 use crate::transaction::SessionTransaction;
 
@@ -112,6 +113,29 @@ fn select(
          FROM attachment_intents WHERE session_id = ?1 AND attachment_id = ?2",
         &[Value::Text(session_id), Value::Text(attachment_id)],
     )?)
+}
+
+const PAGES: Pages = Pages {
+    table: TABLE,
+    sql: "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
+          FROM attachment_intents WHERE (session_id, attachment_id) >= (?1, ?2)
+          ORDER BY session_id, attachment_id LIMIT ?3",
+    columns: 6,
+    size: 1024,
+};
+
+/// Checks every row of the manifest.
+pub(crate) fn verify_all<T: Transaction>(
+    session: &SessionTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut found = SetDigest::default();
+    findings.walk_names(&session.tx, &PAGES, &mut |_, reader| {
+        let (_, checksum) = Row::read(reader)?;
+        found.insert(checksum);
+        Ok(())
+    })?;
+    findings.complete(TABLE, found, session.digests.intents)
 }
 
 /// The WIT function `attachments.record-intent`.

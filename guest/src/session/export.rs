@@ -1,8 +1,8 @@
 //! Exporting all of a session.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_export::Page as ExportedPage;
-use crate::export::{Cursor, Page, RecordBuilder};
+use crate::bindings::lash::store::types::ExportPage;
+use crate::export::{self, Cursor, Page, RecordBuilder};
 use crate::seam::{Environment, Transaction};
 use crate::transaction::SessionTransaction;
 
@@ -11,44 +11,17 @@ use super::head::HeadRow;
 use super::{artifacts, attachments, graph, metadata, queue, turn, usage};
 
 /// The WIT function `session-export.read-page`.
-pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportedPage> {
+pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let session = SessionTransaction::read(env)?;
-    let mut cursor = cursor.map_or_else(|| Ok(Cursor::default()), Cursor::decode)?;
-    let mut page = Page::default();
-    while !page.is_full() {
-        match read_table(&session, &mut cursor, &mut page)? {
-            Progress::More => {}
-            Progress::Ended => cursor = cursor.next_table(),
-            Progress::NoTable => {
-                return Ok(ExportedPage {
-                    records: page.into_records(),
-                    next: None,
-                });
-            }
-        }
-    }
-    Ok(ExportedPage {
-        records: page.into_records(),
-        next: Some(cursor.encode()),
-    })
-}
-
-/// How far a table was read.
-enum Progress {
-    /// There may be more of it.
-    More,
-    /// All of it was read.
-    Ended,
-    /// All tables were read before.
-    NoTable,
+    export::read_page(cursor, |cursor, page| read_table(&session, cursor, page))
 }
 
 fn read_table<T: Transaction>(
     session: &SessionTransaction<T>,
     cursor: &mut Cursor,
     page: &mut Page,
-) -> Result<Progress> {
-    let ended = match cursor.table {
+) -> Option<Result<bool>> {
+    Some(match cursor.table {
         0 => metadata::export(session, page).map(|()| true),
         1 => export_head(session, page).map(|()| true),
         2 => graph::export(session, cursor, page),
@@ -61,11 +34,7 @@ fn read_table<T: Transaction>(
         9 => queue::export(session, cursor, page),
         10 => queue::export_completed(session, cursor, page),
         11 => attachments::export(session, cursor, page),
-        _ => return Ok(Progress::NoTable),
-    };
-    ended.map(|ended| match ended {
-        true => Progress::Ended,
-        false => Progress::More,
+        _ => return None,
     })
 }
 

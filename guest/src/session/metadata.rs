@@ -70,7 +70,8 @@ pub fn create(env: &impl Environment, meta: &Meta) -> Result<bool> {
     Ok(true)
 }
 
-fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>> {
+/// Reads and checks the metadata; none if there is none.
+pub(crate) fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>> {
     let rows = session.tx.query(
         "SELECT session_id, session_name, created_at, model, cwd, relation, checksum
          FROM session_meta",

@@ -18,7 +18,7 @@ use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
 use crate::error::{Chain, Error, MEMORY};
-use crate::sqlite::{self, DatabaseFile, Role, Settings, SqliteConnection};
+use crate::sqlite::{self, DatabaseFile, Layout, Role, Settings, SqliteConnection};
 
 /// How many calls of one database may wait at a time. Further ones wait outside,
 /// where they cost less.
@@ -47,6 +47,8 @@ pub(super) struct Context {
     file: OnceLock<Arc<DatabaseFile>>,
     pub(super) options: OpenOptions,
     pub(super) settings: Settings,
+    /// Whether all calls read one snapshot.
+    snapshot: bool,
 }
 
 impl Context {
@@ -67,6 +69,13 @@ impl Context {
     /// Opens the connection of a lane that has none: the reader's, which is
     /// opened when it is first needed, or one that had to be closed.
     fn connect(&self, role: Role) -> Result<SqliteConnection, Error> {
+        if self.snapshot {
+            return Err(Error::component(
+                &self.path,
+                "open",
+                "the snapshot was lost, because its connection had to be closed",
+            ));
+        }
         let sqlite = match self.file.get() {
             Some(file) => SqliteConnection::open(file, role, &self.settings),
             None => {
@@ -130,7 +139,17 @@ impl Database {
         options: &OpenOptions,
         kind: Kind,
     ) -> Result<Self, Error> {
-        Opening::read_only(path, options, kind).wait().await
+        Opening::read_only(path, options, kind, false).wait().await
+    }
+
+    /// As [`Database::open_readonly`], and every call reads the snapshot of this moment,
+    /// whatever others commit.
+    pub(crate) async fn open_snapshot(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+    ) -> Result<Self, Error> {
+        Opening::read_only(path, options, kind, true).wait().await
     }
 
     /// The file, `:memory:` if there is none.
@@ -308,6 +327,33 @@ impl Database {
         }
     }
 
+    /// Has SQLite check the file; answers what is wrong, in its words.
+    pub(crate) async fn integrity_problems(&self) -> Result<Vec<String>, Error> {
+        self.with_reader("check integrity", SqliteConnection::integrity_problems)
+            .await
+    }
+
+    /// How the file is laid out.
+    pub(crate) async fn layout(&self) -> Result<Layout, Error> {
+        self.with_reader("read layout", SqliteConnection::layout)
+            .await
+    }
+
+    /// Uses the connection that reads, without the component.
+    async fn with_reader<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: fn(&mut SqliteConnection) -> Result<R, sqlite::Error>,
+    ) -> Result<R, Error> {
+        let lane = &self.inner.read;
+        let role = lane.role();
+        let context = Arc::clone(&self.inner.context);
+        let work = move |_: &mut Worker, slot: &mut Option<SqliteConnection>| {
+            read(connected(slot, &context, role)?).map_err(|error| context.sqlite_error(error))
+        };
+        self.run(lane, operation, work).await
+    }
+
     /// The time in ms since 1970, by the clock that the database goes by.
     pub(crate) fn now_ms(&self) -> u64 {
         epoch_ms((self.inner.context.options.clock)())
@@ -418,7 +464,7 @@ impl Opening<()> {
         kind: Kind,
         initialize: Initialize,
     ) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(path, options, Role::Writer, Some(Role::Reader));
+        let database = Self::database(path, options, Role::Writer, Some(Role::Reader), false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::file(worker, &context, kind, initialize)?);
@@ -432,7 +478,7 @@ impl Opening<()> {
         kind: Kind,
         initialize: Initialize,
     ) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(Path::new(MEMORY), options, Role::Writer, None);
+        let database = Self::database(Path::new(MEMORY), options, Role::Writer, None, false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::memory(worker, &context, kind, initialize)?);
@@ -441,18 +487,33 @@ impl Opening<()> {
         Opening { database, work }
     }
 
-    fn read_only(path: &Path, options: &OpenOptions, kind: Kind) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(path, options, Role::Reader, None);
+    fn read_only(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+        snapshot: bool,
+    ) -> Opening<impl Work<()> + use<>> {
+        let database = Self::database(path, options, Role::Reader, None, snapshot);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
-            *slot = Some(open::read_only(worker, &context, kind)?);
+            let mut sqlite = open::read_only(worker, &context, kind)?;
+            if snapshot {
+                sqlite.pin().map_err(|error| context.sqlite_error(error))?;
+            }
+            *slot = Some(sqlite);
             Ok(())
         };
         Opening { database, work }
     }
 
     /// A database with a lane for everything, or with one for reads beside it.
-    fn database(path: &Path, options: &OpenOptions, write: Role, read: Option<Role>) -> Database {
+    fn database(
+        path: &Path,
+        options: &OpenOptions,
+        write: Role,
+        read: Option<Role>,
+        snapshot: bool,
+    ) -> Database {
         let write = Lane::new(write);
         let read = read.map_or_else(|| Arc::clone(&write), Lane::new);
         let context = Arc::new(Context {
@@ -460,6 +521,7 @@ impl Opening<()> {
             file: OnceLock::new(),
             options: options.clone(),
             settings: options.settings(),
+            snapshot,
         });
         Database {
             inner: Arc::new(Inner {

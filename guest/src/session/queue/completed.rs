@@ -10,6 +10,7 @@ use crate::Result;
 use crate::bindings::exports::lash::store::queue::Draft;
 use crate::checksum::Checksum;
 use crate::corruption::{RowReader, corrupt, verify};
+use crate::findings::{Findings, Pages};
 use crate::seam::{Transaction, Value};
 
 use super::CompletedBatches;
@@ -146,6 +147,25 @@ pub(super) fn read<'r>(
         checksum(&row, source_key, digest, completed_at_ms),
     )?;
     Ok((row, digest, completed_at_ms))
+}
+
+const PAGES: Pages = Pages {
+    table: TABLE,
+    sql: "SELECT session_id, source_key, payload_digest, seq, batch_id, delivery, slot, merge_key,
+                 available_at_ms, enqueued_at_ms, completed_at_ms, checksum
+          FROM completed_sources WHERE (session_id, source_key) >= (?1, ?2)
+          ORDER BY session_id, source_key LIMIT ?3",
+    columns: 12,
+    size: 1024,
+};
+
+/// Checks every completed source key.
+pub(super) fn verify_all(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
+    findings.walk_names(tx, &PAGES, &mut |_, reader| {
+        let session_id = reader.text()?;
+        let source_key = reader.text()?;
+        read(reader, session_id, source_key).map(|_| ())
+    })
 }
 
 /// Forgets the source keys of batches that were completed before a time; answers

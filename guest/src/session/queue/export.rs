@@ -1,9 +1,12 @@
 //! Exporting the queue.
 
+use alloc::string::String;
+
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::{DeliveryPolicy, SlotPolicy};
 use crate::corruption::verify_complete;
 use crate::export::{Cursor, Named, Numbered, Page, RecordBuilder};
+use crate::hex::push_hex;
 use crate::seam::Transaction;
 use crate::transaction::SessionTransaction;
 
@@ -67,11 +70,18 @@ pub(crate) fn export_completed<T: Transaction>(
         let (row, digest, completed_at_ms) = completed::read(reader, session_id, source_key)?;
         page.push(
             batch("completed_batch", &row)
-                .content("payload_digest", digest.to_vec())
+                .text("payload_digest", &digest_text(digest))
                 .number("completed_at_ms", completed_at_ms),
         );
         Ok(())
     })
+}
+
+/// A digest as blobs have it in their keys.
+fn digest_text(digest: &[u8]) -> String {
+    let mut text = String::from("blake3:");
+    push_hex(&mut text, digest);
+    text
 }
 
 /// What a batch has whether it is queued or completed.

@@ -8,6 +8,7 @@ mod completed;
 mod export;
 mod row;
 pub mod selection;
+mod verify;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -29,6 +30,7 @@ pub(crate) use completed::forget as forget_completed;
 pub(crate) use export::{export, export_completed};
 use row::{BatchRow, TABLE, select_batches};
 use selection::claimed_prefix;
+pub(crate) use verify::verify_all;
 
 /// How many ready batches one query reads while a claim is put together.
 const PAGE: u32 = 64;
