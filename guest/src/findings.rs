@@ -4,8 +4,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
+use crate::bindings::exports::lash::store::inspection_types::{CheckedTable, Verification};
 use crate::bindings::lash::store::sqlite::ErrorCode;
-use crate::bindings::lash::store::types::{CheckedTable, Corruption, Error, Verification};
+use crate::bindings::lash::store::types::{Corruption, Error};
 use crate::checksum::SetDigest;
 use crate::corruption::{RowReader, corrupt, read_all, verify_complete};
 use crate::seam::{Rows, Transaction, Value, clamp};

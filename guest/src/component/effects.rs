@@ -7,9 +7,11 @@ use super::Component;
 use crate::bindings::exports::lash::store::effect_export as export;
 use crate::bindings::exports::lash::store::effect_inspection as inspection;
 use crate::bindings::exports::lash::store::effects as exports;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::bindings::exports::lash::store::format::Initialized;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{Error, ExportPage, Verification};
+use crate::bindings::lash::store::types::Error;
 use crate::effects;
 
 impl exports::Guest for Component {

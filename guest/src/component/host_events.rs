@@ -5,14 +5,16 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::bindings::exports::lash::store::host_event_export as export;
 use crate::bindings::exports::lash::store::host_event_inspection as inspection;
 use crate::bindings::exports::lash::store::host_events::{
     FanOut, OccurrenceDraft, Recorded, Settlement, Subscription, SubscriptionDraft,
     SubscriptionFilter,
 };
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{Error, ExportPage, Verification};
+use crate::bindings::lash::store::types::Error;
 use crate::host_events;
 
 impl exports::host_events::Guest for Component {

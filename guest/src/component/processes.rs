@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::exports::lash::store::process_export as export;
 use crate::bindings::exports::lash::store::process_inspection as inspection;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{Error, ExportPage, Verification};
+use crate::bindings::lash::store::types::Error;
 use crate::processes;
 
 impl exports::processes::Guest for Component {

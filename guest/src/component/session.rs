@@ -5,10 +5,9 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{
-    BlobKind, BlobProfile, BlobRef, Error, ExportPage, UsageEntry, Verification,
-};
+use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
 use crate::session::{
     self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
     metadata, queue, retention, usage,
@@ -229,12 +228,6 @@ impl exports::retention::Guest for Component {
     }
 }
 
-impl exports::session_export::Guest for Component {
-    fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
-        export::read_page(db, cursor.as_deref())
-    }
-}
-
 impl exports::session_inspection::Guest for Component {
     fn statistics(db: &Database) -> Result<exports::session_inspection::SessionStatistics, Error> {
         session::statistics(db)
@@ -242,5 +235,14 @@ impl exports::session_inspection::Guest for Component {
 
     fn verify(db: &Database) -> Result<Verification, Error> {
         inspection::verify(db)
+    }
+}
+
+impl exports::session_export::Guest for Component {
+    fn read_page(
+        db: &Database,
+        cursor: Option<Vec<u8>>,
+    ) -> Result<exports::export_types::Page, Error> {
+        export::read_page(db, cursor.as_deref())
     }
 }

@@ -1,7 +1,7 @@
 //! Exporting all effects.
 
 use crate::Result;
-use crate::bindings::lash::store::types::ExportPage;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::corruption::{RowReader, read_one, verify_count};
 use crate::export::{self, Cursor, Numbered, Page, RecordBuilder};
 use crate::seam::{Environment, Transaction, TransactionMode, Value, unsigned};

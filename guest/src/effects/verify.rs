@@ -1,7 +1,7 @@
 //! Checking everything in a database of effects.
 
 use crate::Result;
-use crate::bindings::lash::store::types::Verification;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::corruption::{RowReader, read_one};
 use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, TransactionMode, Value};

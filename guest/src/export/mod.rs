@@ -14,7 +14,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::lash::store::types::{ExportPage, ExportRecord};
+use crate::bindings::exports::lash::store::export_types::{Exported, Page as ExportPage};
 use crate::corruption::RowReader;
 use crate::seam::{Transaction, Value};
 
@@ -27,7 +27,7 @@ const ROWS: i64 = 256;
 /// The records of a page.
 #[derive(Default)]
 pub(crate) struct Page {
-    records: Vec<ExportRecord>,
+    records: Vec<Exported>,
     bytes: usize,
 }
 

@@ -1,8 +1,8 @@
 //! Exporting all processes.
 
 use crate::Result;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::bindings::exports::lash::store::processes::Status;
-use crate::bindings::lash::store::types::ExportPage;
 use crate::checksum::SetDigest;
 use crate::corruption::{RowReader, read_one, verify_complete, verify_count};
 use crate::export::{self, Cursor, Numbered, Page, RecordBuilder};

@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 
 use crate::Result;
-use crate::bindings::lash::store::types::Verification;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::checksum::SetDigest;
 use crate::corruption::{RowReader, read_all, read_one};
 use crate::findings::{Findings, Pages};

@@ -1,7 +1,7 @@
 //! Exporting all of a session.
 
 use crate::Result;
-use crate::bindings::lash::store::types::ExportPage;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::export::{self, Cursor, Page, RecordBuilder};
 use crate::seam::{Environment, Transaction};
 use crate::transaction::SessionTransaction;

@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::bindings::types as wit;
+use crate::bindings::interfaces::export_types as wit;
 
 /// The fields that this crate encodes as MessagePack; all other payloads are JSON.
 const MESSAGE_PACK: [&str; 1] = ["turn_state"];
@@ -41,19 +41,19 @@ impl Record {
         }
     }
 
-    pub(super) fn from_wit(record: wit::ExportRecord) -> Self {
+    pub(super) fn from_wit(record: wit::Exported) -> Self {
         let mut fields = Vec::with_capacity(record.fields.len());
         for field in record.fields {
             let (value, encoding) = match field.value {
-                wit::ExportValue::Nothing => (Value::Null, None),
-                wit::ExportValue::Flag(value) => (value.into(), None),
-                wit::ExportValue::Signed(value) => (value.into(), None),
-                wit::ExportValue::Unsigned(value) => (value.into(), None),
-                wit::ExportValue::Text(value) => (value.into(), None),
-                wit::ExportValue::Texts(values) => (values.into(), None),
-                wit::ExportValue::Content(bytes) => content(bytes),
-                wit::ExportValue::Payload(bytes) => payload(&field.name, &bytes),
-                wit::ExportValue::Payloads(items) => payloads(&items),
+                wit::FieldValue::Nothing => (Value::Null, None),
+                wit::FieldValue::Flag(value) => (value.into(), None),
+                wit::FieldValue::Signed(value) => (value.into(), None),
+                wit::FieldValue::Unsigned(value) => (value.into(), None),
+                wit::FieldValue::Text(value) => (value.into(), None),
+                wit::FieldValue::Texts(values) => (values.into(), None),
+                wit::FieldValue::Content(bytes) => content(bytes),
+                wit::FieldValue::Payload(bytes) => payload(&field.name, &bytes),
+                wit::FieldValue::Payloads(items) => payloads(&items),
             };
             let encoding = encoding.map(|encoding| (encoding_of(&field.name), encoding.into()));
             fields.push((field.name, value));
@@ -128,10 +128,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn exported(value: wit::ExportValue, field: &str) -> Value {
-        let record = Record::from_wit(wit::ExportRecord {
+    fn exported(value: wit::FieldValue, field: &str) -> Value {
+        let record = Record::from_wit(wit::Exported {
             name: "thing".to_owned(),
-            fields: vec![wit::ExportField {
+            fields: vec![wit::Field {
                 name: field.to_owned(),
                 value,
             }],
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_value_has_its_form() {
-        use wit::ExportValue as V;
+        use wit::FieldValue as V;
         for (value, expected) in [
             (V::Nothing, json!({"record": "thing", "a": null})),
             (V::Flag(true), json!({"record": "thing", "a": true})),
@@ -187,11 +187,11 @@ mod tests {
     #[test]
     fn message_pack_is_shown_as_json_if_it_can_be() {
         let bytes = rmp_serde::to_vec(&json!({"b": [1, null]})).unwrap();
-        let shown = exported(wit::ExportValue::Payload(bytes), "turn_state");
+        let shown = exported(wit::FieldValue::Payload(bytes), "turn_state");
         assert_eq!(shown["turn_state"], json!({"b": [1, null]}));
         assert_eq!(shown["turn_state_encoding"], "messagepack");
         // A list of bytes has no form in JSON.
-        let shown = exported(wit::ExportValue::Payload(vec![0xc4, 1, 0xff]), "turn_state");
+        let shown = exported(wit::FieldValue::Payload(vec![0xc4, 1, 0xff]), "turn_state");
         assert_eq!(shown["turn_state_encoding"], "base64");
     }
 }

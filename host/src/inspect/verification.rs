@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Inspector;
-use crate::bindings::types as wit;
+use crate::bindings::interfaces::inspection_types as wit;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
 

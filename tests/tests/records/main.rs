@@ -1,8 +1,7 @@
-//! Looking into databases, and reading all that they hold.
+//! Reading all that a database holds, to write it elsewhere.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod deployment;
-mod refused;
 mod session;
 
 use std::collections::BTreeMap;
