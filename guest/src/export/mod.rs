@@ -18,7 +18,7 @@ use crate::bindings::exports::lash::store::export_types::{Exported, Page as Expo
 use crate::corruption::RowReader;
 use crate::seam::{Transaction, Value};
 
-/// How long a page becomes, in bytes. The last record may be longer.
+/// How long a page becomes, in bytes. A single record may be longer.
 const PAGE_BYTES: usize = 1 << 20;
 
 /// How many rows one query reads.
@@ -29,6 +29,8 @@ const ROWS: i64 = 256;
 pub(crate) struct Page {
     records: Vec<Exported>,
     bytes: usize,
+    /// Whether the next record does not fit.
+    ended: bool,
 }
 
 impl Page {
@@ -41,7 +43,7 @@ impl Page {
 
     /// Whether there is enough for one page.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes >= PAGE_BYTES
+        self.ended || self.bytes >= PAGE_BYTES
     }
 }
 
@@ -93,7 +95,11 @@ impl Numbered {
                 Key::Number(number) => number,
                 _ => i64::MIN,
             };
-            let limit = self.fitting(tx, from)?;
+            let limit = self.fitting(tx, from, page)?;
+            if limit == 0 {
+                page.ended = true;
+                return Ok(false);
+            }
             let rows = tx.query(self.rows, &[Value::Integer(from), Value::Integer(limit)])?;
             let mut reader = RowReader::new(self.table, &rows);
             while reader.advance() {
@@ -111,22 +117,25 @@ impl Numbered {
         Ok(false)
     }
 
-    /// How many rows fit into a page; one at least.
-    fn fitting(&self, tx: &impl Transaction, from: i64) -> Result<i64> {
+    /// How many rows still fit into the page; one at least if it is empty, or if there
+    /// are none.
+    fn fitting(&self, tx: &impl Transaction, from: i64, page: &Page) -> Result<i64> {
         let Some(lengths) = self.lengths else {
             return Ok(ROWS);
         };
         let rows = tx.query(lengths, &[Value::Integer(from), Value::Integer(ROWS)])?;
         let mut reader = RowReader::new(self.table, &rows);
-        let (mut count, mut bytes) = (0, 0_usize);
-        while bytes < PAGE_BYTES && reader.advance() {
+        let (mut count, mut bytes) = (0, page.bytes);
+        while reader.advance() {
             let length = usize::try_from(reader.integer()?).unwrap_or(usize::MAX);
             bytes = bytes.saturating_add(length);
+            if bytes > PAGE_BYTES {
+                break;
+            }
             count += 1;
         }
-        // The last one does not fit any more, unless it is the only one.
-        let fits = bytes < PAGE_BYTES || count == 1;
-        Ok(if fits { count } else { count - 1 }.max(1))
+        let alone = page.records.is_empty() || rows.count == 0;
+        Ok(if alone { count.max(1) } else { count })
     }
 }
 
