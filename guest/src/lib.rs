@@ -23,6 +23,7 @@ mod corruption;
 mod counts;
 mod digests;
 pub mod effects;
+mod export;
 mod findings;
 pub mod format;
 mod hex;

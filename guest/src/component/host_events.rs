@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
+use crate::bindings::exports::lash::store::host_event_export as export;
 use crate::bindings::exports::lash::store::host_event_inspection as inspection;
 use crate::bindings::exports::lash::store::host_events::{
     FanOut, OccurrenceDraft, Recorded, Settlement, Subscription, SubscriptionDraft,
@@ -67,5 +69,11 @@ impl inspection::Guest for Component {
 
     fn verify(db: &Database) -> Result<Verification, Error> {
         host_events::verify(db)
+    }
+}
+
+impl export::Guest for Component {
+    fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
+        host_events::read_page(db, cursor.as_deref())
     }
 }

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::bindings::exports::lash::store::process_export as export;
 use crate::bindings::exports::lash::store::process_inspection as inspection;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::Error;
@@ -211,5 +213,11 @@ impl inspection::Guest for Component {
 
     fn verify(db: &Database) -> Result<Verification, Error> {
         processes::verify(db)
+    }
+}
+
+impl export::Guest for Component {
+    fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
+        processes::read_page(db, cursor.as_deref())
     }
 }

@@ -9,8 +9,8 @@ use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
 use crate::session::{
-    self, artifacts, attachments, blob, checkpoint, graph, inspection, maintenance, metadata,
-    queue, retention, usage,
+    self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
+    metadata, queue, retention, usage,
 };
 
 impl exports::session::Guest for Component {
@@ -235,5 +235,14 @@ impl exports::session_inspection::Guest for Component {
 
     fn verify(db: &Database) -> Result<Verification, Error> {
         inspection::verify(db)
+    }
+}
+
+impl exports::session_export::Guest for Component {
+    fn read_page(
+        db: &Database,
+        cursor: Option<Vec<u8>>,
+    ) -> Result<exports::export_types::Page, Error> {
+        export::read_page(db, cursor.as_deref())
     }
 }

@@ -8,6 +8,7 @@
 //! agree on it. Claims, and giving them back, may be lost with the machine's
 //! power; results may not.
 
+mod export;
 mod retention;
 mod row;
 mod scope;
@@ -27,6 +28,7 @@ use crate::schema;
 use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 use crate::token;
 
+pub use export::read_page;
 pub use retention::{forget_scope, prune};
 use row::{EffectRow, Status};
 use scope::ScopeRow;

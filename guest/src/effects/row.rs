@@ -23,10 +23,10 @@ const NEIGHBOURHOOD: i64 = 4;
 /// wants them. `and content` reads what was recorded too.
 macro_rules! select_effects {
     (and content $condition:literal) => {
-        select_effects!(@ ", effect.content", $condition)
+        $crate::effects::row::select_effects!(@ ", effect.content", $condition)
     };
     ($condition:literal) => {
-        select_effects!(@ "", $condition)
+        $crate::effects::row::select_effects!(@ "", $condition)
     };
     (@ $content:literal, $condition:literal) => {
         concat!(
@@ -41,6 +41,7 @@ macro_rules! select_effects {
         )
     };
 }
+pub(super) use select_effects;
 
 /// How all effects that have a scope are read.
 pub(super) const EFFECT_PAGES: Pages = Pages {
@@ -83,10 +84,10 @@ impl Status {
 /// An effect, without what was recorded.
 pub(super) struct EffectRow {
     /// The row, which is not part of what the checksum covers.
-    id: i64,
+    pub(super) id: i64,
     scope_id: i64,
-    scope: String,
-    replay_key: String,
+    pub(super) scope: String,
+    pub(super) replay_key: String,
     pub(super) envelope_hash: String,
     pub(super) status: Status,
     pub(super) owner_id: Option<String>,
@@ -97,7 +98,7 @@ pub(super) struct EffectRow {
     /// How often it was claimed, given back or finished.
     pub(super) generation: i64,
     /// When it was first claimed.
-    claimed_at_ms: i64,
+    pub(super) claimed_at_ms: i64,
     /// When it was given back or finished; none while it is claimed.
     pub(super) settled_at_ms: Option<i64>,
     content_hash: i64,

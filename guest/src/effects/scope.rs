@@ -17,7 +17,7 @@ pub(super) struct ScopeRow {
     pub(super) scope: String,
     pub(super) effects: i64,
     /// When one of the effects was last claimed.
-    last_claim_ms: i64,
+    pub(super) last_claim_ms: i64,
 }
 
 impl ScopeRow {

@@ -7,6 +7,7 @@
 //! before a subscription is never delivered to it.
 
 mod delivery;
+mod export;
 mod occurrence;
 mod reserve;
 mod retention;
@@ -23,6 +24,7 @@ use crate::format;
 use crate::schema;
 use crate::seam::Environment;
 
+pub use export::read_page;
 pub use occurrence::record_occurrence;
 pub use reserve::reserve;
 pub use retention::prune;

@@ -6,6 +6,7 @@
 
 mod event_row;
 mod events;
+mod export;
 mod grant_row;
 mod handles;
 mod leases;
@@ -34,6 +35,7 @@ pub use events::{
     acknowledge_wake, after, append, first_of_type, get_basis, get_position, last_sequences,
     wakes_after,
 };
+pub use export::read_page;
 pub use handles::{
     grant_handle, is_granted, of_process, of_scope, revoke, revoke_session, transfer,
 };

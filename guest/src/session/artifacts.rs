@@ -9,6 +9,7 @@ use crate::bindings::exports::lash::store::artifacts::NameSpace;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, corrupt, invalid, verify, verify_complete};
+use crate::export::{Cursor, Numbered, Page, RecordBuilder};
 use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::SessionTransaction;
@@ -193,4 +194,43 @@ pub fn get(env: &impl Environment, space: NameSpace, name: &str) -> Result<Optio
         Some((_, key, _)) => blob::load_referenced(&session, &key).map(|blob| Some(blob.content)),
         None => confirm_absent(&session, space, name).map(|()| None),
     }
+}
+
+const ROWS: Numbered = Numbered {
+    table: TABLE,
+    lengths: None,
+    rows: "SELECT id, space, name, kind, blob_key, checksum FROM artifacts NOT INDEXED
+           WHERE id >= ?1 ORDER BY id LIMIT ?2",
+};
+
+/// Exports the names and what they stand for.
+pub(crate) fn export<T: Transaction>(
+    session: &SessionTransaction<T>,
+    cursor: &mut Cursor,
+    page: &mut Page,
+) -> Result<bool> {
+    let ended = ROWS.read(&session.tx, cursor, page, |cursor, page, reader| {
+        reader.integer()?;
+        let row = Row::read(reader)?;
+        cursor.found.insert(row.checksum);
+        let unknown = |what| corrupt(TABLE, row.name, what);
+        let space = match row.space {
+            0 => "modules",
+            1 => "bytes",
+            _ => return Err(unknown("the name space is unknown")),
+        };
+        let kind = blob::kind_name(row.kind).ok_or_else(|| unknown("the kind is unknown"))?;
+        page.push(
+            RecordBuilder::new("artifact")
+                .text("space", space)
+                .text("name", row.name)
+                .text("kind", kind)
+                .text("blob", &row.key.text()),
+        );
+        Ok(())
+    })?;
+    if ended {
+        verify_complete(TABLE, cursor.found, session.digests.artifacts)?;
+    }
+    Ok(ended)
 }

@@ -5,6 +5,7 @@ pub mod attachments;
 pub mod blob;
 pub mod checkpoint;
 mod commit;
+pub mod export;
 pub mod graph;
 mod head;
 pub mod inspection;

@@ -9,6 +9,7 @@ use crate::Result;
 use crate::bindings::exports::lash::store::session::TurnStamp;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, corrupt, verify, verify_complete};
+use crate::export::{Cursor, Named, Page, RecordBuilder};
 use crate::findings::{Findings, Pages};
 use crate::seam::{Transaction, Value};
 use crate::transaction::SessionTransaction;
@@ -203,4 +204,42 @@ fn checksum(stamp: &TurnStamp, revision: i64, checkpoint: &[u8], committed_at_ms
         .bytes(checkpoint)
         .integer(committed_at_ms)
         .finish()
+}
+
+const ROWS: Named = Named {
+    table: TABLE,
+    rows: "SELECT session_id, turn_id, commit_hash, revision, checkpoint, committed_at_ms, checksum
+           FROM runtime_turn_commits WHERE (session_id, turn_id) >= (?1, ?2)
+           ORDER BY session_id, turn_id LIMIT ?3",
+};
+
+/// Exports the stamps.
+pub(crate) fn export<T: Transaction>(
+    session: &SessionTransaction<T>,
+    cursor: &mut Cursor,
+    page: &mut Page,
+) -> Result<bool> {
+    let ended = ROWS.read(&session.tx, cursor, page, |cursor, page, reader| {
+        let stamp = TurnStamp {
+            session_id: reader.text()?.to_string(),
+            turn_id: reader.text()?.to_string(),
+            commit_hash: reader.text()?.to_string(),
+        };
+        let (turn, committed_at_ms, checksum) = read(reader, &stamp)?;
+        cursor.found.insert(checksum);
+        page.push(
+            RecordBuilder::new("turn")
+                .text("session_id", &stamp.session_id)
+                .text("id", &stamp.turn_id)
+                .text("commit_hash", &stamp.commit_hash)
+                .number("revision", turn.revision)
+                .text("checkpoint", &turn.checkpoint.text())
+                .number("committed_at_ms", committed_at_ms),
+        );
+        Ok(())
+    })?;
+    if ended {
+        verify_complete(TABLE, cursor.found, session.digests.turns)?;
+    }
+    Ok(ended)
 }

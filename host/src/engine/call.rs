@@ -9,10 +9,10 @@ use super::database::Context;
 use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
-    artifacts, attachments, blobs, checkpoints, effect_inspection, effects, format, graph,
-    host_event_inspection, host_events, maintenance, metadata, process_events, process_handles,
-    process_inspection, process_leases, processes, queue, retention, session, session_inspection,
-    usage,
+    artifacts, attachments, blobs, checkpoints, effect_export, effect_inspection, effects, format,
+    graph, host_event_export, host_event_inspection, host_events, maintenance, metadata,
+    process_events, process_export, process_handles, process_inspection, process_leases, processes,
+    queue, retention, session, session_export, session_inspection, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -133,6 +133,14 @@ impl<'a> Call<'a> {
         retention: lash_store_retention;
         /// Calls a function of the interface `session-inspection`.
         session_inspection: lash_store_session_inspection;
+        /// Calls a function of the interface `session-export`.
+        session_export: lash_store_session_export;
+        /// Calls a function of the interface `process-export`.
+        process_export: lash_store_process_export;
+        /// Calls a function of the interface `host-event-export`.
+        host_event_export: lash_store_host_event_export;
+        /// Calls a function of the interface `effect-export`.
+        effect_export: lash_store_effect_export;
         /// Calls a function of the interface `process-inspection`.
         process_inspection: lash_store_process_inspection;
         /// Calls a function of the interface `host-event-inspection`.

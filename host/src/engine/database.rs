@@ -53,6 +53,8 @@ pub(super) struct Context {
     file: OnceLock<Arc<DatabaseFile>>,
     pub(super) options: OpenOptions,
     pub(super) settings: Settings,
+    /// Whether all calls read one snapshot.
+    snapshot: bool,
 }
 
 impl Context {
@@ -90,6 +92,13 @@ impl Context {
     /// Opens the connection of a lane that has none: the reader's, which is
     /// opened when it is first needed, or one that had to be closed.
     fn connect(&self, role: Role) -> Result<SqliteConnection, Error> {
+        if self.snapshot {
+            return Err(Error::component(
+                &self.path,
+                "open",
+                "the snapshot was lost, because its connection had to be closed",
+            ));
+        }
         let sqlite = match self.file.get() {
             Some(file) => SqliteConnection::open(file, role, &self.settings),
             None => {
@@ -153,7 +162,17 @@ impl Database {
         options: &OpenOptions,
         kind: Kind,
     ) -> Result<Self, Error> {
-        Opening::read_only(path, options, kind).wait().await
+        Opening::read_only(path, options, kind, false).wait().await
+    }
+
+    /// As [`Database::open_readonly`], and every call reads the snapshot of this moment,
+    /// whatever others commit.
+    pub(crate) async fn open_snapshot(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+    ) -> Result<Self, Error> {
+        Opening::read_only(path, options, kind, true).wait().await
     }
 
     /// The file, `:memory:` if there is none.
@@ -494,7 +513,7 @@ impl Opening<()> {
         kind: Kind,
         initialize: Initialize,
     ) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(path, options, kind, Role::Writer, Some(Role::Reader));
+        let database = Self::database(path, options, kind, Role::Writer, Some(Role::Reader), false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::file(worker, &context, kind, initialize)?);
@@ -508,7 +527,7 @@ impl Opening<()> {
         kind: Kind,
         initialize: Initialize,
     ) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(Path::new(MEMORY), options, kind, Role::Writer, None);
+        let database = Self::database(Path::new(MEMORY), options, kind, Role::Writer, None, false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::memory(worker, &context, kind, initialize)?);
@@ -517,11 +536,20 @@ impl Opening<()> {
         Opening { database, work }
     }
 
-    fn read_only(path: &Path, options: &OpenOptions, kind: Kind) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(path, options, kind, Role::Reader, None);
+    fn read_only(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+        snapshot: bool,
+    ) -> Opening<impl Work<()> + use<>> {
+        let database = Self::database(path, options, kind, Role::Reader, None, snapshot);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
-            *slot = Some(open::read_only(worker, &context, kind)?);
+            let mut sqlite = open::read_only(worker, &context, kind)?;
+            if snapshot {
+                sqlite.pin().map_err(|error| context.sqlite_error(error))?;
+            }
+            *slot = Some(sqlite);
             Ok(())
         };
         Opening { database, work }
@@ -534,6 +562,7 @@ impl Opening<()> {
         kind: Kind,
         write: Role,
         read: Option<Role>,
+        snapshot: bool,
     ) -> Database {
         let write = Lane::new(write);
         let read = read.map_or_else(|| Arc::clone(&write), Lane::new);
@@ -544,6 +573,7 @@ impl Opening<()> {
             file: OnceLock::new(),
             options: options.clone(),
             settings: options.settings(),
+            snapshot,
         });
         Database {
             inner: Arc::new(Inner {

@@ -18,10 +18,14 @@
 //! ```
 
 mod file;
+mod record;
+mod records;
 mod statistics;
 mod verification;
 
 pub use file::FileStatistics;
+pub use record::Record;
+pub use records::Records;
 pub use statistics::{
     AttachmentStatistics, BlobSizes, EffectStatistics, Garbage, HeadStatistics,
     HostEventStatistics, ProcessStatistics, QueueStatistics, SessionStatistics, Statistics,

@@ -80,7 +80,7 @@ impl SqliteConnection {
     /// for anybody. It does nothing while a transaction is open, and a failure is
     /// logged only: the log is as good as the database.
     pub fn tidy(&mut self) {
-        if self.in_transaction() || !self.log.is_due() {
+        if self.in_transaction() || self.pinned.is_some() || !self.log.is_due() {
             return;
         }
         match self.copy_log() {

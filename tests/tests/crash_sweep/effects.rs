@@ -104,6 +104,12 @@ fn reads() -> Vec<Operation> {
         |db| effects::generations(db, &[key("live", "busy"), key("live", "unknown")]),
     ));
     operations.push(Operation::new(
+        "effect-export.read-page",
+        "",
+        Effect::Reads,
+        |db| effects::read_page(db, None),
+    ));
+    operations.push(Operation::new(
         "effect-inspection.statistics",
         "",
         Effect::Reads,

@@ -170,6 +170,12 @@ fn reads() -> Vec<Operation> {
         ));
     }
     operations.push(Operation::new(
+        "host-event-export.read-page",
+        "",
+        Effect::Reads,
+        |db| host_events::read_page(db, None),
+    ));
+    operations.push(Operation::new(
         "host-event-inspection.statistics",
         "",
         Effect::Reads,

@@ -204,6 +204,12 @@ fn reads() -> Vec<Operation> {
         }),
     ]);
     operations.push(Operation::new(
+        "process-export.read-page",
+        "",
+        Effect::Reads,
+        |db| processes::read_page(db, None),
+    ));
+    operations.push(Operation::new(
         "process-inspection.statistics",
         "",
         Effect::Reads,

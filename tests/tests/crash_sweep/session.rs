@@ -8,8 +8,8 @@ use lash_wasm_store_guest::bindings::exports::lash::store::queue::SlotPolicy;
 use lash_wasm_store_guest::bindings::exports::lash::store::session::ReadScope;
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
 use lash_wasm_store_guest::session::{
-    self, artifacts, attachments, blob, checkpoint, graph, inspection, maintenance, metadata,
-    queue, retention, usage,
+    self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
+    metadata, queue, retention, usage,
 };
 
 use crate::session_commit;
@@ -178,6 +178,9 @@ fn reads(known: &Known) -> Vec<Operation> {
         list("pending", true),
         Operation::new("metadata.load", "", Effect::Reads, metadata::load),
         Operation::new("metadata.describe", "", Effect::Reads, metadata::describe),
+        Operation::new("session-export.read-page", "", Effect::Reads, |db| {
+            export::read_page(db, None)
+        }),
         Operation::new(
             "session-inspection.statistics",
             "",

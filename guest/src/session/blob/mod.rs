@@ -4,6 +4,7 @@
 //! stored already is not compressed again.
 
 pub(crate) mod encoding;
+mod export;
 pub(crate) mod key;
 mod verify;
 
@@ -18,6 +19,7 @@ use crate::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::transaction::SessionTransaction;
 
 use encoding::Encoding;
+pub(crate) use export::{export, kind_name};
 use key::{BlobKey, KEY_LENGTH};
 pub(crate) use verify::{
     require as require_stored, require_with_edges as require_stored_with_edges, verify_all,

@@ -4,6 +4,7 @@
 //! by row number, whatever the length of identifiers.
 
 mod change;
+mod export;
 mod order;
 mod row;
 mod verify;
@@ -19,6 +20,7 @@ use crate::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned
 use crate::transaction::SessionTransaction;
 
 pub(crate) use change::{append_nodes, replace_nodes};
+pub(crate) use export::{export, export_removed};
 use row::{NodeRow, select_nodes};
 pub(crate) use verify::verify_all;
 

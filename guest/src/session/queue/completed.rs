@@ -19,7 +19,7 @@ use super::row::{
     slot_from_code,
 };
 
-const TABLE: &str = "completed_sources";
+pub(super) const TABLE: &str = "completed_sources";
 
 /// Remembers the source keys of batches that are about to be deleted.
 pub(super) fn remember(
@@ -101,17 +101,17 @@ pub(super) fn find(
     if !reader.advance() {
         return Ok(None);
     }
-    let (row, digest) = read(&mut reader, &draft.session_id, source_key)?;
+    let (row, digest, _) = read(&mut reader, &draft.session_id, source_key)?;
     Ok((digest == blake3::hash(packed).as_bytes()).then_some(row))
 }
 
 /// Reads and checks what comes after the session and the source key; answers the
-/// digest of the payloads too.
-fn read<'r>(
+/// digest of the payloads and when they were completed too.
+pub(super) fn read<'r>(
     reader: &mut RowReader<'r>,
     session_id: &str,
     source_key: &str,
-) -> Result<(BatchRow, &'r [u8])> {
+) -> Result<(BatchRow, &'r [u8], i64)> {
     let digest = reader.blob()?;
     let seq = reader.integer()?;
     let batch_id = reader.text()?.to_string();
@@ -146,7 +146,7 @@ fn read<'r>(
         stored,
         checksum(&row, source_key, digest, completed_at_ms),
     )?;
-    Ok((row, digest))
+    Ok((row, digest, completed_at_ms))
 }
 
 const PAGES: Pages = Pages {

@@ -5,6 +5,7 @@
 //! somebody else has claimed: until then its owner may still complete.
 
 mod completed;
+mod export;
 mod row;
 pub mod selection;
 mod verify;
@@ -26,6 +27,7 @@ use crate::token;
 use crate::transaction::SessionTransaction;
 
 pub(crate) use completed::forget as forget_completed;
+pub(crate) use export::{export, export_completed};
 use row::{BatchRow, TABLE, select_batches};
 use selection::claimed_prefix;
 pub(crate) use verify::verify_all;

@@ -1,6 +1,7 @@
 //! The ledger of token usage: every entry, and a total for each source and
 //! model, so that reading the totals does not depend on the number of entries.
 
+mod export;
 mod row;
 
 use alloc::vec::Vec;
@@ -12,6 +13,7 @@ use crate::corruption::{RowReader, confirm_found};
 use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value, clamp, execute_rows};
 use crate::transaction::SessionTransaction;
+pub(crate) use export::{export_entries, export_totals};
 use row::{ENTRIES, TOTALS, UsageRow};
 
 /// Adds entries to the ledger and to the totals.
