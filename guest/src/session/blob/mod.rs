@@ -21,7 +21,7 @@ use crate::transaction::SessionTransaction;
 use encoding::Encoding;
 pub(crate) use export::{export, kind_name};
 use key::{BlobKey, KEY_LENGTH};
-pub(crate) use verify::{require as require_stored, verify_all};
+pub(crate) use verify::{require as require_stored, require_whole, verify_all};
 
 const TABLE: &str = "blobs";
 
