@@ -3,11 +3,12 @@
 
 use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, RuntimeCommit, RuntimePersistence,
+    RuntimeTurnCommitStamp,
 };
 use lash_wasm_store::inspect::{Inspector, Problem, SessionStatistics, Statistics};
 use lash_wasm_store::{BlobArtifactDescriptor, DatabaseKind, Error, PersistedArtifactKind, Store};
 use lash_wasm_store_tests::fixtures::{
-    Place, SESSION, append, chain, claim, full_checkpoint, usage, work,
+    Place, SESSION, append, chain, checkpointed, claim, full_checkpoint, usage, work,
 };
 
 async fn session_statistics(place: &Place) -> SessionStatistics {
@@ -187,7 +188,7 @@ async fn what_is_referred_to_and_missing_is_named() {
     for (sql, table, reason) in cases {
         let place = Place::new();
         drop(filled(&place).await);
-        place.raw().damage(sql);
+        assert!(place.raw().execute(sql) > 0, "{sql}");
         let found = problems(&place).await;
         let named = |problem: &Problem| problem.table == table && problem.reason.contains(reason);
         assert!(found.iter().any(named), "{sql}: {found:#?}");
@@ -199,9 +200,8 @@ async fn what_is_referred_to_and_missing_is_named() {
 async fn a_verification_goes_on_after_damage() {
     let place = Place::new();
     drop(filled(&place).await);
-    place
-        .raw()
-        .damage("UPDATE graph_nodes SET body = x'00' WHERE seq % 10 = 4");
+    let damaged = "UPDATE graph_nodes SET body = x'00' WHERE seq % 10 = 4";
+    assert_eq!(place.raw().execute(damaged), 3);
     let found = problems(&place).await;
     let damaged: Vec<&str> = found
         .iter()
@@ -230,6 +230,8 @@ async fn what_is_no_database_of_this_crate_is_refused_by_name() {
     assert!(matches!(open().await, Err(Error::NotADatabase { .. })));
     std::fs::remove_file(place.path()).unwrap();
     place.raw().execute("CREATE TABLE t (a)");
+    assert!(matches!(open().await, Err(Error::Missing { .. })));
+    place.raw().execute("PRAGMA application_id = 7");
     assert!(matches!(open().await, Err(Error::Foreign { .. })));
 }
 
@@ -262,4 +264,31 @@ async fn every_kind_of_database_is_known() {
             Some(&serde_json::to_value(kind).unwrap())
         );
     }
+}
+
+/// A verification said that blobs are missing after a garbage collection that had
+/// removed them: it keeps the manifest of a stamped turn, which a replay answers, but not
+/// what that refers to.
+#[tokio::test]
+async fn a_session_is_sound_after_a_collection_that_kept_the_manifest_of_a_turn() {
+    let place = Place::new();
+    let store = place.open().await;
+    for turn in 0..3 {
+        let commit = checkpointed((turn > 0).then_some(turn as u64), turn);
+        let hash = commit.turn_commit_hash().unwrap();
+        let stamp = RuntimeTurnCommitStamp::new(SESSION, format!("turn {turn}"), hash);
+        let committed = store.commit_runtime_state(commit.with_turn_commit(stamp));
+        committed.await.unwrap();
+    }
+    let report = store.try_gc_unreachable().await.unwrap();
+    assert!(report.deleted_blob_count > 0);
+    assert_eq!(problems(&place).await, []);
+
+    // What the head's manifest refers to is not like that.
+    place
+        .raw()
+        .damage("DELETE FROM blobs WHERE id = (SELECT max(id) - 1 FROM blobs)");
+    let found = problems(&place).await;
+    let missing = |problem: &Problem| problem.reason.contains("something refers to it");
+    assert!(found.iter().any(missing), "{found:#?}");
 }

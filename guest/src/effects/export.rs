@@ -37,7 +37,7 @@ pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Export
 }
 
 fn export_scopes(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    SCOPES.read(tx, cursor, page, |_, page, reader| {
+    SCOPES.read(tx, cursor, page, &mut |_, page, reader| {
         let row = ScopeRow::read(reader)?;
         let rows = tx.query(
             "SELECT count(*) FROM effects WHERE scope_id = ?1",
@@ -56,7 +56,7 @@ fn export_scopes(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) ->
 }
 
 fn export_effects(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    EFFECTS.read(tx, cursor, page, |_, page, reader| {
+    EFFECTS.read(tx, cursor, page, &mut |_, page, reader| {
         let row = EffectRow::read(reader)?;
         let content = reader.blob()?.to_vec();
         let recorded = row.recorded(content.clone())?.map(|_| content);

@@ -86,7 +86,7 @@ impl Numbered {
         tx: &impl Transaction,
         cursor: &mut Cursor,
         page: &mut Page,
-        mut export: impl FnMut(&mut Cursor, &mut Page, &mut RowReader<'_>) -> Result<()>,
+        export: &mut dyn FnMut(&mut Cursor, &mut Page, &mut RowReader<'_>) -> Result<()>,
     ) -> Result<bool> {
         while !page.is_full() {
             // A row may have been moved: the first is looked for from the lowest
@@ -153,7 +153,7 @@ impl Named {
         tx: &impl Transaction,
         cursor: &mut Cursor,
         page: &mut Page,
-        mut export: impl FnMut(&mut Cursor, &mut Page, &mut RowReader<'_>) -> Result<()>,
+        export: &mut dyn FnMut(&mut Cursor, &mut Page, &mut RowReader<'_>) -> Result<()>,
     ) -> Result<bool> {
         while !page.is_full() {
             let (first, second) = match &cursor.next {

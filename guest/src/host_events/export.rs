@@ -52,7 +52,7 @@ fn export_subscriptions<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = SUBSCRIPTIONS.read(&store.tx, cursor, page, |cursor, page, reader| {
+    let ended = SUBSCRIPTIONS.read(&store.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = SubscriptionRow::read(reader)?;
         cursor.found.insert(checksum);
         page.push(
@@ -81,7 +81,7 @@ fn export_subscriptions<T: Transaction>(
 }
 
 fn export_occurrences(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    OCCURRENCES.read(tx, cursor, page, |_, page, reader| {
+    OCCURRENCES.read(tx, cursor, page, &mut |_, page, reader| {
         let row = OccurrenceRow::read(reader)?;
         let rows = tx.query(
             "SELECT count(*) FROM deliveries WHERE occurrence = ?1",
@@ -113,7 +113,7 @@ fn export_deliveries<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = DELIVERIES.read(&store.tx, cursor, page, |cursor, page, reader| {
+    let ended = DELIVERIES.read(&store.tx, cursor, page, &mut |cursor, page, reader| {
         let row = DeliveryRow::read(reader)?;
         if !row.settled {
             cursor.found.insert(row.checksum());

@@ -62,7 +62,7 @@ fn export_processes<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = PROCESSES.read(&store.tx, cursor, page, |cursor, page, reader| {
+    let ended = PROCESSES.read(&store.tx, cursor, page, &mut |cursor, page, reader| {
         let row = ProcessRow::read(reader)?;
         match row.state.is_running() {
             true => cursor.found.insert(row.checksum),
@@ -132,7 +132,7 @@ fn verify_belongings(tx: &impl Transaction, row: &ProcessRow) -> Result<()> {
 }
 
 fn export_events(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    EVENTS.read(tx, cursor, page, |_, page, reader| {
+    EVENTS.read(tx, cursor, page, &mut |_, page, reader| {
         let process = reader.clone().integer()? >> 32;
         let (row, _) = EventRow::read(reader, process)?;
         let content = row.verify_content(reader.blob()?)?;
@@ -156,7 +156,7 @@ fn export_events(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) ->
 }
 
 fn export_grants(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    GRANTS.read(tx, cursor, page, |_, page, reader| {
+    GRANTS.read(tx, cursor, page, &mut |_, page, reader| {
         reader.integer()?;
         let (row, _) = GrantRow::read(reader)?;
         page.push(

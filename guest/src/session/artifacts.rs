@@ -139,7 +139,7 @@ pub(crate) fn verify_all<T: Transaction>(
         reader.integer()?;
         let row = Row::read(reader)?;
         found.insert(row.checksum);
-        blob::require_stored_with_edges(session, findings, &row.key)
+        blob::require_whole(session, findings, [row.key])
     })?;
     findings.complete(TABLE, found, session.digests.artifacts)
 }
@@ -209,7 +209,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = ROWS.read(&session.tx, cursor, page, |cursor, page, reader| {
+    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
         reader.integer()?;
         let row = Row::read(reader)?;
         cursor.found.insert(row.checksum);

@@ -245,7 +245,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = ROWS.read(&session.tx, cursor, page, |cursor, page, reader| {
+    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = Row::read(reader)?;
         cursor.found.insert(checksum);
         page.push(

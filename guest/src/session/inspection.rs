@@ -39,13 +39,11 @@ fn verify_head<T: Transaction>(
     let Some(Some(head)) = findings.note("session_head", HeadRow::load(session))? else {
         return Ok(None);
     };
-    for key in head
+    let kept = head
         .checkpoint
         .iter()
         .chain(&head.blobs)
-        .chain(&head.retained)
-    {
-        blob::require_stored_with_edges(session, findings, key)?;
-    }
+        .chain(&head.retained);
+    blob::require_whole(session, findings, kept.copied())?;
     Ok(Some(head))
 }

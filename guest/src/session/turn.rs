@@ -219,7 +219,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = ROWS.read(&session.tx, cursor, page, |cursor, page, reader| {
+    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let stamp = TurnStamp {
             session_id: reader.text()?.to_string(),
             turn_id: reader.text()?.to_string(),

@@ -27,7 +27,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = BLOBS.read(&session.tx, cursor, page, |cursor, page, reader| {
+    let ended = BLOBS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let id = reader.integer()?;
         let key = BlobKey::from_bytes(reader.blob()?)
             .ok_or_else(|| corrupt(TABLE, id, "the key is damaged"))?;

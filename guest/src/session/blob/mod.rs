@@ -21,9 +21,7 @@ use crate::transaction::SessionTransaction;
 use encoding::Encoding;
 pub(crate) use export::{export, kind_name};
 use key::{BlobKey, KEY_LENGTH};
-pub(crate) use verify::{
-    require as require_stored, require_with_edges as require_stored_with_edges, verify_all,
-};
+pub(crate) use verify::{require as require_stored, require_whole, verify_all};
 
 const TABLE: &str = "blobs";
 
@@ -238,7 +236,8 @@ pub(crate) fn load<T: Transaction>(
     }
     let row = Row::read(&mut reader, key)?;
     let content = row.content(reader.blob()?, key)?;
-    let edges = row.edges(key)?;
+    let edges = read_edges(row.edges)
+        .ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))?;
     Ok(Some(StoredBlob { content, edges }))
 }
 
@@ -347,11 +346,6 @@ impl<'r> Row<'r> {
         let stored = reader.integer()?;
         verify(TABLE, key.text(), stored, row.checksum(key))?;
         Ok(row)
-    }
-
-    /// What the blob refers to.
-    fn edges(&self, key: &BlobKey) -> Result<Vec<BlobKey>> {
-        read_edges(self.edges).ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))
     }
 
     /// The content of what is stored, checked against its key.

@@ -1,7 +1,6 @@
 //! Checking all blobs.
 
 use alloc::collections::BTreeSet;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Result;
@@ -12,7 +11,7 @@ use crate::seam::{Transaction, Value};
 use crate::transaction::SessionTransaction;
 
 use super::key::BlobKey;
-use super::{Row, TABLE};
+use super::{Row, TABLE, exists, read_edges};
 
 const PAGES: Pages = Pages {
     table: TABLE,
@@ -23,7 +22,8 @@ const PAGES: Pages = Pages {
     size: 2,
 };
 
-/// Checks every blob against its key.
+/// Checks every blob against its key. What a blob refers to may be gone if nothing
+/// refers to the blob itself, or a stamp alone: see [`require_whole`].
 pub(crate) fn verify_all<T: Transaction>(
     session: &SessionTransaction<T>,
     findings: &mut Findings,
@@ -35,10 +35,41 @@ pub(crate) fn verify_all<T: Transaction>(
             .ok_or_else(|| corrupt(TABLE, id, "the key is damaged"))?;
         let row = Row::read(reader, &key)?;
         found.insert(row.checksum(&key));
-        row.edges(&key)?;
+        read_edges(row.edges)
+            .ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))?;
         row.content(reader.blob()?, &key).map(|_| ())
     })?;
     findings.complete(TABLE, found, session.digests.blobs)
+}
+
+/// Notes what is missing of blobs that are kept, and of what they refer to in turn:
+/// what garbage collection follows.
+pub(crate) fn require_whole<T: Transaction>(
+    session: &SessionTransaction<T>,
+    findings: &mut Findings,
+    keys: impl IntoIterator<Item = BlobKey>,
+) -> Result<()> {
+    let mut pending: Vec<BlobKey> = keys.into_iter().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(key) = pending.pop() {
+        if seen.insert(key) {
+            require(session, findings, &key)?;
+            pending.extend(edges(&session.tx, &key)?);
+        }
+    }
+    Ok(())
+}
+
+/// What a blob refers to. A row that is damaged is named where all are read.
+fn edges(tx: &impl Transaction, key: &BlobKey) -> Result<Vec<BlobKey>> {
+    let rows = tx.query(
+        "SELECT kind, encoding, length, edges, checksum FROM blobs WHERE key = ?1",
+        &[Value::Blob(key.as_bytes())],
+    )?;
+    let read = read_one(TABLE, &rows, |reader| {
+        Row::read(reader, key).map(|row| read_edges(row.edges))
+    });
+    Ok(read.ok().flatten().flatten().unwrap_or_default())
 }
 
 /// Notes a blob that something refers to and that is missing.
@@ -47,38 +78,11 @@ pub(crate) fn require<T: Transaction>(
     findings: &mut Findings,
     key: &BlobKey,
 ) -> Result<()> {
-    edges_of_stored(session, findings, key).map(|_| ())
-}
-
-/// As [`require`], and for the blobs that it refers to, and so on.
-pub(crate) fn require_with_edges<T: Transaction>(
-    session: &SessionTransaction<T>,
-    findings: &mut Findings,
-    key: &BlobKey,
-) -> Result<()> {
-    let mut seen = BTreeSet::new();
-    let mut pending = vec![*key];
-    while let Some(key) = pending.pop() {
-        if seen.insert(key) {
-            pending.extend(edges_of_stored(session, findings, &key)?);
-        }
-    }
-    Ok(())
-}
-
-/// What a blob refers to; nothing if it is missing or damaged, which is noted here or
-/// when all blobs are read.
-fn edges_of_stored<T: Transaction>(
-    session: &SessionTransaction<T>,
-    findings: &mut Findings,
-    key: &BlobKey,
-) -> Result<Vec<BlobKey>> {
-    let rows = session.tx.query(
-        "SELECT kind, encoding, length, edges, checksum FROM blobs WHERE key = ?1",
-        &[Value::Blob(key.as_bytes())],
-    )?;
-    let reason = "the blob is missing, but something refers to it";
-    findings.require(TABLE, &key.text(), rows.count > 0, reason)?;
-    let read = read_one(TABLE, &rows, |reader| Row::read(reader, key)?.edges(key));
-    Ok(read.ok().flatten().unwrap_or_default())
+    let stored = exists(&session.tx, key)?;
+    findings.require(
+        TABLE,
+        &key.text(),
+        stored,
+        "the blob is missing, but something refers to it",
+    )
 }

@@ -33,7 +33,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = NODES.read(&session.tx, cursor, page, |cursor, page, reader| {
+    let ended = NODES.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let row = NodeRow::read(reader)?;
         let parent = reader.optional_text()?;
         match row.tombstoned {
@@ -65,7 +65,7 @@ pub(crate) fn export_removed<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    REMOVED.read(&session.tx, cursor, page, |_, page, reader| {
+    REMOVED.read(&session.tx, cursor, page, &mut |_, page, reader| {
         page.push(RecordBuilder::new("removed_node").number("sequence", reader.integer()?));
         Ok(())
     })

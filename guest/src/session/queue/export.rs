@@ -37,7 +37,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = BATCHES.read(&session.tx, cursor, page, |cursor, page, reader| {
+    let ended = BATCHES.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = BatchRow::read(reader)?;
         cursor.found.insert(checksum);
         let payloads = row::load_payloads(&session.tx, row.seq)?;
@@ -64,7 +64,7 @@ pub(crate) fn export_completed<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    COMPLETED.read(&session.tx, cursor, page, |_, page, reader| {
+    COMPLETED.read(&session.tx, cursor, page, &mut |_, page, reader| {
         let session_id = reader.text()?;
         let source_key = reader.text()?;
         let (row, digest, completed_at_ms) = completed::read(reader, session_id, source_key)?;

@@ -53,7 +53,7 @@ fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = rows.read(&session.tx, cursor, page, |cursor, page, reader| {
+    let ended = rows.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = UsageRow::read(rows.table, reader)?;
         cursor.found.insert(checksum);
         page.push(
