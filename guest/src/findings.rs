@@ -163,10 +163,7 @@ impl Findings {
         // number there is.
         let mut last = None;
         loop {
-            let from = match last {
-                Some(last) => last,
-                None => i64::MIN,
-            };
+            let from = last.unwrap_or(i64::MIN);
             let params = [Value::Integer(from), Value::Integer(i64::from(pages.size))];
             let Some(rows) = self.query(tx, pages, &params)? else {
                 return Ok(());

@@ -14,6 +14,7 @@ use crate::kind::DatabaseKind;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "there is one for each call")]
 pub enum Statistics {
     /// Of one session.
     Session(SessionStatistics),
