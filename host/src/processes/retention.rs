@@ -8,12 +8,25 @@ use super::SqliteProcessRegistry;
 use crate::convert::epoch_ms;
 use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
+use crate::operation;
 
 /// How many processes one transaction removes, so that others are not kept from
 /// writing for long.
 const BATCH: u32 = 256;
 
 impl SqliteProcessRegistry {
+    /// Gives pages that are no longer needed back to the file system, some at a time, so
+    /// that others can write in between. Whatever removes something does that at its end;
+    /// this is for what an interrupted one left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// stays so.
+    pub async fn give_back_pages(&self) -> Result<(), Error> {
+        self.shared.db.incremental_vacuum().await
+    }
+
     /// Removes processes that ended before a time, with their events, and answers
     /// how many. A process stays as long as a handle of it is granted, or somebody
     /// holds a live lease on it. Handles go with their session, or when they are
@@ -37,6 +50,15 @@ impl SqliteProcessRegistry {
     /// [`Error::Corrupt`] if a process that would have to be removed is damaged, or
     /// one of its deliveries.
     pub async fn prune_ended(
+        &self,
+        ended_before: SystemTime,
+        host_events: Option<&SqliteHostEventStore>,
+    ) -> Result<u64, Error> {
+        let span = self.shared.db.operation("prune processes");
+        operation::within(span, self.prune_all(ended_before, host_events)).await
+    }
+
+    async fn prune_all(
         &self,
         ended_before: SystemTime,
         host_events: Option<&SqliteHostEventStore>,

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use super::Store;
 use crate::convert::epoch_ms;
 use crate::error::Error;
+use crate::operation;
 
 /// What [`Store::prune`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,18 @@ pub struct SessionPruneReport {
 }
 
 impl Store {
+    /// Gives pages that are no longer needed back to the file system, some at a time, so
+    /// that others can write in between. Whatever removes something does that at its end;
+    /// this is for what an interrupted one left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// stays so.
+    pub async fn give_back_pages(&self) -> Result<(), Error> {
+        self.db.incremental_vacuum().await
+    }
+
     /// Removes what was stored before a time and is needed only by someone who asks
     /// for it again: stamps of committed turns (never that of the newest commit), source
     /// keys of completed work, and single usage entries, which are summed up for
@@ -35,17 +48,22 @@ impl Store {
     /// needed to decide, is damaged; then nothing is removed.
     pub async fn prune(&self, stored_before: SystemTime) -> Result<SessionPruneReport, Error> {
         let before_ms = epoch_ms(stored_before);
-        let pruned = self
-            .db
-            .write("prune session", move |call| {
-                call.retention(|retention, guest, db| retention.call_prune(guest, db, before_ms))
+        let pruned = async {
+            let pruned = self
+                .db
+                .write("prune session", move |call| {
+                    call.retention(|retention, guest, db| {
+                        retention.call_prune(guest, db, before_ms)
+                    })
+                })
+                .await?;
+            self.db.give_back_pages().await;
+            Ok(SessionPruneReport {
+                turn_commits: pruned.turns,
+                source_keys: pruned.source_keys,
+                usage_entries: pruned.usage_entries,
             })
-            .await?;
-        self.db.give_back_pages().await;
-        Ok(SessionPruneReport {
-            turn_commits: pruned.turns,
-            source_keys: pruned.source_keys,
-            usage_entries: pruned.usage_entries,
-        })
+        };
+        operation::within(self.db.operation("prune session"), pruned).await
     }
 }

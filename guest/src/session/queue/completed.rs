@@ -10,6 +10,7 @@ use crate::Result;
 use crate::bindings::exports::lash::store::queue::Draft;
 use crate::checksum::Checksum;
 use crate::corruption::{RowReader, corrupt, verify};
+use crate::findings::{Findings, Pages};
 use crate::seam::{Transaction, Value};
 
 use super::CompletedBatches;
@@ -18,7 +19,7 @@ use super::row::{
     slot_from_code,
 };
 
-const TABLE: &str = "completed_sources";
+pub(super) const TABLE: &str = "completed_sources";
 
 /// Remembers the source keys of batches that are about to be deleted.
 pub(super) fn remember(
@@ -100,6 +101,17 @@ pub(super) fn find(
     if !reader.advance() {
         return Ok(None);
     }
+    let (row, digest, _) = read(&mut reader, &draft.session_id, source_key)?;
+    Ok((digest == blake3::hash(packed).as_bytes()).then_some(row))
+}
+
+/// Reads and checks what comes after the session and the source key; answers the
+/// digest of the payloads and when they were completed too.
+pub(super) fn read<'r>(
+    reader: &mut RowReader<'r>,
+    session_id: &str,
+    source_key: &str,
+) -> Result<(BatchRow, &'r [u8], i64)> {
     let digest = reader.blob()?;
     let seq = reader.integer()?;
     let batch_id = reader.text()?.to_string();
@@ -116,7 +128,7 @@ pub(super) fn find(
     let row = BatchRow {
         seq,
         batch_id,
-        session_id: draft.session_id.clone(),
+        session_id: session_id.to_string(),
         source_key: Some(source_key.to_string()),
         delivery,
         slot,
@@ -134,7 +146,26 @@ pub(super) fn find(
         stored,
         checksum(&row, source_key, digest, completed_at_ms),
     )?;
-    Ok((digest == blake3::hash(packed).as_bytes()).then_some(row))
+    Ok((row, digest, completed_at_ms))
+}
+
+const PAGES: Pages = Pages {
+    table: TABLE,
+    sql: "SELECT session_id, source_key, payload_digest, seq, batch_id, delivery, slot, merge_key,
+                 available_at_ms, enqueued_at_ms, completed_at_ms, checksum
+          FROM completed_sources WHERE (session_id, source_key) >= (?1, ?2)
+          ORDER BY session_id, source_key LIMIT ?3",
+    columns: 12,
+    size: 1024,
+};
+
+/// Checks every completed source key.
+pub(super) fn verify_all(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
+    findings.walk_names(tx, &PAGES, &mut |_, reader| {
+        let session_id = reader.text()?;
+        let source_key = reader.text()?;
+        read(reader, session_id, source_key).map(|_| ())
+    })
 }
 
 /// Forgets the source keys of batches that were completed before a time; answers

@@ -5,8 +5,10 @@
 //! somebody else has claimed: until then its owner may still complete.
 
 mod completed;
+mod export;
 mod row;
 pub mod selection;
+mod verify;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -25,8 +27,10 @@ use crate::token;
 use crate::transaction::SessionTransaction;
 
 pub(crate) use completed::forget as forget_completed;
+pub(crate) use export::{export, export_completed};
 use row::{BatchRow, TABLE, select_batches};
 use selection::claimed_prefix;
+pub(crate) use verify::verify_all;
 
 /// How many ready batches one query reads while a claim is put together.
 const PAGE: u32 = 64;

@@ -13,7 +13,7 @@ use crate::seam::{Transaction, Value, execute_rows, optional_text, unsigned};
 use super::selection::Candidate;
 
 pub(super) const TABLE: &str = "queued_batches";
-const PAYLOADS: &str = "queued_payloads";
+pub(super) const PAYLOADS: &str = "queued_payloads";
 
 /// A batch without its payloads.
 pub(crate) struct BatchRow {
@@ -253,7 +253,7 @@ pub(super) fn insert_payloads(tx: &impl Transaction, seq: i64, packed: &[u8]) ->
 }
 
 /// Reads `seq, checksum, payloads` and checks them; answers the packed payloads.
-fn read_packed(reader: &mut RowReader<'_>) -> Result<(i64, Vec<u8>)> {
+pub(super) fn read_packed(reader: &mut RowReader<'_>) -> Result<(i64, Vec<u8>)> {
     let seq = reader.integer()?;
     let stored = reader.integer()?;
     let packed = reader.blob()?;
