@@ -3,8 +3,7 @@
 //!
 //! As in `commit`, the engines take turns call by call.
 //!
-//! `cargo bench -p lash-wasm-store-tests --bench deployment` prints tables and
-//! writes `target/bench/deployment.json` and `target/bench/waiting.json`.
+//! `cargo xtask bench` runs it; it writes `target/bench/deployment.json`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod effects;
@@ -52,29 +51,24 @@ fn main() {
             host_events::delete_session(&mut report).await;
         }
     });
-    report.finish();
-    if wanted.has("waiting") {
-        waiting::measure();
+    if wanted.has("waiting-1000") {
+        waiting::measure(&mut report);
     }
+    report.finish();
 }
 
-/// The samples of the engines, each of which is called once in every turn, in an
-/// order that changes.
+/// The times of a call.
 async fn interleave<E>(
-    engines: &[E],
+    engines: &mut [E],
     turns: usize,
     call: impl AsyncFn(&E, usize),
 ) -> Vec<Vec<Duration>> {
-    let mut samples = vec![Vec::new(); engines.len()];
-    for turn in 0..turns {
-        for offset in 0..engines.len() {
-            let position = (offset + turn) % engines.len();
-            let start = Instant::now();
-            call(&engines[position], turn).await;
-            samples[position].push(start.elapsed());
-        }
-    }
-    samples
+    harness::interleave(engines, turns, async |engine, turn| {
+        let start = Instant::now();
+        call(engine, turn).await;
+        start.elapsed()
+    })
+    .await
 }
 
 /// The names of the engines, in the order in which they are opened.
