@@ -51,16 +51,17 @@ pub(crate) fn run(wanted: &Wanted, report: &mut Report) {
         let figures = text.split_whitespace().map(|word| word.parse().unwrap());
         figures.collect::<Vec<f64>>()
     });
-    for (index, stores) in STORES.into_iter().enumerate() {
-        let column = |column: usize| measured.iter().map(|row| vec![row[index * 2 + column]]);
-        let memory = column(0).collect();
+    // Of each number of stores, memory and threads.
+    let figure = |index: usize| {
+        let engines = measured.iter().map(|figures| vec![figures[index]]);
+        engines.collect::<Vec<_>>()
+    };
+    for (step, stores) in STORES.into_iter().enumerate() {
         let case = format!("memory-{stores}");
-        report.rows(&case, &names(), "KiB", Better::Less, memory);
-        if stores == 1000 {
-            let threads = column(1).collect();
-            report.rows("threads-1000", &names(), "threads", Better::Less, threads);
-        }
+        report.rows(&case, &names(), "KiB", Better::Less, figure(2 * step));
     }
+    let threads = figure(2 * STORES.len() - 1);
+    report.rows("threads-1000", &names(), "threads", Better::Less, threads);
 }
 
 fn status(field: &str) -> f64 {

@@ -1,6 +1,7 @@
-//! Claims of queued work: of one batch among many, and when nothing is ready.
+//! Queued work: a batch is enqueued, and claimed and completed, among many; and a claim
+//! when nothing is ready.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lash_core::runtime::QueuedWorkBatchDraft;
 use lash_wasm_store_tests::fixtures::{claim, commit, work};
@@ -14,14 +15,19 @@ const LEASE_MS: u64 = 60_000;
 /// After every time at which this runs.
 const LATER_MS: u64 = 1 << 50;
 
+type Times = Vec<Duration>;
+
 pub(crate) async fn run(wanted: &Wanted, report: &mut Report) {
-    for (case, pending) in [
-        ("claim-10", 10),
-        ("claim-1000", 1000),
-        ("claim-100000", 100_000),
+    for (claiming, enqueuing, pending) in [
+        ("claim-10", "enqueue-10", 10),
+        ("claim-1000", "enqueue-1000", 1000),
+        ("claim-100000", "enqueue-100000", 100_000),
     ] {
-        if wanted.has(case) && !(wanted.quick() && pending > 1000) {
-            busy(case, pending, wanted, report).await;
+        let asked = wanted.has(claiming) || wanted.has(enqueuing);
+        if asked && !(wanted.quick() && pending > 1000) {
+            let (claimed, enqueued) = busy(pending, wanted).await;
+            report.add(claiming, &names(), claimed);
+            report.add(enqueuing, &names(), enqueued);
         }
     }
     for (case, later) in [("idle-claim", 0), ("idle-claim-later", 2000)] {
@@ -31,16 +37,17 @@ pub(crate) async fn run(wanted: &Wanted, report: &mut Report) {
     }
 }
 
-/// Claims a batch and completes it with a commit, while so many are pending.
-async fn busy(case: &str, pending: usize, wanted: &Wanted, report: &mut Report) {
+/// Claims a batch, completes it with a commit, and enqueues another, while so many are
+/// pending. Answers the times of the first two together, and of the third.
+async fn busy(pending: usize, wanted: &Wanted) -> (Vec<Times>, Vec<Times>) {
     let dir = tempfile::tempdir().unwrap();
     let mut engines = Vec::new();
     for engine in open(dir.path(), pending, &work("what is to be done")).await {
-        engines.push((engine, None));
+        engines.push((engine, None, Vec::new()));
     }
-    let turns = if pending > 10_000 { 20 } else { 150 };
+    let turns = if pending > 10_000 { 60 } else { 150 };
     let samples = interleave(&mut engines, wanted.repeat(turns), async |state, turn| {
-        let (engine, revision) = state;
+        let (engine, revision, enqueued) = state;
         let store = engine.store();
         let start = Instant::now();
         let held = claim(store, LEASE_MS, 1).await.unwrap();
@@ -50,10 +57,14 @@ async fn busy(case: &str, pending: usize, wanted: &Wanted, report: &mut Report) 
         *revision = Some(committed.head_revision);
         // As many are pending in the next turn.
         let next = work(&format!("what is to be done after {turn}"));
+        let start = Instant::now();
         store.enqueue_queued_work(next).await.unwrap();
+        enqueued.push(start.elapsed());
         elapsed
     });
-    report.add(case, &names(), samples.await);
+    let claimed = samples.await;
+    let enqueued = engines.into_iter().map(|(_, _, times)| times);
+    (claimed, enqueued.collect())
 }
 
 /// Asks for work when there is none, or none yet.
