@@ -38,6 +38,9 @@ async fn intent(wanted: &Wanted, report: &mut Report) {
             canonical_uri: format!("file:attachment-{turn}"),
             intent_at_epoch_ms: turn as u64,
         };
+        // The native crate waits by polling, which never ends once this task has used up
+        // its budget: a fresh one for each call.
+        tokio::task::yield_now().await;
         let start = Instant::now();
         engine.store().record_intent(intent).unwrap();
         start.elapsed()
