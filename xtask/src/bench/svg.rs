@@ -14,11 +14,11 @@ const TICKS: u32 = 4;
 const STYLE: &str = "\
     text{font:12px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2328}\
     .title{font-size:17px;font-weight:600}.quiet{fill:#59636e}\
-    .back{fill:#ffffff}.grid{stroke:#d1d9e0}.mark{stroke:#59636e;stroke-dasharray:4 3}\
+    .value{paint-order:stroke;stroke:#ffffff;stroke-width:4px}.back{fill:#ffffff}.grid{stroke:#d1d9e0}.mark{stroke:#59636e;stroke-dasharray:4 3}\
     .c0{fill:#8c959f}.c1{fill:#0969da}.c2{fill:#8250df}.c3{fill:#bc4c00}\
     @media (prefers-color-scheme:dark){\
     text{fill:#f0f6fc}.quiet{fill:#9198a1}\
-    .back{fill:#0d1117}.grid{stroke:#3d444d}.mark{stroke:#9198a1}\
+    .value{stroke:#0d1117}.back{fill:#0d1117}.grid{stroke:#3d444d}.mark{stroke:#9198a1}\
     .c0{fill:#6e7681}.c1{fill:#4493f8}.c2{fill:#ab7df8}.c3{fill:#f0883e}}";
 
 /// A bar: its colour, 0 to 3, its value, and what is written beside it.
@@ -72,10 +72,15 @@ impl Chart<'_> {
             let value = self.end() * f64::from(tick) / f64::from(TICKS);
             let x = LEFT + value * scale;
             svg += &line("grid", x, TOP, bottom);
-            svg += &text("quiet", "middle", x, bottom + 16.0, &number(value));
+            svg += &text("quiet", "middle", x, bottom + 16.0, &self.tick(value));
         }
         let middle = LEFT + (WIDTH - LEFT - RIGHT) / 2.0;
         svg += &text("quiet", "middle", middle, bottom + 34.0, self.axis);
+        for (value, name) in self.marks {
+            let x = LEFT + value * scale;
+            svg += &line("mark", x, TOP, bottom);
+            svg += &text("quiet", "middle", x, TOP - 6.0, name);
+        }
         let mut y = TOP + GAP;
         for (name, bars) in &self.groups {
             let centre = y + bars.len() as f64 * BAR / 2.0;
@@ -83,18 +88,24 @@ impl Chart<'_> {
             for bar in bars {
                 let length = (bar.value * scale).max(1.0);
                 svg += &rect(bar.colour, LEFT, y + 1.0, length, BAR - 2.0);
-                svg += &text("", "start", LEFT + length + 6.0, y + 12.0, &bar.label);
+                svg += &text("value", "start", LEFT + length + 6.0, y + 12.0, &bar.label);
                 y += BAR;
             }
             y += GAP;
         }
-        for (value, name) in self.marks {
-            let x = LEFT + value * scale;
-            svg += &line("mark", x, TOP, bottom);
-            svg += &text("quiet", "middle", x, TOP - 6.0, name);
-        }
         svg += &text("quiet", "start", 20.0, height - 12.0, self.note);
         svg + "</svg>\n"
+    }
+
+    /// What is written below a line of the grid, with as many places on all of them.
+    fn tick(&self, value: f64) -> String {
+        let places = (0..3).find(|places| {
+            let tens = 10_f64.powi(*places);
+            let step = self.end() / f64::from(TICKS) * tens;
+            (step - step.round()).abs() < 1e-6
+        });
+        let places = places.unwrap_or(3).unsigned_abs() as usize;
+        grouped(&format!("{value:.places$}"))
     }
 
     /// Where the axis ends: a round number that no bar reaches beyond.
@@ -131,10 +142,14 @@ pub(super) fn number(value: f64) -> String {
         value if value >= 1.0 => format!("{value:.1}"),
         value => format!("{value:.2}"),
     };
+    grouped(&text)
+}
+
+fn grouped(text: &str) -> String {
     let digits = text.find('.').unwrap_or(text.len());
     let mut grouped = String::new();
     for (index, character) in text.chars().enumerate() {
-        if index > 0 && index < digits && (digits - index) % 3 == 0 {
+        if index > 0 && index < digits && (digits - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(character);
@@ -177,6 +192,8 @@ mod tests {
         assert!(chart.end() >= 1234.0 && chart.end() <= 2468.0);
         let svg = chart.draw();
         assert!(svg.contains("a &lt; b &amp; c"));
+        let ticks = [0.0, 400.0, 1600.0].map(|value| chart.tick(value));
+        assert_eq!(ticks, ["0", "400", "1,600"]);
         assert!(svg.ends_with("</svg>\n"));
     }
 }
