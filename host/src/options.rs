@@ -18,10 +18,10 @@ use crate::store::Store;
 pub enum BuiltinBlobProfile {
     /// No compression.
     LowLatency,
-    /// zlib at level 1, from 4 KiB on.
+    /// zlib at level 3, from 1 KiB on.
     #[default]
     Balanced,
-    /// zlib at level 6, from 1 KiB on.
+    /// zlib at level 5, from 512 bytes on.
     Compact,
 }
 

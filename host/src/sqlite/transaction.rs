@@ -365,6 +365,8 @@ fn misuse(message: impl Into<String>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
     use crate::sqlite::{DatabaseFile, Settings};
     use crate::testing::Directory;
@@ -397,6 +399,22 @@ mod tests {
             sqlite.rollback().unwrap();
         }
         assert_eq!(count(&mut sqlite), 0);
+    }
+
+    /// SQLite compiled such a statement anew whenever it ran, because it asked for the
+    /// value of the bound limit while it planned.
+    #[test]
+    fn a_statement_with_a_bound_limit_is_compiled_once() {
+        let mut sqlite = memory();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        let sql = "SELECT a FROM t WHERE a > ?1 ORDER BY a LIMIT ?2";
+        for limit in 1..5 {
+            let params = [Value::Integer(0), Value::Integer(limit)];
+            sqlite.query(sql, &params).unwrap();
+        }
+        let statement = sqlite.prepare(sql).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::Run), 4);
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 
     fn count(sqlite: &mut SqliteConnection) -> i64 {

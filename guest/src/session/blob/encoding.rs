@@ -36,8 +36,8 @@ pub(crate) fn level(profile: BlobProfile, compressible: bool, length: usize) -> 
     match profile {
         _ if !compressible => None,
         BlobProfile::LowLatency => None,
-        BlobProfile::Balanced => (length >= 4096).then_some(1),
-        BlobProfile::Compact => (length >= 1024).then_some(6),
+        BlobProfile::Balanced => (length >= 1024).then_some(3),
+        BlobProfile::Compact => (length >= 512).then_some(5),
     }
 }
 
@@ -64,10 +64,10 @@ mod tests {
     fn only_what_is_worth_it_is_compressed() {
         assert_eq!(level(BlobProfile::LowLatency, true, 1 << 20), None);
         assert_eq!(level(BlobProfile::Balanced, false, 1 << 20), None);
-        assert_eq!(level(BlobProfile::Balanced, true, 4095), None);
-        assert_eq!(level(BlobProfile::Balanced, true, 4096), Some(1));
-        assert_eq!(level(BlobProfile::Compact, true, 1023), None);
-        assert_eq!(level(BlobProfile::Compact, true, 1024), Some(6));
+        assert_eq!(level(BlobProfile::Balanced, true, 1023), None);
+        assert_eq!(level(BlobProfile::Balanced, true, 1024), Some(3));
+        assert_eq!(level(BlobProfile::Compact, true, 511), None);
+        assert_eq!(level(BlobProfile::Compact, true, 512), Some(5));
     }
 
     #[test]

@@ -35,6 +35,10 @@ pub(crate) use verify::verify_all;
 /// How many ready batches one query reads while a claim is put together.
 const PAGE: u32 = 64;
 
+/// How many batches from the front of the queue a claim looks at first, ready or not:
+/// what it takes is mostly there.
+const FRONT: i64 = 8;
+
 /// Up to how many batches the whole queue is read and checked, instead of what an
 /// index leads to. A damaged index could hide a batch; a queue that is deeper is
 /// read through the indexes all the same, because a claim must not cost more the
@@ -141,6 +145,13 @@ fn claimable<T: Transaction>(
         truncate_to_claim(&mut ready, request);
         return Ok(ready);
     }
+    let mut ready = front(session)?;
+    ready.retain(|(row, _)| is_ready(row, request, now_ms));
+    let found = ready.len();
+    truncate_to_claim(&mut ready, request);
+    if ready.len() < found || ready.len() as u64 == request.max_batches {
+        return Ok(ready);
+    }
     // The index leads past everything that is not ready. It is not in queue order,
     // so this is the answer only if it is all that is ready.
     let mut ready = ready_page(
@@ -183,6 +194,15 @@ fn claimable<T: Transaction>(
             return Ok(ready);
         }
     }
+}
+
+/// The first batches of the queue.
+fn front<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<(BatchRow, i64)>> {
+    let rows = session.tx.query(
+        select_batches!("NOT INDEXED ORDER BY seq LIMIT ?1"),
+        &[Value::Integer(FRONT)],
+    )?;
+    read_all(TABLE, &rows, BatchRow::read)
 }
 
 /// Ready batches behind one of the queue, as many as a page has.
