@@ -18,7 +18,7 @@ use crate::store::Store;
 pub enum BuiltinBlobProfile {
     /// No compression.
     LowLatency,
-    /// zlib at level 3, from 1 KiB on.
+    /// zlib at level 2, from 1 KiB on.
     #[default]
     Balanced,
     /// zlib at level 5, from 512 bytes on.

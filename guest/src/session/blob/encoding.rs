@@ -36,7 +36,7 @@ pub(crate) fn level(profile: BlobProfile, compressible: bool, length: usize) -> 
     match profile {
         _ if !compressible => None,
         BlobProfile::LowLatency => None,
-        BlobProfile::Balanced => (length >= 1024).then_some(3),
+        BlobProfile::Balanced => (length >= 1024).then_some(2),
         BlobProfile::Compact => (length >= 512).then_some(5),
     }
 }
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(level(BlobProfile::LowLatency, true, 1 << 20), None);
         assert_eq!(level(BlobProfile::Balanced, false, 1 << 20), None);
         assert_eq!(level(BlobProfile::Balanced, true, 1023), None);
-        assert_eq!(level(BlobProfile::Balanced, true, 1024), Some(3));
+        assert_eq!(level(BlobProfile::Balanced, true, 1024), Some(2));
         assert_eq!(level(BlobProfile::Compact, true, 511), None);
         assert_eq!(level(BlobProfile::Compact, true, 512), Some(5));
     }
