@@ -101,7 +101,7 @@ impl import::Guest for Component {
     fn add_deliveries(
         db: &Database,
         deliveries: Vec<import::ImportedDelivery>,
-    ) -> Result<Vec<u32>, Error> {
+    ) -> Result<(), Error> {
         host_events::add_deliveries(db, &deliveries)
     }
 }

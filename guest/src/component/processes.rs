@@ -237,7 +237,7 @@ impl import::Guest for Component {
         processes::add_events(db, &process_id, last_sequence, &events)
     }
 
-    fn add_handles(db: &Database, handles: Vec<import::ImportedHandle>) -> Result<Vec<u32>, Error> {
+    fn add_handles(db: &Database, handles: Vec<import::ImportedHandle>) -> Result<(), Error> {
         processes::add_handles(db, &handles)
     }
 }

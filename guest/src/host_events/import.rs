@@ -88,25 +88,22 @@ pub fn add_occurrences(env: &impl Environment, occurrences: &[ImportedOccurrence
 }
 
 /// The WIT function `host-event-import.add-deliveries`.
-pub fn add_deliveries(env: &impl Environment, deliveries: &[ImportedDelivery]) -> Result<Vec<u32>> {
+pub fn add_deliveries(env: &impl Environment, deliveries: &[ImportedDelivery]) -> Result<()> {
     let mut store = HostEventTransaction::write_durably(env)?;
-    let mut occurrences: BTreeMap<&str, Option<OccurrenceRow>> = BTreeMap::new();
+    let mut occurrences: BTreeMap<&str, OccurrenceRow> = BTreeMap::new();
     let mut rows = Vec::with_capacity(deliveries.len());
-    let mut unknown = Vec::new();
-    for (place, imported) in (0..).zip(deliveries) {
-        let id = imported.occurrence_id.as_str();
-        let occurrence = match occurrences.entry(id) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(occurrence::by_id(&store.tx, id)?),
-        };
-        let subscription = clamp(imported.subscription);
+    for delivery in deliveries {
+        let subscription = clamp(delivery.subscription);
         let subscribed = store.tx.query(
             "SELECT 1 FROM subscriptions WHERE seq = ?1",
             &[Value::Integer(subscription)],
         )?;
-        let Some(occurrence) = occurrence.as_mut().filter(|_| subscribed.count > 0) else {
-            unknown.push(place);
-            continue;
+        if subscribed.count == 0 {
+            return Err(invalid("the subscription of the delivery is not there"));
+        }
+        let occurrence = match occurrences.entry(&delivery.occurrence_id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(find(&store.tx, &delivery.occurrence_id)?),
         };
         let number = store.digests.next_delivery;
         store.digests.next_delivery = number.saturating_add(1);
@@ -114,7 +111,7 @@ pub fn add_deliveries(env: &impl Environment, deliveries: &[ImportedDelivery]) -
             number: clamp(number),
             occurrence: occurrence.number,
             subscription,
-            created_at_ms: clamp(imported.created_at_ms),
+            created_at_ms: clamp(delivery.created_at_ms),
             settled: false,
         };
         occurrence.deliveries = occurrence.deliveries.saturating_add(1);
@@ -122,11 +119,18 @@ pub fn add_deliveries(env: &impl Environment, deliveries: &[ImportedDelivery]) -
         store.digests.unsettled.insert(row.checksum());
         rows.push(row);
     }
+    if rows.is_empty() {
+        return Ok(());
+    }
     delivery::insert(&store.tx, &rows)
         .map_err(|error| refuse_known(error, "two deliveries are the same one"))?;
-    for occurrence in occurrences.into_values().flatten() {
+    for occurrence in occurrences.into_values() {
         occurrence.update_counts(&store.tx)?;
     }
-    store.commit()?;
-    Ok(unknown)
+    store.commit()
+}
+
+fn find(tx: &impl Transaction, occurrence_id: &str) -> Result<OccurrenceRow> {
+    occurrence::by_id(tx, occurrence_id)?
+        .ok_or_else(|| invalid("the occurrence of the delivery is not there"))
 }

@@ -147,27 +147,25 @@ fn add_events_to(
 }
 
 /// The WIT function `process-import.add-handles`.
-pub fn add_handles(env: &impl Environment, handles: &[ImportedHandle]) -> Result<Vec<u32>> {
+pub fn add_handles(env: &impl Environment, handles: &[ImportedHandle]) -> Result<()> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
-    let mut processes: BTreeMap<&str, Option<ProcessRow>> = BTreeMap::new();
-    let mut unknown = Vec::new();
-    for (place, handle) in (0..).zip(handles) {
-        let id = handle.process_id.as_str();
-        let process = match processes.entry(id) {
+    let mut processes: BTreeMap<&str, ProcessRow> = BTreeMap::new();
+    for handle in handles {
+        let process = match processes.entry(&handle.process_id) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(row::find(&tx, id)?),
-        };
-        let Some(process) = process else {
-            unknown.push(place);
-            continue;
+            Entry::Vacant(new) => new.insert(find(&tx, &handle.process_id)?),
         };
         add_handle(&tx, process, handle)?;
     }
-    for process in processes.into_values().flatten() {
+    for process in processes.into_values() {
         process.state.update(&tx, process.seq)?;
     }
     tx.commit()?;
-    Ok(unknown)
+    Ok(())
+}
+
+fn find(tx: &impl Transaction, id: &str) -> Result<ProcessRow> {
+    row::find(tx, id)?.ok_or_else(|| invalid(format!("process `{id}` is not there")))
 }
 
 fn add_handle(
@@ -182,10 +180,7 @@ fn add_handle(
         descriptor: handle.descriptor.clone(),
     };
     if grant_row::find(tx, &grant.scope_id, grant.process)?.is_some() {
-        return Err(invalid(format!(
-            "`{}` has a handle of process `{}` already",
-            handle.scope_id, handle.process_id
-        )));
+        return Err(invalid("the scope has a handle of the process already"));
     }
     grant.insert(tx)?;
     process.state.grants.insert(grant.checksum());
