@@ -13,7 +13,7 @@ use crate::bindings::interfaces::{
     effects, format, graph, host_event_export, host_event_import, host_event_inspection,
     host_events, maintenance, metadata, process_events, process_export, process_handles,
     process_import, process_inspection, process_leases, processes, queue, retention, session,
-    session_export, session_inspection, usage,
+    session_export, session_import, session_inspection, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -136,6 +136,8 @@ impl<'a> Call<'a> {
         session_inspection: lash_store_session_inspection;
         /// Calls a function of the interface `session-export`.
         session_export: lash_store_session_export;
+        /// Calls a function of the interface `session-import`.
+        session_import: lash_store_session_import;
         /// Calls a function of the interface `process-export`.
         process_export: lash_store_process_export;
         /// Calls a function of the interface `host-event-export`.

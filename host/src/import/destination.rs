@@ -54,7 +54,8 @@ impl Destination {
             .and_then(|file| file.sync_all())
             .map_err(|source| io_error(&draft, source))?;
         refuse_existing(&self.path)?;
-        TempPath::from_path(draft)
+        TempPath::try_from_path(&draft)
+            .map_err(|source| io_error(&draft, source))?
             .persist_noclobber(&self.path)
             .map_err(|error| match error.error.kind() {
                 io::ErrorKind::AlreadyExists => ImportError::DestinationExists {

@@ -192,6 +192,54 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Reads a table, and hands over what `read` makes of each row, with what the row is
+    /// called. Whoever gets it writes it, and says what was imported.
+    pub(super) fn each<T>(
+        &mut self,
+        table: &Table,
+        mut read: impl FnMut(&Connection, &SourceRow<'_>) -> Result<T, Reason>,
+        mut take: impl FnMut(&mut Self, String, T) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        let mut after = Some(i64::MIN);
+        while let Some(last) = after {
+            let page = self.page(table, last, &mut read)?;
+            after = page.last;
+            for (name, reason) in page.refused {
+                self.losses.note(table.name, name, reason);
+            }
+            for row in page.read {
+                take(self, row.name, row.item)?;
+            }
+            self.advance(page.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a table of one row; none if it is empty, or if the row is a loss.
+    pub(super) fn row<T>(
+        &mut self,
+        table: &Table,
+        mut read: impl FnMut(&SourceRow<'_>) -> Result<T, Reason>,
+    ) -> Result<Option<T>, ImportError> {
+        let page = self.page(table, i64::MIN, &mut |_, row| read(row))?;
+        for (name, reason) in page.refused {
+            self.losses.note(table.name, name, reason);
+        }
+        let mut rows = page.read.into_iter();
+        let first = rows.next();
+        for row in rows {
+            self.losses
+                .note(table.name, row.name, "there is more than one row");
+        }
+        self.records.push(Imported {
+            table: table.name.to_owned(),
+            rows: first.iter().len() as u64,
+            bytes: first.as_ref().map_or(0, |row| row.bytes),
+        });
+        self.advance(page.bytes)?;
+        Ok(first.map(|row| row.item))
+    }
+
     /// Reads the rows behind one. If the file is damaged there, as many as there are
     /// before the damage; if there are none, it goes on behind it.
     fn page<T>(
