@@ -108,8 +108,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
 
 /// The number of a subscription.
 fn sequence_of(row: &SourceRow<'_>) -> Result<u64, Reason> {
-    subscription_sequence(row.text(0)?)
-        .ok_or_else(|| "the identifier has no number".to_owned())
+    subscription_sequence(row.text(0)?).ok_or_else(|| "the identifier has no number".to_owned())
 }
 
 fn subscription(row: &SourceRow<'_>, sequence: u64) -> Result<ImportedSubscription, Reason> {

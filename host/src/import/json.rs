@@ -117,7 +117,16 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused() {
-        for text in ["", "1", "[]", "{", "{}x", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1"#] {
+        for text in [
+            "",
+            "1",
+            "[]",
+            "{",
+            "{}x",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1"#,
+        ] {
             assert!(Object::parse(text).is_err(), "{text}");
         }
         for text in [r#"{"a":1}}"#, r#"{"a":1,}"#, r#"{a:1}"#, r#"{"a":1 2}"#] {
@@ -129,6 +138,9 @@ mod tests {
     fn a_digest_is_that_of_lash_core() {
         let payload = serde_json::json!({ "b": [1, 2.5], "a": "\u{1F980}\n" });
         let theirs = lash_core::process_event_payload_hash("a \"type\"", &payload).unwrap();
-        assert_eq!(digest(&[&quote("a \"type\""), &payload.to_string()]), theirs);
+        assert_eq!(
+            digest(&[&quote("a \"type\""), &payload.to_string()]),
+            theirs
+        );
     }
 }
