@@ -1,6 +1,7 @@
 //! Files that are no sources, and places that are no destinations.
 
 use std::fs;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use lash_core::{RuntimePersistence, SessionReadScope};
 use lash_sqlite_store::{BuiltinBlobProfile, SqliteProcessRegistry};
 use lash_wasm_store::Store;
 use lash_wasm_store::import::{ImportError, NativeImport};
+use lash_wasm_store_tests::child;
 use lash_wasm_store_tests::damage::wait_until_closed;
 use lash_wasm_store_tests::fixtures::{Raw, append, chain, poll_once};
 
@@ -167,4 +169,59 @@ async fn an_import_that_nobody_waits_for_any_more_leaves_nothing_behind() {
     drop(importing);
     assert_eq!(files.beside_destination(), [""; 0]);
     assert_eq!(image(&files.source()), before, "the source is as it was");
+}
+
+/// A file that may only be read, where nothing may be written. Permissions do not bind a
+/// privileged user, so it is imported by another process, which gives its privileges up.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_in_a_directory_that_is_read_only_is_imported() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65534;
+    const TEST: &str = "session::foreign::a_source_in_a_directory_that_is_read_only_is_imported";
+
+    if let Some(source) = child::file() {
+        let destination = source.parent().unwrap().with_file_name("ours/ours.db");
+        let report = NativeImport::new().session(&source, &destination).await;
+        assert!(report.unwrap().is_complete());
+        return;
+    }
+    let files = Files::new();
+    let (store, _) = Workload::run(&files.source(), BuiltinBlobProfile::Balanced, false).await;
+    drop(store);
+    wait_until_closed(&files.source());
+    let source = files.source();
+    let (native, ours) = (source.parent().unwrap(), files.destination());
+    let ours = ours.parent().unwrap();
+    let privileged = fs::metadata(&source).unwrap().uid() == 0;
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(native.parent().unwrap(), 0o755);
+    set(ours, 0o777);
+    set(&source, 0o444);
+    set(native, 0o555);
+    let mut command = child::command(TEST, &source);
+    if privileged {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output();
+    set(native, 0o755);
+    let output = match output {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            println!("skipped: nobody else may run this test ({error})");
+            return;
+        }
+        output => output.unwrap(),
+    };
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_sound(&files.destination()).await;
+    let names = fs::read_dir(native).unwrap();
+    assert_eq!(names.count(), 1, "nothing is beside the source");
 }
