@@ -238,7 +238,7 @@ async fn deliveries_are_unstarted_until_their_processes_are_found() {
         .await
         .unwrap();
     let unstarted = ours.unstarted_deliveries(&registry).await.unwrap();
-    assert_eq!(json(&unstarted), json(&reserved[1..]));
+    assert_eq!(json(&unstarted), json(&reserved[1..].to_vec()));
 }
 
 /// A store in which nothing was ever registered, and one in which nothing is left.
