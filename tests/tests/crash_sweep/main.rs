@@ -5,6 +5,7 @@
 //! working; a call that is made again is answered as the tables say.
 
 mod coverage;
+mod deployment_import;
 mod effects;
 mod host_events;
 mod process_handles;
