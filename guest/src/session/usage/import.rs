@@ -8,7 +8,7 @@ use crate::seam::{Environment, Value, clamp, execute_rows};
 use crate::transaction::SessionTransaction;
 
 use super::row::{ENTRIES, UsageRow};
-use super::{add_to_total, total};
+use super::{merge_into_total, total};
 
 /// The WIT function `session-import.add-usage`. Entries of the same source and model
 /// are added to their total together.
@@ -52,7 +52,8 @@ pub fn add(env: &impl Environment, entries: Vec<UsageEntry>) -> Result<()> {
         session.digests.usage_entries.insert(row.checksum(ENTRIES));
     }
     for sum in &sums {
-        add_to_total(&mut session, &sum.entry, now_ms)?;
+        // Also if the entries of this page come to nothing together.
+        merge_into_total(&mut session, &sum.entry, now_ms)?;
     }
     session.commit()
 }

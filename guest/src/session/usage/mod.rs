@@ -132,9 +132,18 @@ fn add_to_total<T: Transaction>(
     entry: &UsageEntry,
     now_ms: i64,
 ) -> Result<()> {
-    if total(entry) == 0 {
-        return Ok(());
+    match total(entry) {
+        0 => Ok(()),
+        _ => merge_into_total(session, entry, now_ms),
     }
+}
+
+/// Adds an entry, or the sum of several, to its total, which is made if there is none.
+fn merge_into_total<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    entry: &UsageEntry,
+    now_ms: i64,
+) -> Result<()> {
     let rows = session.tx.query(
         "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
                 reasoning_tokens, recorded_at_ms, checksum

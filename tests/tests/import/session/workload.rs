@@ -86,6 +86,9 @@ impl Workload {
         let artifacts = artifacts(&store).await;
         attachments(&store);
         let entries = [
+            // Nothing together, but each of them counts.
+            usage("correction", "a-model", [4, 0, 0, 0]),
+            usage("correction", "a-model", [-4, 0, 0, 0]),
             usage("later", "a-model", [0, 0, 5, 0]),
             usage("turn", "another", [1, 2, 3, 4]),
         ];
