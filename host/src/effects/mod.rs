@@ -12,6 +12,7 @@ mod claim;
 mod controller;
 mod error;
 mod execution;
+mod imported;
 mod process;
 mod recording;
 mod retention;
@@ -26,13 +27,14 @@ use std::time::Duration;
 
 use lash_core::{DurabilityTier, EffectHost, EffectScope, RuntimeError, ScopedEffectController};
 
+use self::imported::Imported;
 use crate::bindings::interfaces::format::Kind;
 use crate::engine::{Database, Initialize, OpenOptions};
 use crate::error::{Error, MEMORY};
 use crate::options::StoreBuilder;
 
 /// The call that makes an effect database of an empty one.
-const INITIALIZE: Initialize =
+pub(crate) const INITIALIZE: Initialize =
     |call| call.effects(|effects, guest, db| effects.call_initialize(guest, db));
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(1);
@@ -64,6 +66,7 @@ struct Shared {
     /// Who claims, for people who look at the database.
     owner_id: String,
     lease_ttl: Duration,
+    imported: Imported,
 }
 
 impl Shared {
@@ -79,6 +82,7 @@ impl Shared {
             owner_id: format!("pid{}-{random:016x}", std::process::id()),
             db,
             lease_ttl: options.lease_ttl.clamp(SHORTEST_LEASE, LONGEST_LEASE),
+            imported: Imported::default(),
         }))
     }
 

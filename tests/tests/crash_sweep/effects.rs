@@ -8,6 +8,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
 use lash_wasm_store_guest::effects;
 use lash_wasm_store_tests::faults::FaultyEnvironment;
 
+use crate::deployment_import;
 use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy, sound};
 
 const TTL: u64 = 60_000;
@@ -67,6 +68,7 @@ pub fn table() -> Table {
     operations.extend(claims());
     operations.extend(of_a_claim(&busy));
     operations.extend(removals());
+    operations.extend(deployment_import::of_effects(&db.image()));
     Table {
         kind: "effects",
         start: Rc::new(db.image()),

@@ -8,6 +8,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
 use lash_wasm_store_guest::host_events;
 use lash_wasm_store_tests::faults::FaultyEnvironment;
 
+use crate::deployment_import;
 use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy, sound};
 
 const GONE: &str = "what it removed is gone";
@@ -81,6 +82,7 @@ pub fn table() -> Table {
     operations.extend(subscribers());
     operations.extend(occurrences());
     operations.extend(settlements());
+    operations.extend(deployment_import::of_host_events());
     Table {
         kind: "host events",
         start: db.image().into(),

@@ -5,12 +5,14 @@
 //! working; a call that is made again is answered as the tables say.
 
 mod coverage;
+mod deployment_import;
 mod effects;
 mod host_events;
 mod process_handles;
 mod processes;
 mod session;
 mod session_commit;
+mod session_import;
 mod session_queue;
 mod session_start;
 mod sweep;

@@ -11,8 +11,8 @@ use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_tests::faults::FaultyEnvironment;
 
-use crate::process_handles;
 use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy, sound};
+use crate::{deployment_import, process_handles};
 
 /// The time of a lease.
 pub const TTL: u64 = 60_000;
@@ -134,6 +134,7 @@ pub fn table() -> Table {
     operations.extend(appends(&known));
     operations.extend(wakes());
     operations.extend(process_handles::operations(&known));
+    operations.extend(deployment_import::of_processes());
     Table {
         kind: "processes",
         start: db.image().into(),

@@ -70,6 +70,16 @@ pub(crate) trait Machine {
 
     /// Notes what an operation did, by this crate's answer.
     fn learn(model: &mut Self::Model, operation: &Self::Operation, answer: &Answer);
+
+    /// What else is to be compared at the end; answers what differs. `apart` says whether
+    /// the last operation may have taken the engines apart.
+    async fn finish(
+        _engines: &mut [Self::Engine],
+        _model: &Self::Model,
+        _apart: bool,
+    ) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Whether this crate's answer, and the other's if there is one, are as a difference
@@ -198,6 +208,7 @@ pub(crate) async fn run_sequence<M: Machine>(
     let mut engines = M::open(sequence).await;
     let (ours, others) = engines.split_first_mut().expect("this crate's engine");
     let mut model = M::Model::default();
+    let mut apart = false;
     tally.sequences += 1;
     for (step, operation) in sequence.iter().enumerate() {
         let is_last = step + 1 == sequence.len();
@@ -206,6 +217,7 @@ pub(crate) async fn run_sequence<M: Machine>(
         for other in others.iter_mut() {
             let owner = M::owner(other);
             let meant = M::meant(&model, operation, owner).filter(|_| judge == Judge::Fair);
+            apart |= is_last && meant.is_some();
             let theirs = match meant.as_ref().map(|meant| &meant.then) {
                 Some(Then::NeverAsk) => None,
                 Some(Then::LeaveOut) if !is_last => None,
@@ -238,7 +250,7 @@ pub(crate) async fn run_sequence<M: Machine>(
         }
         M::learn(&mut model, operation, &answer);
     }
-    Ok(())
+    guarded(M::finish(&mut engines, &model, apart)).await
 }
 
 /// Sequences of operations.

@@ -44,7 +44,7 @@ const TREATMENTS: [(&str, Treatment); 18] = [
 ];
 
 /// The names that one engine gave.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Names(BTreeMap<&'static str, Vec<String>>);
 
 impl Names {

@@ -5,6 +5,7 @@
 
 pub(crate) mod encoding;
 mod export;
+mod import;
 pub(crate) mod key;
 mod verify;
 
@@ -20,8 +21,9 @@ use crate::transaction::SessionTransaction;
 
 use encoding::Encoding;
 pub(crate) use export::{export, kind_name};
+pub use import::add;
 use key::{BlobKey, KEY_LENGTH};
-pub(crate) use verify::{require as require_stored, require_whole, verify_all};
+pub(crate) use verify::{edges, require as require_stored, require_whole, verify_all};
 
 const TABLE: &str = "blobs";
 
@@ -44,7 +46,10 @@ enum Plan {
 pub(crate) struct NewBlob {
     pub(crate) key: BlobKey,
     kind: BlobKind,
+    /// Empty if the plan has the stored form, and it will not be compressed again.
     content: Vec<u8>,
+    /// How long the content is.
+    length: usize,
     /// The keys that this blob refers to, one after the other.
     edges: Vec<u8>,
     level: Option<u8>,
@@ -67,6 +72,7 @@ impl NewBlob {
             edges: Vec::new(),
             level: encoding::level(profile, compressible, content.len()),
             plan: Plan::Ready(Encoding::Raw, None),
+            length: content.len(),
             content,
         })
     }
@@ -164,7 +170,7 @@ pub(crate) fn insert<T: Transaction>(
     let row = Row {
         kind: kind_code(blob.kind),
         encoding: encoding.code(),
-        length: blob.content.len() as i64,
+        length: blob.length as i64,
         edges: &blob.edges,
     };
     let checksum = row.checksum(&blob.key);
@@ -357,7 +363,7 @@ impl<'r> Row<'r> {
             _ => None,
         };
         content
-            .filter(|content| BlobKey::of(content) == *key)
+            .filter(|content| key.is_of(content))
             .ok_or_else(|| corrupt(TABLE, key.text(), "the content does not match its key"))
     }
 

@@ -2,6 +2,7 @@
 //! model, so that reading the totals does not depend on the number of entries.
 
 mod export;
+mod import;
 mod row;
 
 use alloc::vec::Vec;
@@ -14,6 +15,7 @@ use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value, clamp, execute_rows};
 use crate::transaction::SessionTransaction;
 pub(crate) use export::{export_entries, export_totals};
+pub use import::add;
 use row::{ENTRIES, TOTALS, UsageRow};
 
 /// Adds entries to the ledger and to the totals.
@@ -130,9 +132,18 @@ fn add_to_total<T: Transaction>(
     entry: &UsageEntry,
     now_ms: i64,
 ) -> Result<()> {
-    if total(entry) == 0 {
-        return Ok(());
+    match total(entry) {
+        0 => Ok(()),
+        _ => merge_into_total(session, entry, now_ms),
     }
+}
+
+/// Adds an entry, or the sum of several, to its total, which is made if there is none.
+fn merge_into_total<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    entry: &UsageEntry,
+    now_ms: i64,
+) -> Result<()> {
     let rows = session.tx.query(
         "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
                 reasoning_tokens, recorded_at_ms, checksum

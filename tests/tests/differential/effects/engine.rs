@@ -9,7 +9,8 @@ use lash_core::{
     RuntimeEffectControllerError, RuntimeEffectEnvelope, RuntimeEffectLocalExecutor,
     ScopedEffectController, TestLocalProcessRegistry,
 };
-use lash_wasm_store::{Durability, StoreBuilder};
+use lash_wasm_store::import::ImportError;
+use lash_wasm_store::{Durability, SqliteEffectHost, StoreBuilder};
 use lash_wasm_store_tests::effects::{Ended, LONG, effect_with, outcome, process, run, sleep};
 use lash_wasm_store_tests::fixtures::Place;
 use lash_wasm_store_tests::process_fixtures::registration;
@@ -39,7 +40,7 @@ trait Host: EffectHost {
     fn start_replay(&self);
 }
 
-impl Host for lash_wasm_store::SqliteEffectHost {
+impl Host for SqliteEffectHost {
     fn start_replay(&self) {
         Self::start_replay(self);
     }
@@ -68,6 +69,24 @@ impl Engine {
             host: Some(open(owner, place.as_ref().map(Place::path)).await),
             place,
         }
+    }
+
+    /// The file, if it has one, imported into a host of this crate.
+    pub(crate) async fn imported(&self) -> Option<Result<Self, ImportError>> {
+        let source = self.place.as_ref()?;
+        let place = Place::new();
+        let imported = SqliteEffectHost::import_native(source.path(), place.path()).await;
+        Some(match imported {
+            Ok(_) => Ok(Self {
+                owner: Owner::Ours,
+                names: self.names.clone(),
+                kept: BTreeMap::new(),
+                registry: Arc::clone(&self.registry),
+                host: Some(open(Owner::Ours, Some(place.path())).await),
+                place: Some(place),
+            }),
+            Err(error) => Err(error),
+        })
     }
 
     /// Does an operation and answers comparably.

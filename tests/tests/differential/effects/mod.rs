@@ -1,6 +1,7 @@
 //! Effects: the host of this crate beside the native crate's.
 
 mod engine;
+mod import;
 pub(crate) mod operation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,5 +128,12 @@ impl Machine for Effects {
                 model.kept.clear();
             }
         }
+    }
+
+    /// The native file is imported, if there is one: every answer is still the same.
+    async fn finish(engines: &mut [Engine], model: &Model, apart: bool) -> Result<(), String> {
+        let mut engines = engines.iter_mut();
+        let native = engines.find(|engine| engine.owner == Owner::Native);
+        import::compare(native.expect("it is among them"), model, apart).await
     }
 }

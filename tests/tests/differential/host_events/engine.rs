@@ -7,6 +7,7 @@ use lash_core::{
     HostEventOccurrenceRequest, HostEventStore, InMemoryHostEventStore, TriggerSubscriptionDraft,
     TriggerSubscriptionFilter,
 };
+use lash_wasm_store::import::ImportError;
 use lash_wasm_store::{Durability, SqliteHostEventStore, StoreBuilder};
 use lash_wasm_store_tests::fixtures::Place;
 use lash_wasm_store_tests::host_events::{SOURCE_TYPE, draft, host_draft, request};
@@ -38,6 +39,23 @@ impl Engine {
             other: None,
             place,
         }
+    }
+
+    /// The file, if it has one, imported into a store of this crate.
+    pub(crate) async fn imported(&self) -> Option<Result<Self, ImportError>> {
+        let source = self.place.as_ref()?;
+        let place = Place::new();
+        let imported = SqliteHostEventStore::import_native(source.path(), place.path()).await;
+        Some(match imported {
+            Ok(_) => Ok(Self {
+                owner: Owner::Ours,
+                names: self.names.clone(),
+                store: Some(open(Owner::Ours, Some(place.path())).await),
+                other: None,
+                place: Some(place),
+            }),
+            Err(error) => Err(error),
+        })
     }
 
     /// Does an operation and answers comparably.

@@ -8,6 +8,7 @@ use lash_core::{
     ProcessLease, ProcessLeaseCompletion, ProcessListFilter, ProcessRegistration, ProcessRegistry,
     SessionScope, TestLocalProcessRegistry, ToolFailureClass, WaitKind, WaitState,
 };
+use lash_wasm_store::import::ImportError;
 use lash_wasm_store::{Durability, SqliteProcessRegistry, StoreBuilder};
 use lash_wasm_store_tests::fixtures::{Place, guarded};
 use lash_wasm_store_tests::process_fixtures::registration;
@@ -42,6 +43,24 @@ impl Engine {
             other: None,
             place,
         }
+    }
+
+    /// The file, if it has one, imported into a registry of this crate.
+    pub(crate) async fn imported(&self) -> Option<Result<Self, ImportError>> {
+        let source = self.place.as_ref()?;
+        let place = Place::new();
+        let imported = SqliteProcessRegistry::import_native(source.path(), place.path()).await;
+        Some(match imported {
+            Ok(_) => Ok(Self {
+                owner: Owner::Ours,
+                names: self.names.clone(),
+                leases: self.leases.clone(),
+                registry: Some(open(Owner::Ours, Some(place.path())).await),
+                other: None,
+                place: Some(place),
+            }),
+            Err(error) => Err(error),
+        })
     }
 
     async fn reopen(&mut self) {

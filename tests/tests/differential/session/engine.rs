@@ -9,6 +9,7 @@ use lash_core::{
     BlobRef, HydratedSessionCheckpoint, RuntimePersistence, SessionGraph, SessionNodeRecord,
     TokenLedgerEntry,
 };
+use lash_wasm_store::import::ImportError;
 use lash_wasm_store::{Durability, StoreBuilder};
 use lash_wasm_store_tests::fixtures::Place;
 use lashlang::LashlangArtifactStore;
@@ -113,6 +114,24 @@ impl Engine {
             other: None,
             place,
         }
+    }
+
+    /// The file, if it has one, imported into a store of this crate.
+    pub(crate) async fn imported(&self) -> Option<Result<Self, ImportError>> {
+        let source = self.place.as_ref()?;
+        let place = Place::new();
+        let imported = lash_wasm_store::Store::import_native(source.path(), place.path()).await;
+        Some(match imported {
+            Ok(_) => Ok(Self {
+                owner: Owner::Ours,
+                names: self.names.clone(),
+                claims: self.claims.clone(),
+                store: Some(open(Owner::Ours, Some(&place)).await),
+                other: None,
+                place: Some(place),
+            }),
+            Err(error) => Err(error),
+        })
     }
 
     pub(crate) fn store(&self) -> Arc<dyn SessionStore> {

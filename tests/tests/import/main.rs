@@ -1,0 +1,11 @@
+//! Importing databases that the native crate wrote.
+//!
+//! The proof is a real workload on the native crate: afterwards every question is
+//! answered alike by both, and ours goes on from there.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod effects;
+mod files;
+mod host_events;
+mod processes;
+mod session;
