@@ -1,0 +1,37 @@
+//! `lash-store gc`: removes blobs that nothing refers to.
+
+use serde::Serialize;
+
+use crate::arguments::Gc;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::reclaim::{self, Database};
+use crate::units::count;
+
+/// Nothing, where there are no blobs.
+#[derive(Default, Serialize)]
+struct Collected {
+    deleted_blobs: usize,
+    retained_blobs: usize,
+}
+
+pub(crate) async fn run(arguments: Gc, output: &mut Output) -> Result<(), Failure> {
+    let collect = async |database: &Database| {
+        let Database::Session(store) = database else {
+            return Ok(Collected::default());
+        };
+        let report = store.try_gc_unreachable().await?;
+        Ok(Collected {
+            deleted_blobs: report.deleted_blob_count,
+            retained_blobs: report.retained_blob_count,
+        })
+    };
+    reclaim::each(&arguments.reclaim, output, collect, |collected| {
+        format!(
+            "{} removed, {} kept",
+            count(collected.deleted_blobs, "blob", "blobs"),
+            collected.retained_blobs
+        )
+    })
+    .await
+}
