@@ -26,6 +26,7 @@ pub(crate) fn missing(table: &str, key: impl Display) -> Error {
 
 /// Reads the packed values of a query in order. The packing is specified by the
 /// WIT record `sqlite.rows`.
+#[derive(Clone)]
 pub(crate) struct RowReader<'a> {
     table: &'static str,
     rest: &'a [u8],
@@ -125,6 +126,20 @@ impl<'a> RowReader<'a> {
             },
             _ => Err(self.damaged("a value is no text")),
         }
+    }
+
+    /// Passes over a value of any type.
+    pub(crate) fn skip(&mut self) -> Result<()> {
+        match self.tag()? {
+            0 => Ok(()),
+            1 | 2 => self.word().map(|_| ()),
+            _ => self.sized().map(|_| ()),
+        }
+    }
+
+    /// How many bytes were read since a former state of the reader.
+    pub(crate) fn since(&self, former: &Self) -> u64 {
+        former.rest.len().saturating_sub(self.rest.len()) as u64
     }
 
     /// Bytes.

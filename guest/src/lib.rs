@@ -20,8 +20,11 @@ mod runtime;
 
 mod checksum;
 mod corruption;
+mod counts;
 mod digests;
 pub mod effects;
+mod export;
+mod findings;
 pub mod format;
 mod hex;
 pub mod host_events;

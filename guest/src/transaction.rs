@@ -1,6 +1,7 @@
 //! A transaction on a database together with its digests.
 
 use crate::Result;
+use crate::bindings::lash::store::types::{Corruption, Error};
 use crate::digests::{Digests, HostEventDigests, ProcessDigests, SessionDigests};
 use crate::seam::{Environment, Transaction, TransactionMode};
 
@@ -28,6 +29,27 @@ impl<T: Transaction, D: Digests> Digested<T, D> {
         E: Environment<Transaction<'a> = T> + 'a,
     {
         Self::begin(env, TransactionMode::Read)
+    }
+
+    /// As [`read`](Self::read), but a damaged row of digests is no error: it is
+    /// answered, and the digests are those of a new database.
+    pub(crate) fn inspect<'a, E>(env: &'a E) -> Result<(Self, Option<Corruption>)>
+    where
+        E: Environment<Transaction<'a> = T> + 'a,
+    {
+        let tx = env.begin(TransactionMode::Read)?;
+        let (digests, damage) = match D::load(&tx) {
+            Ok(digests) => (digests, None),
+            Err(Error::Corrupt(damage)) => (D::new(), Some(damage)),
+            Err(error) => return Err(error),
+        };
+        digests.admit()?;
+        let session = Self {
+            tx,
+            digests,
+            stored: digests,
+        };
+        Ok((session, damage))
     }
 
     /// Writes what may be lost, whole, with the machine's power: claims and

@@ -284,6 +284,31 @@ impl Error {
         }
     }
 
+    /// A word for programs: the name of the variant, in lower case with hyphens. It is
+    /// the outcome of a call in spans and metrics, and stays as it is.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotADatabase { .. } => "not-a-database",
+            Self::Foreign { .. } => "foreign",
+            Self::OtherKind { .. } => "other-kind",
+            Self::OtherVersion { .. } => "other-version",
+            Self::Missing { .. } => "missing",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Malformed { .. } => "malformed",
+            Self::MissingBlob { .. } => "missing-blob",
+            Self::Retired { .. } => "retired",
+            Self::Invalid { .. } => "invalid",
+            Self::Busy { .. } => "busy",
+            Self::ReadOnly { .. } => "read-only",
+            Self::DiskFull { .. } => "disk-full",
+            Self::Sqlite { .. } => "sqlite",
+            Self::Io { .. } => "io",
+            Self::Component { .. } => "component",
+            Self::Encode { .. } => "encode",
+            Self::Decode { .. } => "decode",
+        }
+    }
+
     /// What the component said about the file at `path`, whose calls wait
     /// `busy_timeout` for a lock.
     pub(crate) fn from_guest(error: types::Error, path: &Path, busy_timeout: Duration) -> Self {
@@ -471,6 +496,19 @@ impl std::fmt::Display for Chain<'_> {
     }
 }
 
+/// An error as it is logged: with its causes, but for those that may quote what a
+/// caller stores.
+pub(crate) struct Logged<'e>(pub(crate) &'e Error);
+
+impl std::fmt::Display for Logged<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Error::Encode { .. } | Error::Decode { .. } => write!(f, "{}", self.0),
+            error => write!(f, "{}", Chain(error)),
+        }
+    }
+}
+
 /// How registries say that they have no process of a name.
 pub(crate) const UNKNOWN_PROCESS: &str = "unknown process";
 
@@ -525,6 +563,19 @@ mod tests {
         );
         assert!(!error.to_string().contains("lash-sqlite-store"));
         assert!(error.to_string().contains("0x00001234"));
+    }
+
+    /// What serde says about a value that it does not expect quotes it.
+    #[test]
+    fn a_log_does_not_quote_what_could_not_be_decoded() {
+        let source = serde_json::from_str::<u8>("\"a secret\"").unwrap_err();
+        let error = Error::decode(Path::new("x.db"), "a graph node", "n1", source);
+        assert!(Chain(&error).to_string().contains("a secret"));
+        let logged = Logged(&error).to_string();
+        assert!(
+            logged.contains("n1") && !logged.contains("a secret"),
+            "{logged}"
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use lash_core::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::error::{Chain, Error};
+use crate::error::{Chain, Error, Logged};
+use crate::operation;
 use crate::options::{StoreBuilder, StoreOptions};
 use crate::store::Store;
 
@@ -61,9 +62,19 @@ impl SqliteSessionStoreFactory {
         &self,
         request: &SessionStoreCreateRequest,
     ) -> Result<Arc<Store>, Error> {
-        fs::create_dir_all(&self.root).map_err(|error| Error::io(&self.root, error))?;
         let path = self.path_for_session(&request.session_id);
-        let store = self.builder.clone().open(&path).await?;
+        let span = operation::span("create store", &path);
+        span.record("session", &request.session_id);
+        operation::within(span, self.create(request, &path)).await
+    }
+
+    async fn create(
+        &self,
+        request: &SessionStoreCreateRequest,
+        path: &Path,
+    ) -> Result<Arc<Store>, Error> {
+        fs::create_dir_all(&self.root).map_err(|error| Error::io(&self.root, error))?;
+        let store = self.open(request, path).await?;
         match store.try_load_session_meta().await {
             Ok(Some(_)) => Ok(Arc::new(store)),
             Ok(None) => {
@@ -75,8 +86,8 @@ impl SqliteSessionStoreFactory {
             // A deletion was interrupted after it had begun. It is finished now.
             Err(Error::Retired { .. }) => {
                 drop(store);
-                remove_files(&path)?;
-                let store = self.builder.clone().open(&path).await?;
+                remove_files(path)?;
+                let store = self.open(request, path).await?;
                 store
                     .create_session_meta(self.default_meta(request))
                     .await?;
@@ -84,6 +95,12 @@ impl SqliteSessionStoreFactory {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn open(&self, request: &SessionStoreCreateRequest, path: &Path) -> Result<Store, Error> {
+        let store = self.builder.clone().open(path).await?;
+        store.name_session(&request.session_id);
+        Ok(store)
     }
 
     /// As the trait's `delete_session`, and answers the error.
@@ -96,11 +113,16 @@ impl SqliteSessionStoreFactory {
     /// [`Error::Io`] if a file cannot be removed.
     pub async fn try_delete_session(&self, session_id: &str) -> Result<(), Error> {
         let path = self.path_for_session(session_id);
-        if let Err(error) = self.retire(&path).await {
-            // Whatever the file is, its owner wants it gone.
-            tracing::debug!(path = %path.display(), error = %Chain(&error), "deleted without retiring");
-        }
-        remove_files(&path)
+        let span = operation::span("delete session", &path);
+        span.record("session", session_id);
+        let deleted = async {
+            if let Err(error) = self.retire(&path).await {
+                // Whatever the file is, its owner wants it gone.
+                tracing::debug!(error = %Logged(&error), "deleted without retiring");
+            }
+            remove_files(&path)
+        };
+        operation::within(span, deleted).await
     }
 
     /// The metadata of a session that nobody has named yet.

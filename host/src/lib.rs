@@ -21,6 +21,15 @@
 //! synchronous methods of `AttachmentManifest` block their thread until a thread
 //! of the pool answers.
 //!
+//! # Observability
+//!
+//! Every call of a database is a span of `tracing` with the target `lash_wasm_store`, at
+//! the level DEBUG: what was done, for which session, process or effect scope, how it
+//! ended ([`Error::code`] if it failed), and how many rows and bytes were read and
+//! written. Nothing that was stored is ever recorded. With the feature `metrics` there
+//! are counters, gauges and histograms for the crate of that name. They are all listed in
+//! `docs/observability.md` in the repository.
+//!
 //! # Other runtimes
 //!
 //! [`COMPONENT`], [`sqlite`] and [`wasi`] are what this crate itself runs the component
@@ -43,6 +52,10 @@ mod engine;
 mod error;
 mod factory;
 mod host_events;
+pub mod inspect;
+mod kind;
+mod metrics;
+mod operation;
 mod options;
 mod processes;
 pub mod sqlite;
@@ -55,6 +68,7 @@ pub use engine::{COMPONENT, Durability};
 pub use error::{Error, Source};
 pub use factory::SqliteSessionStoreFactory;
 pub use host_events::{SqliteHostEventStore, TriggerRedelivery};
+pub use kind::DatabaseKind;
 pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 pub use processes::SqliteProcessRegistry;
 pub use store::{SessionPruneReport, Store, StoredSessionCheckpoint};

@@ -1,22 +1,47 @@
-//! What the benchmarks have in common: choosing cases, a runtime, and measuring an
-//! engine in a process of its own.
+//! What the benchmarks have in common: choosing cases, a runtime, taking turns, and
+//! measuring an engine in a process of its own.
 
 use std::process::Command;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-/// The cases that were asked for by name; all if none was.
-pub(crate) struct Wanted(Vec<String>);
+/// What was asked for on the command line.
+pub(crate) struct Wanted {
+    cases: Vec<String>,
+    quick: bool,
+}
 
 impl Wanted {
     pub(crate) fn from_command_line() -> Self {
-        // Cargo passes `--bench`; anything else picks cases by name.
-        let names = std::env::args().skip(1);
-        Self(names.filter(|arg| !arg.starts_with('-')).collect())
+        // Cargo passes `--bench`; anything without dashes picks cases by name.
+        let (options, cases) = std::env::args()
+            .skip(1)
+            .partition::<Vec<_>, _>(|argument| argument.starts_with('-'));
+        Self {
+            cases,
+            quick: options.iter().any(|option| option == "--quick"),
+        }
     }
 
+    /// Whether a case is wanted, by its name or by what its name begins with: `claim`
+    /// picks `claim-10` too. All are if none was named.
     pub(crate) fn has(&self, case: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|name| name == case)
+        self.cases.is_empty()
+            || self.cases.iter().any(|name| {
+                case.strip_prefix(name.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            })
+    }
+
+    /// Whether there is little time: what takes long to prepare is left out.
+    pub(crate) fn quick(&self) -> bool {
+        self.quick
+    }
+
+    /// How often something is measured: a third if there is little time.
+    pub(crate) fn repeat(&self, count: usize) -> usize {
+        if self.quick { count.div_ceil(3) } else { count }
     }
 }
 
@@ -26,6 +51,30 @@ pub(crate) fn runtime() -> Runtime {
         .enable_all()
         .build()
         .unwrap()
+}
+
+/// The times of the engines. Each is called once in every turn, and says how long what
+/// is measured took. Nobody is always first, and nobody always follows the same one,
+/// which would find the processor's caches as that one left them.
+pub(crate) async fn interleave<E>(
+    engines: &mut [E],
+    turns: usize,
+    mut call: impl AsyncFnMut(&mut E, usize) -> Duration,
+) -> Vec<Vec<Duration>> {
+    let count = engines.len();
+    let mut samples = vec![Vec::new(); count];
+    for turn in 0..turns {
+        for offset in 0..count {
+            let offset = if (turn / count) % 2 == 0 {
+                offset
+            } else {
+                count - 1 - offset
+            };
+            let position = (offset + turn) % count;
+            samples[position].push(call(&mut engines[position], turn).await);
+        }
+    }
+    samples
 }
 
 /// What this program prints when it is started again to measure one engine, which

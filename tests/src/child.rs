@@ -22,7 +22,7 @@ pub fn wait_to_be_told() {
 }
 
 /// Runs a test of the running executable again, in a process of its own. There
-/// [`file`] answers the path.
+/// [`file()`] answers the path.
 pub fn command(test: &str, path: &Path) -> Command {
     command_by(
         Command::new(std::env::current_exe().expect("this executable")),

@@ -1,16 +1,18 @@
 //! Damages copies of a good file and judges what is answered.
 //!
 //! Every answer must be the right one or an error; never another one, never a panic,
-//! never a wait without end.
+//! never a wait without end. What is answered by an error must be found by a
+//! verification too.
 //!
 //! `LASH_DAMAGE_FLIPS` sets how many cases each pass has, `LASH_DAMAGE_SEED` which
 //! ones.
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lash_wasm_store::inspect::Inspector;
 use serde_json::Value;
 
 use crate::damage::{Random, setting};
@@ -74,6 +76,10 @@ where
         assert!(sound, "{question}: {answer:?}");
     }
 
+    assert!(
+        is_sound(&directory.path().join("right.db")).await,
+        "the undamaged file is not sound"
+    );
     let (mut refused, mut wrong) = (0, Vec::new());
     let seed = setting("LASH_DAMAGE_SEED", 1);
     for case in 0..setting("LASH_DAMAGE_FLIPS", CASES) {
@@ -81,6 +87,7 @@ where
         let what = damage(&mut damaged, &mut Random::new(seed, case));
         let path = directory.path().join(format!("{case}.db"));
         std::fs::write(&path, &damaged).expect("a file");
+        let verified = is_sound(&path).await;
         let answers = match tokio::time::timeout(PATIENCE, tokio::spawn(ask(path))).await {
             Ok(Ok(answers)) => answers,
             Ok(Err(panic)) => panic!("case {case}, {what}: {panic}"),
@@ -91,6 +98,9 @@ where
                 continue;
             }
             match answer {
+                Err(error) if !is_answer(&error) && verified => {
+                    wrong.push(format!("case {case}, {what}: not found by verify: {error}"));
+                }
                 Err(error) if !is_answer(&error) => refused += 1,
                 answer => wrong.push(format!("case {case}, {what}: {question}: {answer:?}")),
             }
@@ -106,4 +116,15 @@ where
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(refused > 0);
     right
+}
+
+/// Whether a file can be opened and nothing is wrong with it.
+pub async fn is_sound(path: &Path) -> bool {
+    match Inspector::open(path).await {
+        Ok(inspector) => inspector
+            .verify()
+            .await
+            .is_ok_and(|verification| verification.is_sound()),
+        Err(_) => false,
+    }
 }

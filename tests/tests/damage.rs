@@ -3,7 +3,8 @@
 //! Each case takes a good file, damages a copy of it, and asks everything that
 //! can be asked. Every answer must be the right one or a typed error; never a
 //! different answer, never a panic, never a wait without end. Damage to what
-//! nothing reads is answered rightly.
+//! nothing reads is answered rightly. What is answered by an error must be found by a
+//! verification too.
 //!
 //! `LASH_DAMAGE_FLIPS` sets how many cases each pass has, `LASH_DAMAGE_SEED` which
 //! ones; both are printed. `LASH_DAMAGE_CASE` runs one case of each pass alone and
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use lash_wasm_store_tests::damage::{Random, setting};
 use lash_wasm_store_tests::damage_fixture::{AFTER, Answers, Session, WRITES};
+use lash_wasm_store_tests::flips::is_sound;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -74,9 +76,14 @@ where
             println!("case {case}: {what}; {}", copy.display());
         }
         let read_only = random.below(4) == 0;
+        let sound = is_sound(&path).await;
         let answers = ask(Arc::clone(&session), &path, read_only).await;
         count.cases += 1;
-        judge(&mut count, case, &what, &right, answers);
+        let damaged = Case {
+            name: format!("case {case}, {what}"),
+            sound,
+        };
+        judge(&mut count, &damaged, &right, answers);
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let _ = std::fs::remove_file(directory.path().join(format!("{case}.db{suffix}")));
         }
@@ -105,17 +112,19 @@ async fn ask(session: Arc<Session>, path: &Path, read_only: bool) -> Result<Answ
     }
 }
 
-fn judge(
-    count: &mut Count,
-    case: u64,
-    what: &str,
-    right: &Answers,
-    answers: Result<Answers, String>,
-) {
+/// A damaged file.
+struct Case {
+    name: String,
+    /// Whether a verification found nothing.
+    sound: bool,
+}
+
+fn judge(count: &mut Count, case: &Case, right: &Answers, answers: Result<Answers, String>) {
+    let Case { name, sound } = case;
     let answers = match answers {
         Ok(answers) => answers,
         Err(reason) => {
-            count.wrong.push(format!("case {case}, {what}: {reason}"));
+            count.wrong.push(format!("{name}: {reason}"));
             return;
         }
     };
@@ -127,14 +136,19 @@ fn judge(
     for (question, answer) in &answers {
         match (answer, right.get(question)) {
             // A component that stops has met something that it did not expect.
-            (Err(error), _) if error.contains("component failed") => count
-                .wrong
-                .push(format!("case {case}, {what}: {question}: {error}")),
+            (Err(error), _) if error.contains("component failed") => {
+                count.wrong.push(format!("{name}: {question}: {error}"))
+            }
+            (Err(error), Some(Ok(_))) if *sound && !question.starts_with(AFTER) => {
+                count.wrong.push(format!(
+                    "{name}: not found by a verification: {question}: {error}"
+                ))
+            }
             (Err(_), _) => refused += 1,
             (Ok(answer), Some(Ok(expected))) if answer == expected => count.right += 1,
             (Ok(_), _) if undone && question.starts_with(AFTER) => count.right += 1,
             (Ok(answer), expected) => count.wrong.push(format!(
-                "case {case}, {what}: {question}: {}",
+                "{name}: {question}: {}",
                 difference(answer, expected.and_then(|answer| answer.as_deref().ok()))
             )),
         }
@@ -147,9 +161,7 @@ fn judge(
                 && before.is_ok()
                 && after.is_some_and(|after| after.is_ok() && after != before)
             {
-                count
-                    .wrong
-                    .push(format!("case {case}, {what}: gc removed {question}"));
+                count.wrong.push(format!("{name}: gc removed {question}"));
             }
         }
     }

@@ -88,38 +88,8 @@ fn all_statements_together_fit_into_the_cache_and_none_scans() {
     let recorder = Recorder::new(session::initialize);
     let mut texts = BTreeSet::new();
     for turn in 1..=20 {
-        let batch = queue::enqueue(
-            &recorder,
-            Draft {
-                session_id: "session".to_owned(),
-                source_key: Some(format!("source {turn}")),
-                delivery: DeliveryPolicy::EarliestSafeBoundary,
-                slot: SlotPolicy::Join,
-                merge_key: "key".to_owned(),
-                available_at_ms: 0,
-                payloads: vec![vec![1]],
-            },
-        )
-        .unwrap();
-        let claim = queue::claim(
-            &recorder,
-            ClaimRequest {
-                session_id: "session".to_owned(),
-                owner_id: "owner".to_owned(),
-                boundary: Boundary::Idle,
-                lease_ttl_ms: 1000,
-                max_batches: 4,
-                exactly: None,
-            },
-        )
-        .unwrap()
-        .unwrap();
-        let held = Completion {
-            session_id: claim.session_id,
-            claim_id: claim.id,
-            lease_token: claim.lease_token,
-            batch_ids: vec![batch.id],
-        };
+        enqueue(&recorder, turn, 0);
+        let held = claim(&recorder, 4).unwrap();
         queue::renew(&recorder, &held, 1000).unwrap().unwrap();
         commit(&recorder, turn, 1 + turn as usize, vec![held]);
         session::load(&recorder, ReadScope::Full).unwrap().unwrap();
@@ -144,6 +114,89 @@ fn all_statements_together_fit_into_the_cache_and_none_scans() {
         !whole && !sql.starts_with("WITH RECURSIVE path")
     });
     assert_no_scan(&recorder, &texts);
+}
+
+fn enqueue(recorder: &Recorder, number: u64, available_at_ms: u64) {
+    let draft = Draft {
+        session_id: "session".to_owned(),
+        source_key: Some(format!("source {number}")),
+        delivery: DeliveryPolicy::EarliestSafeBoundary,
+        slot: SlotPolicy::Join,
+        merge_key: "key".to_owned(),
+        available_at_ms,
+        payloads: vec![vec![1]],
+    };
+    queue::enqueue(recorder, draft).unwrap();
+}
+
+fn claim(recorder: &Recorder, max_batches: u64) -> Option<Completion> {
+    let request = ClaimRequest {
+        session_id: "session".to_owned(),
+        owner_id: "owner".to_owned(),
+        boundary: Boundary::Idle,
+        lease_ttl_ms: 1000,
+        max_batches,
+        exactly: None,
+    };
+    let claim = queue::claim(recorder, request).unwrap()?;
+    Some(Completion {
+        session_id: claim.session_id,
+        claim_id: claim.id,
+        lease_token: claim.lease_token,
+        batch_ids: claim.batches.into_iter().map(|batch| batch.id).collect(),
+    })
+}
+
+/// A claim stepped over every batch of a deep queue that was not available yet, to
+/// learn that there was nothing to do; and it ran two statements for each batch that
+/// it took, as did a renewal and a completion.
+#[test]
+fn a_claim_reads_what_is_ready_by_as_many_statements_whatever_it_takes() {
+    let recorder = Recorder::new(session::initialize);
+    for number in 0..100 {
+        enqueue(&recorder, number, u64::MAX);
+    }
+    recorder.statements();
+    recorder.rows();
+    assert!(claim(&recorder, 10).is_none());
+    // The digests.
+    assert_eq!(recorder.rows(), 1);
+    let texts: BTreeSet<String> = recorder.statements().into_iter().collect();
+    let by_index: Vec<&String> = texts
+        .iter()
+        .filter(|sql| sql.contains("queued_batches_ready"))
+        .collect();
+    let [sql] = by_index[..] else {
+        panic!("{texts:?}")
+    };
+    let plan = recorder.plan(sql).unwrap();
+    let searches = |step: &String| {
+        step.contains("SEARCH queued_batches USING")
+            && step.contains("INDEX queued_batches_ready (session_id=? AND <expr><?")
+    };
+    assert!(plan.iter().any(searches), "{plan:?}");
+
+    for number in 100..150 {
+        enqueue(&recorder, number, 0);
+    }
+    recorder.statements();
+    let mut counts = Vec::new();
+    for (turn, max_batches) in [(1, 1), (2, 40)] {
+        let held = claim(&recorder, max_batches).unwrap();
+        assert_eq!(held.batch_ids.len() as u64, max_batches);
+        let claimed = recorder.statements().len();
+        recorder.advance(1);
+        queue::renew(&recorder, &held, 1000).unwrap().unwrap();
+        let renewed = recorder.statements().len();
+        queue::abandon(&recorder, &held).unwrap();
+        let abandoned = recorder.statements().len();
+        let held = claim(&recorder, max_batches).unwrap();
+        recorder.statements();
+        commit(&recorder, turn, 1, vec![held]);
+        counts.push([claimed, renewed, abandoned]);
+        recorder.statements();
+    }
+    assert_eq!(counts[0], counts[1]);
 }
 
 /// Nodes cross in one statement, whatever their number, and history adds none.

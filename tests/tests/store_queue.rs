@@ -310,6 +310,41 @@ async fn a_source_key_that_is_queued_answers_the_queued_batch_also_while_it_is_c
     assert_eq!(store.list_queued_work(SESSION).await.unwrap().len(), 1);
 }
 
+/// A queue that is deeper than what is read as a whole, with few or many batches that
+/// are ready, in between others that are not yet available or under a lease.
+#[tokio::test]
+async fn a_deep_queue_is_claimed_in_order_whatever_of_it_is_not_ready() {
+    for period in [2, 10] {
+        let clock = TestClock::at(1_000);
+        let store = clock.builder().memory().await.unwrap();
+        let mut ready = Vec::new();
+        for number in 0..300 {
+            let later = number % period != 0;
+            let draft = joining_work(&number.to_string()).with_available_at_ms(match later {
+                true => 2_000,
+                false => 900,
+            });
+            let batch = store.enqueue_queued_work(draft).await.unwrap();
+            if !later {
+                ready.push(batch.batch_id);
+            }
+        }
+        let held = claim(&store, 500, 10).await.unwrap();
+        assert_eq!(claimed_ids(&held), ready[..10]);
+        let rest = claim(&store, 60_000, 1_000).await.unwrap();
+        assert_eq!(claimed_ids(&rest), ready[10..]);
+        assert!(claim(&store, 60_000, 1_000).await.is_none());
+
+        clock.advance(500);
+        let again = claim(&store, 60_000, 1_000).await.unwrap();
+        assert_eq!(claimed_ids(&again), ready[..10]);
+        clock.advance(500);
+        let later = claim(&store, 60_000, 1_000).await.unwrap();
+        assert_eq!(later.batches.len(), 300 - ready.len());
+        assert!(later.batches.is_sorted_by_key(|batch| batch.enqueue_seq));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batches_are_claimed_once_however_many_handles_claim() {
     let place = Place::new();

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the build tasks that need more than cargo.
 
 mod api;
+mod bench;
 mod build;
 mod cargo;
 mod ledger;
@@ -27,6 +28,18 @@ struct Arguments {
 enum Task {
     /// Fails if lash-sqlite-store has a public item that this crate does not have.
     Api,
+    /// Runs the benchmarks beside lash-sqlite-store; prints a table, and writes results
+    /// and charts to target/bench.
+    Bench {
+        /// Fewer samples, and nothing that takes long to prepare: about two minutes.
+        #[arg(long)]
+        quick: bool,
+        /// Put the charts into docs/charts too.
+        #[arg(long, conflicts_with = "cases")]
+        record: bool,
+        /// Only these, such as commit-60, or commit for all that begin with it.
+        cases: Vec<String>,
+    },
     /// Builds the components: host/component/lash_store.wasm, which the host
     /// crate embeds, and conformance/component/lash_host_conformance.wasm.
     Component {
@@ -65,6 +78,11 @@ fn main() -> ExitCode {
     }
     let result = match Arguments::parse().task {
         Task::Api => api::run(),
+        Task::Bench {
+            quick,
+            record,
+            cases,
+        } => bench::run(&cases, quick, record),
         Task::Component { check } => ARTIFACTS
             .iter()
             .try_for_each(|artifact| component(artifact, check)),

@@ -4,8 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Component;
+use crate::bindings::exports::lash::store::effect_export as export;
+use crate::bindings::exports::lash::store::effect_inspection as inspection;
 use crate::bindings::exports::lash::store::effects as exports;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::bindings::exports::lash::store::format::Initialized;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::Error;
 use crate::effects;
@@ -75,5 +79,21 @@ impl exports::Guest for Component {
         limit: u32,
     ) -> Result<exports::Pruned, Error> {
         effects::prune(db, ended_before_ms, after, limit)
+    }
+}
+
+impl inspection::Guest for Component {
+    fn statistics(db: &Database) -> Result<inspection::EffectStatistics, Error> {
+        effects::statistics(db)
+    }
+
+    fn verify(db: &Database) -> Result<Verification, Error> {
+        effects::verify(db)
+    }
+}
+
+impl export::Guest for Component {
+    fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
+        effects::read_page(db, cursor.as_deref())
     }
 }

@@ -5,10 +5,14 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
+use crate::bindings::exports::lash::store::host_event_export as export;
+use crate::bindings::exports::lash::store::host_event_inspection as inspection;
 use crate::bindings::exports::lash::store::host_events::{
     FanOut, OccurrenceDraft, Recorded, Settlement, Subscription, SubscriptionDraft,
     SubscriptionFilter,
 };
+use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::Error;
 use crate::host_events;
@@ -55,5 +59,21 @@ impl exports::host_events::Guest for Component {
 
     fn prune(db: &Database, occurred_before_ms: u64, limit: u32) -> Result<u64, Error> {
         host_events::prune(db, occurred_before_ms, limit)
+    }
+}
+
+impl inspection::Guest for Component {
+    fn statistics(db: &Database) -> Result<inspection::HostEventStatistics, Error> {
+        host_events::statistics(db)
+    }
+
+    fn verify(db: &Database) -> Result<Verification, Error> {
+        host_events::verify(db)
+    }
+}
+
+impl export::Guest for Component {
+    fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
+        host_events::read_page(db, cursor.as_deref())
     }
 }

@@ -5,6 +5,10 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store as exports;
+use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::bindings::exports::lash::store::process_export as export;
+use crate::bindings::exports::lash::store::process_inspection as inspection;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::Error;
 use crate::processes;
@@ -199,5 +203,21 @@ impl exports::process_leases::Guest for Component {
 
     fn release(db: &Database, process_id: String, token: String) -> Result<(), Error> {
         processes::release(db, &process_id, &token)
+    }
+}
+
+impl inspection::Guest for Component {
+    fn statistics(db: &Database) -> Result<inspection::ProcessStatistics, Error> {
+        processes::statistics(db)
+    }
+
+    fn verify(db: &Database) -> Result<Verification, Error> {
+        processes::verify(db)
+    }
+}
+
+impl export::Guest for Component {
+    fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
+        processes::read_page(db, cursor.as_deref())
     }
 }

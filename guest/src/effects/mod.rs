@@ -8,9 +8,12 @@
 //! agree on it. Claims, and giving them back, may be lost with the machine's
 //! power; results may not.
 
+mod export;
 mod retention;
 mod row;
 mod scope;
+mod statistics;
+mod verify;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,9 +28,12 @@ use crate::schema;
 use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 use crate::token;
 
+pub use export::read_page;
 pub use retention::{forget_scope, prune};
 use row::{EffectRow, Status};
 use scope::ScopeRow;
+pub use statistics::statistics;
+pub use verify::verify;
 
 /// The WIT function `effects.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {

@@ -10,6 +10,7 @@ use crate::checksum::{self, Checksum};
 use crate::corruption::{
     RowReader, confirm_absent, confirm_found, corrupt, read_all, read_one, verify,
 };
+use crate::findings::Pages;
 use crate::seam::{Transaction, Value, execute_rows, optional_integer, optional_text, unsigned};
 
 pub(super) const TABLE: &str = "effects";
@@ -22,10 +23,10 @@ const NEIGHBOURHOOD: i64 = 4;
 /// wants them. `and content` reads what was recorded too.
 macro_rules! select_effects {
     (and content $condition:literal) => {
-        select_effects!(@ ", effect.content", $condition)
+        $crate::effects::row::select_effects!(@ ", effect.content", $condition)
     };
     ($condition:literal) => {
-        select_effects!(@ "", $condition)
+        $crate::effects::row::select_effects!(@ "", $condition)
     };
     (@ $content:literal, $condition:literal) => {
         concat!(
@@ -40,6 +41,15 @@ macro_rules! select_effects {
         )
     };
 }
+pub(super) use select_effects;
+
+/// How all effects that have a scope are read.
+pub(super) const EFFECT_PAGES: Pages = Pages {
+    table: TABLE,
+    sql: select_effects!(and content "WHERE effect.id >= ?1 ORDER BY effect.id LIMIT ?2"),
+    columns: 16,
+    size: 64,
+};
 
 /// How far an effect is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,10 +84,10 @@ impl Status {
 /// An effect, without what was recorded.
 pub(super) struct EffectRow {
     /// The row, which is not part of what the checksum covers.
-    id: i64,
+    pub(super) id: i64,
     scope_id: i64,
-    scope: String,
-    replay_key: String,
+    pub(super) scope: String,
+    pub(super) replay_key: String,
     pub(super) envelope_hash: String,
     pub(super) status: Status,
     pub(super) owner_id: Option<String>,
@@ -88,7 +98,7 @@ pub(super) struct EffectRow {
     /// How often it was claimed, given back or finished.
     pub(super) generation: i64,
     /// When it was first claimed.
-    claimed_at_ms: i64,
+    pub(super) claimed_at_ms: i64,
     /// When it was given back or finished; none while it is claimed.
     pub(super) settled_at_ms: Option<i64>,
     content_hash: i64,
@@ -178,6 +188,16 @@ impl EffectRow {
     /// Whether this is the claim that the token proves.
     pub(super) fn is_held_with(&self, token: &str) -> bool {
         self.status == Status::Claimed && self.lease_token.as_deref() == Some(token)
+    }
+
+    /// Whether it has an owner with a token if, and only if, it is claimed.
+    pub(super) fn has_whole_claim(&self) -> bool {
+        let claimed = self.status == Status::Claimed;
+        self.lease_token.is_some() == claimed && self.owner_id.is_some() == claimed
+    }
+
+    pub(super) fn replay_key(&self) -> &str {
+        &self.replay_key
     }
 
     /// Whether nobody has the right to execute it at a time.

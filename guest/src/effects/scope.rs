@@ -9,19 +9,20 @@ use crate::checksum::Checksum;
 use crate::corruption::{RowReader, confirm_found, read_all, read_one, verify, verify_count};
 use crate::seam::{Transaction, Value, unsigned};
 
-const TABLE: &str = "effect_scopes";
+pub(super) const TABLE: &str = "effect_scopes";
 
 /// A scope. It exists as long as it has effects.
 pub(super) struct ScopeRow {
     pub(super) id: i64,
     pub(super) scope: String,
-    effects: i64,
+    pub(super) effects: i64,
     /// When one of the effects was last claimed.
-    last_claim_ms: i64,
+    pub(super) last_claim_ms: i64,
 }
 
 impl ScopeRow {
-    fn read(reader: &mut RowReader<'_>) -> Result<Self> {
+    /// Reads and checks `id, scope, effects, last_claim_ms, checksum`.
+    pub(super) fn read(reader: &mut RowReader<'_>) -> Result<Self> {
         let row = Self {
             id: reader.integer()?,
             scope: reader.text()?.to_string(),

@@ -7,12 +7,15 @@
 //! before a subscription is never delivered to it.
 
 mod delivery;
+mod export;
 mod occurrence;
 mod reserve;
 mod retention;
 mod settle;
+mod statistics;
 mod subscription;
 mod subscriptions;
+mod verify;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::format::Initialized;
@@ -21,11 +24,14 @@ use crate::format;
 use crate::schema;
 use crate::seam::Environment;
 
+pub use export::read_page;
 pub use occurrence::record_occurrence;
 pub use reserve::reserve;
 pub use retention::prune;
 pub use settle::{settle, unsettled};
+pub use statistics::statistics;
 pub use subscriptions::{remove_session, subscribe, subscriptions, unsubscribe};
+pub use verify::verify;
 
 /// The WIT function `host-events.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {

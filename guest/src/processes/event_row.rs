@@ -48,9 +48,9 @@ impl Wake {
 pub(super) struct EventRow {
     process: i64,
     pub(super) sequence: i64,
-    kind: String,
-    replay_key: Option<String>,
-    payload_hash: String,
+    pub(super) kind: String,
+    pub(super) replay_key: Option<String>,
+    pub(super) payload_hash: String,
     pub(super) wake: Wake,
     content_hash: i64,
 }

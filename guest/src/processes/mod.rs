@@ -6,12 +6,15 @@
 
 mod event_row;
 mod events;
+mod export;
 mod grant_row;
 mod handles;
 mod leases;
 mod retention;
 mod row;
 mod state;
+mod statistics;
+mod verify;
 
 use alloc::vec::Vec;
 
@@ -32,11 +35,14 @@ pub use events::{
     acknowledge_wake, after, append, first_of_type, get_basis, get_position, last_sequences,
     wakes_after,
 };
+pub use export::read_page;
 pub use handles::{
     grant_handle, is_granted, of_process, of_scope, revoke, revoke_session, transfer,
 };
 pub use leases::{claim, release, renew};
 pub use retention::{prunable, prune};
+pub use statistics::statistics;
+pub use verify::verify;
 
 use row::{ProcessRow, select_whole_processes};
 use state::State;

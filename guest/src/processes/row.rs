@@ -61,7 +61,7 @@ pub(super) struct ProcessRow {
     pub(super) seq: i64,
     pub(super) id: String,
     pub(super) registration_hash: String,
-    created_at_ms: i64,
+    pub(super) created_at_ms: i64,
     content_hash: i64,
     /// That of the row of `processes`.
     pub(super) checksum: i64,

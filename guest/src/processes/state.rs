@@ -12,6 +12,7 @@ use crate::seam::{Transaction, Value, optional_blob, optional_text};
 const TABLE: &str = "process_states";
 
 /// How far a process is, who works on it, and what refers to it.
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) status: Status,
     pub(super) updated_at_ms: i64,

@@ -115,8 +115,8 @@ const STATEMENTS: &[&str] = &[
         lease_expires_ms INTEGER NOT NULL,
         checksum         INTEGER NOT NULL
     )",
-    "CREATE INDEX queued_batches_order
-        ON queued_batches (session_id, seq, available_at_ms, lease_expires_ms)",
+    "CREATE INDEX queued_batches_ready
+        ON queued_batches (session_id, max(available_at_ms, lease_expires_ms))",
     "CREATE UNIQUE INDEX queued_batches_source
         ON queued_batches (session_id, source_key) WHERE source_key IS NOT NULL",
     "CREATE INDEX queued_batches_claim

@@ -9,6 +9,8 @@ use crate::bindings::exports::lash::store::artifacts::NameSpace;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, corrupt, invalid, verify, verify_complete};
+use crate::export::{Cursor, Numbered, Page, RecordBuilder};
+use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value};
 use crate::transaction::SessionTransaction;
 
@@ -119,6 +121,29 @@ fn visit<T: Transaction>(
     verify_complete(TABLE, found, expected)
 }
 
+const PAGES: Pages = Pages {
+    table: TABLE,
+    sql: "SELECT id, space, name, kind, blob_key, checksum
+          FROM artifacts NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    columns: 6,
+    size: 1024,
+};
+
+/// Checks every artifact, and that its blob is there.
+pub(crate) fn verify_all<T: Transaction>(
+    session: &SessionTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut found = SetDigest::default();
+    findings.walk(&session.tx, &PAGES, &mut |findings, reader| {
+        reader.integer()?;
+        let row = Row::read(reader)?;
+        found.insert(row.checksum);
+        blob::require_whole(session, findings, [row.key])
+    })?;
+    findings.complete(TABLE, found, session.digests.artifacts)
+}
+
 /// The WIT function `artifacts.put`.
 pub fn put(
     env: &impl Environment,
@@ -169,4 +194,43 @@ pub fn get(env: &impl Environment, space: NameSpace, name: &str) -> Result<Optio
         Some((_, key, _)) => blob::load_referenced(&session, &key).map(|blob| Some(blob.content)),
         None => confirm_absent(&session, space, name).map(|()| None),
     }
+}
+
+const ROWS: Numbered = Numbered {
+    table: TABLE,
+    lengths: None,
+    rows: "SELECT id, space, name, kind, blob_key, checksum FROM artifacts NOT INDEXED
+           WHERE id >= ?1 ORDER BY id LIMIT ?2",
+};
+
+/// Exports the names and what they stand for.
+pub(crate) fn export<T: Transaction>(
+    session: &SessionTransaction<T>,
+    cursor: &mut Cursor,
+    page: &mut Page,
+) -> Result<bool> {
+    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+        reader.integer()?;
+        let row = Row::read(reader)?;
+        cursor.found.insert(row.checksum);
+        let unknown = |what| corrupt(TABLE, row.name, what);
+        let space = match row.space {
+            0 => "modules",
+            1 => "bytes",
+            _ => return Err(unknown("the name space is unknown")),
+        };
+        let kind = blob::kind_name(row.kind).ok_or_else(|| unknown("the kind is unknown"))?;
+        page.push(
+            RecordBuilder::new("artifact")
+                .text("space", space)
+                .text("name", row.name)
+                .text("kind", kind)
+                .text("blob", &row.key.text()),
+        );
+        Ok(())
+    })?;
+    if ended {
+        verify_complete(TABLE, cursor.found, session.digests.artifacts)?;
+    }
+    Ok(ended)
 }

@@ -8,6 +8,8 @@ use crate::Result;
 use crate::bindings::exports::lash::store::attachments::Intent;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, confirm_found, verify, verify_complete};
+use crate::export::{Cursor, Named, Page, RecordBuilder};
+use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value, clamp, optional_integer, unsigned};
 use crate::transaction::SessionTransaction;
 
@@ -113,6 +115,29 @@ fn select(
     )?)
 }
 
+const PAGES: Pages = Pages {
+    table: TABLE,
+    sql: "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
+          FROM attachment_intents WHERE (session_id, attachment_id) >= (?1, ?2)
+          ORDER BY session_id, attachment_id LIMIT ?3",
+    columns: 6,
+    size: 1024,
+};
+
+/// Checks every row of the manifest.
+pub(crate) fn verify_all<T: Transaction>(
+    session: &SessionTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut found = SetDigest::default();
+    findings.walk_names(&session.tx, &PAGES, &mut |_, reader| {
+        let (_, checksum) = Row::read(reader)?;
+        found.insert(checksum);
+        Ok(())
+    })?;
+    findings.complete(TABLE, found, session.digests.intents)
+}
+
 /// The WIT function `attachments.record-intent`.
 pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
@@ -205,4 +230,36 @@ pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
         )?;
     }
     session.commit()
+}
+
+const ROWS: Named = Named {
+    table: TABLE,
+    rows: "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
+           FROM attachment_intents WHERE (session_id, attachment_id) >= (?1, ?2)
+           ORDER BY session_id, attachment_id LIMIT ?3",
+};
+
+/// Exports the manifest.
+pub(crate) fn export<T: Transaction>(
+    session: &SessionTransaction<T>,
+    cursor: &mut Cursor,
+    page: &mut Page,
+) -> Result<bool> {
+    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+        let (row, checksum) = Row::read(reader)?;
+        cursor.found.insert(checksum);
+        page.push(
+            RecordBuilder::new("attachment")
+                .text("session_id", row.session_id)
+                .text("id", row.attachment_id)
+                .text("uri", row.canonical_uri)
+                .number("intent_at_ms", row.intent_at_ms)
+                .optional_number("committed_at_ms", row.committed_at_ms),
+        );
+        Ok(())
+    })?;
+    if ended {
+        verify_complete(TABLE, cursor.found, session.digests.intents)?;
+    }
+    Ok(ended)
 }

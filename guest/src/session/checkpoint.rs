@@ -11,6 +11,7 @@ use crate::bindings::exports::lash::store::checkpoints::{
 };
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobSource};
 use crate::corruption::{corrupt, invalid};
+use crate::export::RecordBuilder;
 use crate::seam::{Environment, Transaction};
 use crate::transaction::SessionTransaction;
 
@@ -210,6 +211,21 @@ impl NewCheckpoint {
 fn decode(key: &BlobKey, blob: StoredBlob) -> Result<Keys> {
     Keys::decode(&blob.content)
         .ok_or_else(|| corrupt("blobs", key.text(), "the blob is not a checkpoint manifest"))
+}
+
+/// What is in a manifest; none if the blob is not one.
+pub(crate) fn export(key: &BlobKey, blob: &StoredBlob) -> Option<RecordBuilder> {
+    let keys = Keys::decode(&blob.content)?;
+    let text = |key: Option<BlobKey>| key.map(|key| key.text());
+    Some(
+        RecordBuilder::new("checkpoint")
+            .text("key", &key.text())
+            .optional_text("tool_state", text(keys.tool_state).as_deref())
+            .optional_text("plugin_snapshot", text(keys.plugin_snapshot).as_deref())
+            .optional_unsigned("plugin_snapshot_revision", keys.plugin_snapshot_revision)
+            .optional_text("execution_state", text(keys.execution_state).as_deref())
+            .payload("turn_state", keys.turn_state),
+    )
 }
 
 /// Reads only the manifest, which must be stored.

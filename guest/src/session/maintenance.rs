@@ -3,6 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use super::blob::StoredRow;
 use super::blob::key::BlobKey;
 use super::{artifacts, blob, graph, head, turn};
 use crate::Result;
@@ -21,20 +22,46 @@ pub fn vacuum(env: &impl Environment) -> Result<u64> {
 /// The WIT function `maintenance.gc`.
 pub fn gc(env: &impl Environment) -> Result<GcReport> {
     let mut session = SessionTransaction::write_durably(env)?;
-    let mut roots = head::roots(&session)?;
-    roots.extend(artifacts::all_keys(&session)?);
-    let root_count = roots.len() as u64;
-    let reachable = mark(&session, roots)?;
-    let deleted = sweep(&mut session, &reachable)?;
-    let report = GcReport {
-        roots: root_count,
-        retained: reachable.len() as u64,
-        deleted,
-    };
+    let found = find_garbage(&session)?;
+    let deleted = sweep(&mut session, &found.garbage)?;
     if deleted > 0 {
         session.commit()?;
     }
-    Ok(report)
+    Ok(GcReport {
+        roots: found.roots,
+        retained: found.retained,
+        deleted,
+    })
+}
+
+/// What garbage collection finds.
+pub(super) struct Found {
+    roots: u64,
+    retained: u64,
+    /// Blobs that nothing refers to.
+    pub(super) garbage: Vec<StoredRow>,
+}
+
+/// Looks for blobs that nothing refers to. The manifest of a stamped turn stays,
+/// because a replay answers it; what it refers to need not.
+pub(super) fn find_garbage<T: Transaction>(session: &SessionTransaction<T>) -> Result<Found> {
+    let mut roots = head::roots(session)?;
+    roots.extend(artifacts::all_keys(session)?);
+    let root_count = roots.len() as u64;
+    let reachable = mark(session, roots)?;
+    let replayed = turn::checkpoints(session)?;
+    let mut garbage = Vec::new();
+    blob::visit(session, |row| {
+        if !reachable.contains(&row.key) && !replayed.contains(&row.key) {
+            garbage.push(row);
+        }
+        Ok(())
+    })?;
+    Ok(Found {
+        roots: root_count,
+        retained: reachable.len() as u64,
+        garbage,
+    })
 }
 
 /// Follows recorded references. Every blob on the way is read and checked: what
@@ -53,21 +80,12 @@ fn mark<T: Transaction>(
     Ok(reachable)
 }
 
-/// Deletes what is not reachable. The manifest of a stamped turn stays, because a
-/// replay answers it; what it refers to need not.
+/// Deletes blobs that nothing refers to.
 fn sweep<T: Transaction>(
     session: &mut SessionTransaction<T>,
-    reachable: &BTreeSet<BlobKey>,
+    garbage: &[StoredRow],
 ) -> Result<u64> {
-    let replayed = turn::checkpoints(session)?;
-    let mut garbage = Vec::new();
-    blob::visit(session, |row| {
-        if !reachable.contains(&row.key) && !replayed.contains(&row.key) {
-            garbage.push(row);
-        }
-        Ok(())
-    })?;
-    for row in &garbage {
+    for row in garbage {
         session.digests.blobs.remove(row.checksum);
     }
     let ids: Vec<[Value<'_>; 1]> = garbage.iter().map(|row| [Value::Integer(row.id)]).collect();

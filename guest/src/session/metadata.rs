@@ -7,6 +7,7 @@ use crate::Result;
 use crate::bindings::exports::lash::store::metadata::{Description, Meta};
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, corrupt, verify, verify_count};
+use crate::export::{Page, RecordBuilder};
 use crate::seam::{Environment, Transaction, Value, optional_text};
 use crate::transaction::SessionTransaction;
 
@@ -69,7 +70,8 @@ pub fn create(env: &impl Environment, meta: &Meta) -> Result<bool> {
     Ok(true)
 }
 
-fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>> {
+/// Reads and checks the metadata; none if there is none.
+pub(crate) fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>> {
     let rows = session.tx.query(
         "SELECT session_id, session_name, created_at, model, cwd, relation, checksum
          FROM session_meta",
@@ -121,4 +123,23 @@ pub fn describe(env: &impl Environment) -> Result<Option<Description>> {
         prompts: session.digests.prompts,
         first_prompt: graph::first_prompt(&session)?,
     }))
+}
+
+/// Exports the metadata.
+pub(crate) fn export<T: Transaction>(
+    session: &SessionTransaction<T>,
+    page: &mut Page,
+) -> Result<()> {
+    if let Some(meta) = read(session)? {
+        page.push(
+            RecordBuilder::new("metadata")
+                .text("session_id", &meta.session_id)
+                .text("session_name", &meta.session_name)
+                .text("created_at", &meta.created_at)
+                .text("model", &meta.model)
+                .optional_text("cwd", meta.cwd.as_deref())
+                .payload("relation", meta.relation),
+        );
+    }
+    Ok(())
 }

@@ -4,11 +4,13 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::blob::key::BlobKey;
+use super::blob::{self, key::BlobKey};
 use crate::Result;
 use crate::bindings::exports::lash::store::session::TurnStamp;
 use crate::checksum::{Checksum, SetDigest};
 use crate::corruption::{RowReader, corrupt, verify, verify_complete};
+use crate::export::{Cursor, Named, Page, RecordBuilder};
+use crate::findings::{Findings, Pages};
 use crate::seam::{Transaction, Value};
 use crate::transaction::SessionTransaction;
 
@@ -87,11 +89,7 @@ fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<Store
     let mut found = SetDigest::default();
     let mut all = Vec::with_capacity(rows.count as usize);
     while reader.advance() {
-        let stamp = TurnStamp {
-            session_id: reader.text()?.to_string(),
-            turn_id: reader.text()?.to_string(),
-            commit_hash: reader.text()?.to_string(),
-        };
+        let stamp = read_stamp(&mut reader)?;
         let (turn, committed_at_ms, checksum) = read(&mut reader, &stamp)?;
         found.insert(checksum);
         all.push(StoredTurn {
@@ -157,6 +155,46 @@ pub(crate) fn forget<T: Transaction>(
     )?)
 }
 
+const PAGES: Pages = Pages {
+    table: TABLE,
+    sql: "SELECT session_id, turn_id, commit_hash, revision, checkpoint, committed_at_ms, checksum
+          FROM runtime_turn_commits WHERE (session_id, turn_id) >= (?1, ?2)
+          ORDER BY session_id, turn_id LIMIT ?3",
+    columns: 7,
+    size: 1024,
+};
+
+/// Checks every stamp, and that a replay has what it answers.
+pub(crate) fn verify_all<T: Transaction>(
+    session: &SessionTransaction<T>,
+    findings: &mut Findings,
+    head_revision: Option<i64>,
+) -> Result<()> {
+    let mut found = SetDigest::default();
+    findings.walk_names(&session.tx, &PAGES, &mut |findings, reader| {
+        let stamp = read_stamp(reader)?;
+        let (turn, _, checksum) = read(reader, &stamp)?;
+        found.insert(checksum);
+        blob::require_stored(session, findings, &turn.checkpoint)?;
+        let known = head_revision.is_none_or(|revision| turn.revision <= revision);
+        findings.require(
+            TABLE,
+            &stamp.turn_id,
+            known,
+            "the revision is higher than the head's",
+        )
+    })?;
+    findings.complete(TABLE, found, session.digests.turns)
+}
+
+fn read_stamp(reader: &mut RowReader<'_>) -> Result<TurnStamp> {
+    Ok(TurnStamp {
+        session_id: reader.text()?.to_string(),
+        turn_id: reader.text()?.to_string(),
+        commit_hash: reader.text()?.to_string(),
+    })
+}
+
 fn checksum(stamp: &TurnStamp, revision: i64, checkpoint: &[u8], committed_at_ms: i64) -> i64 {
     Checksum::of(TABLE)
         .bytes(stamp.session_id.as_bytes())
@@ -166,4 +204,42 @@ fn checksum(stamp: &TurnStamp, revision: i64, checkpoint: &[u8], committed_at_ms
         .bytes(checkpoint)
         .integer(committed_at_ms)
         .finish()
+}
+
+const ROWS: Named = Named {
+    table: TABLE,
+    rows: "SELECT session_id, turn_id, commit_hash, revision, checkpoint, committed_at_ms, checksum
+           FROM runtime_turn_commits WHERE (session_id, turn_id) >= (?1, ?2)
+           ORDER BY session_id, turn_id LIMIT ?3",
+};
+
+/// Exports the stamps.
+pub(crate) fn export<T: Transaction>(
+    session: &SessionTransaction<T>,
+    cursor: &mut Cursor,
+    page: &mut Page,
+) -> Result<bool> {
+    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+        let stamp = TurnStamp {
+            session_id: reader.text()?.to_string(),
+            turn_id: reader.text()?.to_string(),
+            commit_hash: reader.text()?.to_string(),
+        };
+        let (turn, committed_at_ms, checksum) = read(reader, &stamp)?;
+        cursor.found.insert(checksum);
+        page.push(
+            RecordBuilder::new("turn")
+                .text("session_id", &stamp.session_id)
+                .text("id", &stamp.turn_id)
+                .text("commit_hash", &stamp.commit_hash)
+                .number("revision", turn.revision)
+                .text("checkpoint", &turn.checkpoint.text())
+                .number("committed_at_ms", committed_at_ms),
+        );
+        Ok(())
+    })?;
+    if ended {
+        verify_complete(TABLE, cursor.found, session.digests.turns)?;
+    }
+    Ok(ended)
 }

@@ -11,7 +11,7 @@ use super::Shared;
 use crate::bindings::interfaces::effects::{Acquired, Claim, Known, Recorded, Request};
 use crate::convert::effects::to_topic;
 use crate::engine::Call;
-use crate::error::{Chain, Error};
+use crate::error::{Error, Logged};
 
 /// How often a result is offered again to a database that is locked, each time for
 /// as long as a call waits for the lock.
@@ -33,6 +33,16 @@ pub(super) enum Taken {
     Known(Known),
 }
 
+/// What is known of an effect, for who reads the span of the call.
+pub(super) fn word(known: &Known) -> &'static str {
+    match known {
+        Known::Nothing => "nothing",
+        Known::Finished(_) => "finished",
+        Known::Conflict => "conflict",
+        Known::Busy(_) => "held",
+    }
+}
+
 /// Claims an effect, unless something is known of it.
 pub(super) async fn take(
     shared: &Arc<Shared>,
@@ -43,6 +53,7 @@ pub(super) async fn take(
     shared
         .db
         .write("claim effect", move |call| {
+            call.of_scope(&request.key.scope);
             let acquired = call.effects(|effects, guest, db| {
                 let ttl_ms = owner.lease_ttl_ms();
                 effects.call_acquire(guest, db, &request, &owner.owner_id, ttl_ms, delay_ms)
@@ -55,7 +66,10 @@ pub(super) async fn take(
                     claim,
                     held: true,
                 }),
-                Acquired::Known(known) => Taken::Known(known),
+                Acquired::Known(known) => {
+                    call.ended(word(&known));
+                    Taken::Known(known)
+                }
             })
         })
         .await
@@ -85,13 +99,13 @@ impl HeldEffect {
             match self.renew().await {
                 Ok(Some(_)) => {}
                 Ok(None) => {
-                    let replay_key = &self.claim.key.replay_key;
-                    tracing::warn!(replay_key, "the claim of an effect was taken over");
+                    let scope = &self.claim.key.scope;
+                    tracing::warn!(scope, "the claim of an effect was taken over");
                     return pending().await;
                 }
                 // The lease may last until the next time.
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "could not renew the claim of an effect");
+                    tracing::warn!(error = %Logged(&error), "could not renew the claim of an effect");
                 }
             }
         }
@@ -103,9 +117,14 @@ impl HeldEffect {
         self.shared
             .db
             .write("renew effect", move |call| {
-                call.effects(|effects, guest, db| {
+                call.of_scope(&claim.key.scope);
+                let renewed = call.effects(|effects, guest, db| {
                     effects.call_renew(guest, db, &claim.key, &claim.token, ttl_ms)
-                })
+                })?;
+                if renewed.is_none() {
+                    call.ended("lease-lost");
+                }
+                Ok(renewed)
             })
             .await
     }
@@ -133,9 +152,13 @@ impl HeldEffect {
         let claim = self.claim.clone();
         let recorded = Arc::clone(recorded);
         let finished = self.shared.db.write_surely("finish effect", move |call| {
+            call.of_scope(&claim.key.scope);
             let finished = call.effects(|effects, guest, db| {
                 effects.call_finish(guest, db, &claim.key, &claim.token, &recorded)
             })?;
+            if !finished {
+                call.ended("lease-lost");
+            }
             shared.db.notify(&to_topic(&claim.key));
             Ok(finished)
         });
@@ -152,7 +175,7 @@ impl HeldEffect {
             .db
             .write_surely("release effect", self.releasing());
         if let Err(error) = released.await {
-            tracing::warn!(error = %Chain(&error), "could not give an effect back");
+            tracing::warn!(error = %Logged(&error), "could not give an effect back");
         }
     }
 
@@ -160,6 +183,7 @@ impl HeldEffect {
         let shared = Arc::clone(&self.shared);
         let claim = self.claim.clone();
         move |call| {
+            call.of_scope(&claim.key.scope);
             call.effects(|effects, guest, db| {
                 effects.call_release(guest, db, &claim.key, &claim.token)
             })?;

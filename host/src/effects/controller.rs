@@ -12,13 +12,14 @@ use lash_core::{
 };
 
 use super::ahead::Ahead;
-use super::claim::{HeldEffect, Taken, take};
+use super::claim::{HeldEffect, Taken, take, word};
 use super::execution::{execute, wait_for_due};
 use super::{Shared, SqliteEffectReplayOptions, error, recording};
 use crate::bindings::interfaces::effects::{Busy, EffectKey, Known, Request};
 use crate::convert::effects::{self as convert, Ended};
 use crate::engine::{OpenOptions, Probe, Waiter};
 use crate::error::{Error, MEMORY};
+use crate::operation;
 
 /// How far effects are, for those who wait for them.
 const GENERATIONS: Probe = |call, topics| {
@@ -161,8 +162,10 @@ impl SqliteRuntimeEffectController {
         self.shared
             .db
             .read("find effect", move |call| {
+                call.of_scope(&request.key.scope);
                 let known =
                     call.effects(|effects, guest, db| effects.call_find(guest, db, &request))?;
+                call.ended(word(&known));
                 if matches!(known, Known::Finished(_)) {
                     state.ahead.read(call, &request)?;
                 }
@@ -235,6 +238,38 @@ impl SqliteRuntimeEffectController {
         }
     }
 
+    /// Answers what an effect ended with, and whether it was replayed or executed.
+    async fn replay_or_execute(
+        &self,
+        request: Request,
+        envelope: RuntimeEffectEnvelope,
+        local_executor: RuntimeEffectLocalExecutor<'_>,
+    ) -> Result<(RuntimeEffectOutcome, &'static str), RuntimeEffectControllerError> {
+        let delay_ms = convert::delay_ms(&envelope);
+        let held = match self.decide(&request, delay_ms).await? {
+            Decision::Replay { ended, due_at_ms } => {
+                wait_for_due(&self.shared, due_at_ms, delay_ms).await;
+                return ended.map(|outcome| (outcome, "replayed"));
+            }
+            Decision::Execute(held) => held,
+        };
+        let due_at_ms = held.due_at_ms();
+        let ended = held
+            .renewed_while(execute(&self.shared, due_at_ms, envelope, local_executor))
+            .await;
+        if recording::is_recorded(&ended) {
+            let recorded = convert::to_recorded(self.path(), &ended).map_err(error::from_store)?;
+            match held.finish(recorded).await {
+                Ok(true) => {}
+                Ok(false) => return Err(error::lease_lost(&self.scope, &request)),
+                Err(error) => return Err(error::from_store(error)),
+            }
+        } else {
+            held.release().await;
+        }
+        ended.map(|outcome| (outcome, "executed"))
+    }
+
     fn waiter(&self, request: &Request) -> Waiter {
         let topic = convert::to_topic(&request.key);
         self.shared.db.waiter(topic, GENERATIONS)
@@ -268,28 +303,11 @@ impl RuntimeEffectController for SqliteRuntimeEffectController {
         local_executor: RuntimeEffectLocalExecutor<'_>,
     ) -> Result<RuntimeEffectOutcome, RuntimeEffectControllerError> {
         let request = self.request(&envelope)?;
-        let delay_ms = convert::delay_ms(&envelope);
-        let held = match self.decide(&request, delay_ms).await? {
-            Decision::Replay { ended, due_at_ms } => {
-                wait_for_due(&self.shared, due_at_ms, delay_ms).await;
-                return *ended;
-            }
-            Decision::Execute(held) => held,
-        };
-        let due_at_ms = held.due_at_ms();
-        let ended = held
-            .renewed_while(execute(&self.shared, due_at_ms, envelope, local_executor))
-            .await;
-        if !recording::is_recorded(&ended) {
-            held.release().await;
-            return ended;
-        }
-        let recorded = convert::to_recorded(self.path(), &ended).map_err(error::from_store)?;
-        match held.finish(recorded).await {
-            Ok(true) => ended,
-            Ok(false) => Err(error::lease_lost(&self.scope, &request)),
-            Err(error) => Err(error::from_store(error)),
-        }
+        let span = self.shared.db.operation("execute effect");
+        span.record("scope", &request.key.scope);
+        let ended = self.replay_or_execute(request, envelope, local_executor);
+        let (outcome, _) = operation::within_as(span, ended, |(_, how)| how).await?;
+        Ok(outcome)
     }
 }
 

@@ -11,6 +11,7 @@ use super::SqliteEffectHost;
 use crate::convert::effects::to_scope;
 use crate::convert::epoch_ms;
 use crate::error::Error;
+use crate::operation;
 
 /// How many scopes one transaction looks at, so that others need not wait long for
 /// the write lock.
@@ -43,13 +44,19 @@ impl SqliteEffectHost {
     pub async fn forget_scope(&self, scope: &EffectScope) -> Result<u64, Error> {
         let scope = to_scope(self.path(), scope)?;
         let db = &self.shared.db;
-        let removed = db
-            .write("forget effects", move |call| {
-                call.effects(|effects, guest, db| effects.call_forget_scope(guest, db, &scope))
-            })
-            .await?;
-        db.give_back_pages().await;
-        Ok(removed)
+        let span = db.operation("forget effects");
+        span.record("scope", &scope);
+        let forgotten = async {
+            let removed = db
+                .write("forget effects", move |call| {
+                    call.of_scope(&scope);
+                    call.effects(|effects, guest, db| effects.call_forget_scope(guest, db, &scope))
+                })
+                .await?;
+            db.give_back_pages().await;
+            Ok(removed)
+        };
+        operation::within(span, forgotten).await
     }
 
     /// Removes what is recorded of every scope that was over before a time: all of
@@ -64,6 +71,11 @@ impl SqliteEffectHost {
     /// As [`forget_scope`](Self::forget_scope); scopes that were removed before the
     /// damage was found stay removed.
     pub async fn prune(&self, ended_before: SystemTime) -> Result<u64, Error> {
+        let span = self.shared.db.operation("prune effects");
+        operation::within(span, self.prune_all(ended_before)).await
+    }
+
+    async fn prune_all(&self, ended_before: SystemTime) -> Result<u64, Error> {
         let before_ms = epoch_ms(ended_before);
         let mut removed = 0_u64;
         let mut after = 0;

@@ -9,9 +9,10 @@ use super::database::Context;
 use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
-    artifacts, attachments, blobs, checkpoints, effects, format, graph, host_events, maintenance,
-    metadata, process_events, process_handles, process_leases, processes, queue, retention,
-    session, usage,
+    artifacts, attachments, blobs, checkpoints, effect_export, effect_inspection, effects, format,
+    graph, host_event_export, host_event_inspection, host_events, maintenance, metadata,
+    process_events, process_export, process_handles, process_inspection, process_leases, processes,
+    queue, retention, session, session_export, session_inspection, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -69,6 +70,35 @@ impl<'a> Call<'a> {
         self.context.path()
     }
 
+    /// Says how the call ended, if that is more than that it succeeded: a word for
+    /// the call's span and for metrics.
+    pub(crate) fn ended(&mut self, outcome: &'static str) {
+        self.instance.store.data_mut().outcome = Some(outcome);
+    }
+
+    /// Names the session that the call is about, for who reads its span.
+    pub(crate) fn of_session(&self, session_id: &str) {
+        if self.context.session() != Some(session_id) {
+            tracing::Span::current().record("session", session_id);
+        }
+    }
+
+    /// Names the session that this database belongs to, also for the calls to come.
+    pub(crate) fn belongs_to(&self, session_id: &str) {
+        self.of_session(session_id);
+        self.context.name_session(session_id);
+    }
+
+    /// Names the process that the call is about, for who reads its span.
+    pub(crate) fn of_process(&self, process_id: &str) {
+        tracing::Span::current().record("process", process_id);
+    }
+
+    /// Names the effect scope that the call is about, for who reads its span.
+    pub(crate) fn of_scope(&self, scope: &str) {
+        tracing::Span::current().record("scope", scope);
+    }
+
     interfaces! {
         /// Calls a function of the interface `session`, for example
         /// `call.session(|s, guest, db| s.call_commit(guest, db, &request))`.
@@ -101,6 +131,22 @@ impl<'a> Call<'a> {
         process_leases: lash_store_process_leases;
         /// Calls a function of the interface `retention`.
         retention: lash_store_retention;
+        /// Calls a function of the interface `session-inspection`.
+        session_inspection: lash_store_session_inspection;
+        /// Calls a function of the interface `session-export`.
+        session_export: lash_store_session_export;
+        /// Calls a function of the interface `process-export`.
+        process_export: lash_store_process_export;
+        /// Calls a function of the interface `host-event-export`.
+        host_event_export: lash_store_host_event_export;
+        /// Calls a function of the interface `effect-export`.
+        effect_export: lash_store_effect_export;
+        /// Calls a function of the interface `process-inspection`.
+        process_inspection: lash_store_process_inspection;
+        /// Calls a function of the interface `host-event-inspection`.
+        host_event_inspection: lash_store_host_event_inspection;
+        /// Calls a function of the interface `effect-inspection`.
+        effect_inspection: lash_store_effect_inspection;
         /// Calls a function of the interface `effects`.
         effects: lash_store_effects;
         /// Calls a function of the interface `host-events`.

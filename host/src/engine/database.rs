@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Span;
 
 use super::call::Call;
 use super::lane::{Job, Lane, Told};
+use super::observe::Observed;
 use super::open::{self, Initialize};
 use super::options::OpenOptions;
 use super::pool::Pool;
@@ -17,8 +19,9 @@ use super::watch::{Look, Probe, Waiter, Watch};
 use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
-use crate::error::{Chain, Error, MEMORY};
-use crate::sqlite::{self, DatabaseFile, Role, Settings, SqliteConnection};
+use crate::error::{Error, Logged, MEMORY, kind_name};
+use crate::operation;
+use crate::sqlite::{self, DatabaseFile, Layout, Role, Settings, SqliteConnection};
 
 /// How many calls of one database may wait at a time. Further ones wait outside,
 /// where they cost less.
@@ -43,16 +46,38 @@ impl RefUnwindSafe for Database {}
 /// What every job of a database needs to know.
 pub(super) struct Context {
     path: PathBuf,
+    kind: Kind,
+    /// The session that the database belongs to, once a call has named it.
+    session: OnceLock<String>,
     /// Set when the file was found, never if there is none.
     file: OnceLock<Arc<DatabaseFile>>,
     pub(super) options: OpenOptions,
     pub(super) settings: Settings,
+    /// Whether all calls read one snapshot.
+    snapshot: bool,
 }
 
 impl Context {
     /// The file, `:memory:` if there is none.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What people call this kind of database.
+    pub(super) fn kind(&self) -> &'static str {
+        kind_name(self.kind)
+    }
+
+    /// The session, if this is the database of one, and its name is known yet.
+    pub(super) fn session(&self) -> Option<&str> {
+        self.session.get().map(String::as_str)
+    }
+
+    /// Notes which session the database belongs to.
+    pub(super) fn name_session(&self, session_id: &str) {
+        if self.kind == Kind::Session {
+            self.session.get_or_init(|| session_id.to_owned());
+        }
     }
 
     /// Keeps hold of the file for the connections to come.
@@ -67,6 +92,13 @@ impl Context {
     /// Opens the connection of a lane that has none: the reader's, which is
     /// opened when it is first needed, or one that had to be closed.
     fn connect(&self, role: Role) -> Result<SqliteConnection, Error> {
+        if self.snapshot {
+            return Err(Error::component(
+                &self.path,
+                "open",
+                "the snapshot was lost, because its connection had to be closed",
+            ));
+        }
         let sqlite = match self.file.get() {
             Some(file) => SqliteConnection::open(file, role, &self.settings),
             None => {
@@ -130,7 +162,17 @@ impl Database {
         options: &OpenOptions,
         kind: Kind,
     ) -> Result<Self, Error> {
-        Opening::read_only(path, options, kind).wait().await
+        Opening::read_only(path, options, kind, false).wait().await
+    }
+
+    /// As [`Database::open_readonly`], and every call reads the snapshot of this moment,
+    /// whatever others commit.
+    pub(crate) async fn open_snapshot(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+    ) -> Result<Self, Error> {
+        Opening::read_only(path, options, kind, true).wait().await
     }
 
     /// The file, `:memory:` if there is none.
@@ -176,7 +218,8 @@ impl Database {
     ) -> impl Future<Output = Result<R, Error>> + Send {
         let lane = &self.inner.write;
         let (reply, answer) = Reply::certain();
-        let given = self.submit(lane, operation, None, reply, self.job(lane, operation, job));
+        let observed = self.observe(operation);
+        let given = self.submit(lane, observed, None, reply, self.job(lane, operation, job));
         async move {
             given?;
             answer.await.unwrap_or_else(|_| Err(self.lost(operation)))
@@ -191,10 +234,13 @@ impl Database {
     ) {
         let lane = &self.inner.write;
         let work = self.job(lane, operation, move |call| {
-            job(call).inspect_err(|error| tracing::warn!(operation, %error, "the call failed"))
+            job(call).inspect_err(|error| {
+                tracing::warn!(operation, error = %Logged(error), "the call failed");
+            })
         });
-        if let Err(error) = self.submit(lane, operation, None, Reply::Nobody, work) {
-            tracing::warn!(operation, %error, "the call was not made");
+        let observed = self.observe(operation);
+        if let Err(error) = self.submit(lane, observed, None, Reply::Nobody, work) {
+            tracing::warn!(operation, error = %Logged(&error), "the call was not made");
         }
     }
 
@@ -224,6 +270,20 @@ impl Database {
             operation,
             self.job(&self.inner.write, operation, job),
         )
+    }
+
+    /// Notes which session the database belongs to, for those who read spans.
+    pub(crate) fn name_session(&self, session_id: &str) {
+        self.inner.context.name_session(session_id);
+    }
+
+    /// A span for what takes several calls.
+    pub(crate) fn operation(&self, operation: &'static str) -> Span {
+        let span = operation::span(operation, self.path());
+        if let Some(session_id) = self.inner.context.session() {
+            span.record("session", session_id);
+        }
+        span
     }
 
     /// Begins to wait for a topic. What changes after this is not missed, so it is
@@ -271,13 +331,14 @@ impl Database {
                     Ok(())
                 });
             if let Err(error) = &changed {
-                tracing::warn!(%error, "could not look for changes");
+                tracing::warn!(error = %Logged(error), "could not look for changes");
                 look.wake_all();
             }
             changed
         };
-        if let Err(error) = self.submit(lane, OPERATION, None, Reply::Nobody, work) {
-            tracing::warn!(%error, "could not look for changes");
+        let observed = Observed::unseen(&self.inner.context, OPERATION);
+        if let Err(error) = self.submit(lane, observed, None, Reply::Nobody, work) {
+            tracing::warn!(error = %Logged(&error), "could not look for changes");
         }
     }
 
@@ -285,7 +346,7 @@ impl Database {
     /// removed, whether or not this succeeds: an error would deny it.
     pub(crate) async fn give_back_pages(&self) {
         if let Err(error) = self.incremental_vacuum().await {
-            let error = Chain(&error);
+            let error = Logged(&error);
             tracing::warn!(%error, "could not give unused pages back to the file system");
         }
     }
@@ -306,6 +367,33 @@ impl Database {
                 return Ok(());
             }
         }
+    }
+
+    /// Has SQLite check the file; answers what is wrong, in its words.
+    pub(crate) async fn integrity_problems(&self) -> Result<Vec<String>, Error> {
+        self.with_reader("check integrity", SqliteConnection::integrity_problems)
+            .await
+    }
+
+    /// How the file is laid out.
+    pub(crate) async fn layout(&self) -> Result<Layout, Error> {
+        self.with_reader("read layout", SqliteConnection::layout)
+            .await
+    }
+
+    /// Uses the connection that reads, without the component.
+    async fn with_reader<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: fn(&mut SqliteConnection) -> Result<R, sqlite::Error>,
+    ) -> Result<R, Error> {
+        let lane = &self.inner.read;
+        let role = lane.role();
+        let context = Arc::clone(&self.inner.context);
+        let work = move |_: &mut Worker, slot: &mut Option<SqliteConnection>| {
+            read(connected(slot, &context, role)?).map_err(|error| context.sqlite_error(error))
+        };
+        self.run(lane, operation, work).await
     }
 
     /// The time in ms since 1970, by the clock that the database goes by.
@@ -333,10 +421,11 @@ impl Database {
         operation: &'static str,
         work: impl Work<R>,
     ) -> Result<R, Error> {
+        let observed = self.observe(operation);
         // The semaphore is never closed, so there is always a permit in the end.
         let permit = Arc::clone(&self.inner.permits).acquire_owned().await.ok();
         let (reply, answer) = Reply::future();
-        self.submit(lane, operation, permit, reply, work)?;
+        self.submit(lane, observed, permit, reply, work)?;
         answer.await.unwrap_or_else(|_| Err(self.lost(operation)))
     }
 
@@ -348,29 +437,35 @@ impl Database {
     ) -> Result<R, Error> {
         // Needs no permit: a thread that waits cannot make a second call.
         let (reply, answer) = Reply::thread();
-        self.submit(lane, operation, None, reply, work)?;
+        self.submit(lane, self.observe(operation), None, reply, work)?;
         answer.recv().unwrap_or_else(|_| Err(self.lost(operation)))
     }
 
     fn submit<R: Send + 'static>(
         &self,
         lane: &Arc<Lane>,
-        operation: &'static str,
+        observed: Observed,
         permit: Option<OwnedSemaphorePermit>,
         reply: Reply<Result<R, Error>>,
         work: impl Work<R>,
     ) -> Result<(), Error> {
-        let span = tracing::debug_span!("lash_wasm_store", operation);
+        let operation = observed.operation();
         let job: Job = Box::new(move |worker, slot| -> Told {
             if reply.is_abandoned() {
+                observed.abandon();
                 return Box::new(|| ());
             }
-            let answer = span.in_scope(|| work(worker, slot));
+            let answer = observed.during(|| work(worker, slot));
+            observed.end(&answer, &worker.take_report());
             drop(permit);
             Box::new(move || reply.send(answer))
         });
         lane.push(Pool::global(), job)
             .map_err(|error| Error::component(self.path(), operation, error))
+    }
+
+    fn observe(&self, operation: &'static str) -> Observed {
+        Observed::begin(&self.inner.context, operation)
     }
 
     fn lost(&self, operation: &'static str) -> Error {
@@ -418,7 +513,7 @@ impl Opening<()> {
         kind: Kind,
         initialize: Initialize,
     ) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(path, options, Role::Writer, Some(Role::Reader));
+        let database = Self::database(path, options, kind, Role::Writer, Some(Role::Reader), false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::file(worker, &context, kind, initialize)?);
@@ -432,7 +527,7 @@ impl Opening<()> {
         kind: Kind,
         initialize: Initialize,
     ) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(Path::new(MEMORY), options, Role::Writer, None);
+        let database = Self::database(Path::new(MEMORY), options, kind, Role::Writer, None, false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             *slot = Some(open::memory(worker, &context, kind, initialize)?);
@@ -441,25 +536,44 @@ impl Opening<()> {
         Opening { database, work }
     }
 
-    fn read_only(path: &Path, options: &OpenOptions, kind: Kind) -> Opening<impl Work<()> + use<>> {
-        let database = Self::database(path, options, Role::Reader, None);
+    fn read_only(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+        snapshot: bool,
+    ) -> Opening<impl Work<()> + use<>> {
+        let database = Self::database(path, options, kind, Role::Reader, None, snapshot);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
-            *slot = Some(open::read_only(worker, &context, kind)?);
+            let mut sqlite = open::read_only(worker, &context, kind)?;
+            if snapshot {
+                sqlite.pin().map_err(|error| context.sqlite_error(error))?;
+            }
+            *slot = Some(sqlite);
             Ok(())
         };
         Opening { database, work }
     }
 
     /// A database with a lane for everything, or with one for reads beside it.
-    fn database(path: &Path, options: &OpenOptions, write: Role, read: Option<Role>) -> Database {
+    fn database(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+        write: Role,
+        read: Option<Role>,
+        snapshot: bool,
+    ) -> Database {
         let write = Lane::new(write);
         let read = read.map_or_else(|| Arc::clone(&write), Lane::new);
         let context = Arc::new(Context {
             path: path.to_path_buf(),
+            kind,
+            session: OnceLock::new(),
             file: OnceLock::new(),
             options: options.clone(),
             settings: options.settings(),
+            snapshot,
         });
         Database {
             inner: Arc::new(Inner {

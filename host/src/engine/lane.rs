@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pool::Pool;
 use super::worker::Worker;
+use crate::metrics;
 use crate::sqlite::{Role, SqliteConnection};
 
 /// Does the work of a job, and answers how to tell the caller.
@@ -54,6 +55,7 @@ impl Lane {
         {
             let mut queue = self.queue();
             queue.jobs.push_back(job);
+            metrics::waiting_calls(queue.jobs.len());
             if queue.scheduled {
                 return Ok(());
             }

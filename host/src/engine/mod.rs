@@ -11,6 +11,7 @@ mod config;
 mod database;
 mod lane;
 mod linker;
+mod observe;
 mod open;
 mod options;
 mod pool;

@@ -21,6 +21,7 @@ use lru::LruCache;
 
 use super::lane::Lane;
 use super::worker::Worker;
+use crate::metrics;
 use crate::sqlite::wait::{self, Observer};
 
 /// How many threads there may be altogether. So many stores can wait for locks
@@ -90,6 +91,7 @@ impl Pool {
     pub(super) fn schedule(&'static self, lane: Arc<Lane>) -> io::Result<()> {
         let mut state = self.state();
         state.ready.push_back(lane);
+        metrics::waiting_databases(state.ready.len());
         self.staff(&mut state).inspect_err(|_| {
             state.ready.pop_back();
         })
@@ -107,6 +109,7 @@ impl Pool {
                 Err(error) => return Err(error),
             }
         }
+        metrics::threads(state.threads);
         state.wake_one();
         Ok(())
     }
@@ -161,11 +164,13 @@ impl Pool {
         loop {
             if self.has_spare_threads(&state) {
                 state.threads -= 1;
+                metrics::threads(state.threads);
                 // Whatever woke this thread is for another one.
                 state.wake_one();
                 return None;
             }
             if let Some(lane) = state.ready.pop_front() {
+                metrics::waiting_databases(state.ready.len());
                 return Some(lane);
             }
             idler.woken.store(false, Ordering::Relaxed);

@@ -16,6 +16,8 @@ pub(crate) struct State {
     pub(super) sqlite: SqliteCtx,
     /// The clock of the database that the running call is made for.
     pub(super) clock: Option<Clock>,
+    /// What the running call said about how it ended.
+    pub(super) outcome: Option<&'static str>,
     pub(super) limits: Limits,
 }
 
@@ -24,6 +26,7 @@ impl State {
         Self {
             sqlite: SqliteCtx::default(),
             clock: None,
+            outcome: None,
             limits: Limits::default(),
         }
     }

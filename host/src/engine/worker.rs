@@ -8,9 +8,11 @@ use wasmtime::Store;
 use super::call::Call;
 use super::component::shared;
 use super::database::Context;
+use super::observe::Report;
 use super::state::State;
 use crate::bindings;
 use crate::error::Error;
+use crate::metrics;
 use crate::sqlite::SqliteConnection;
 
 /// What an instance may keep between calls. Its memory never shrinks, so one
@@ -43,6 +45,7 @@ impl Instance {
             .component
             .instantiate(&mut store)
             .map_err(|error| format!("{error:#}"))?;
+        metrics::instance_made();
         Ok(Self {
             store,
             exports,
@@ -55,9 +58,15 @@ impl Instance {
 #[derive(Default)]
 pub(super) struct Worker {
     instance: Option<Instance>,
+    report: Report,
 }
 
 impl Worker {
+    /// What is to be told about the calls since this was asked last.
+    pub(super) fn take_report(&mut self) -> Report {
+        std::mem::take(&mut self.report)
+    }
+
     /// Runs `job` with the connection in `slot`, which is back in there without
     /// a transaction afterwards. If that is not possible, the slot is empty.
     ///
@@ -86,6 +95,8 @@ impl Worker {
         state.clock = None;
         let committed = state.sqlite.has_committed();
         *slot = state.sqlite.take_back();
+        self.report.traffic.add(state.sqlite.take_traffic());
+        self.report.outcome = state.outcome.take();
         let result = result.unwrap_or_else(|panic| {
             instance.broken = true;
             Err(Error::Component {
@@ -95,7 +106,9 @@ impl Worker {
                 source: panic_message(panic.as_ref()).into(),
             })
         });
-        if !instance.broken && instance.store.data().limits.memory <= KEPT_MEMORY {
+        if instance.broken {
+            metrics::instance_stopped();
+        } else if instance.store.data().limits.memory <= KEPT_MEMORY {
             self.instance = Some(instance);
         }
         result

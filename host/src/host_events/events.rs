@@ -67,6 +67,7 @@ impl HostEventStore for SqliteHostEventStore {
         let session_id = session_id.to_owned();
         self.db
             .write("cancel subscription", move |call| {
+                call.of_session(&session_id);
                 call.host_events(|events, guest, db| {
                     events.call_unsubscribe(guest, db, &session_id, sequence)
                 })
@@ -80,6 +81,7 @@ impl HostEventStore for SqliteHostEventStore {
         let removed = self
             .db
             .write("delete session subscriptions", move |call| {
+                call.of_session(&session_id);
                 call.host_events(|events, guest, db| {
                     events.call_remove_session(guest, db, &session_id)
                 })
@@ -108,7 +110,10 @@ impl HostEventStore for SqliteHostEventStore {
                     Recorded::Occurrence(occurrence) => {
                         convert::from_occurrence(call.path(), occurrence).map(Some)
                     }
-                    Recorded::Conflict => Ok(None),
+                    Recorded::Conflict => {
+                        call.ended("conflict");
+                        Ok(None)
+                    }
                 }
             })
             .await

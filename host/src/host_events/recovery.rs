@@ -10,6 +10,7 @@ use super::SqliteHostEventStore;
 use crate::bindings::interfaces::host_events::Settlement;
 use crate::convert::{epoch_ms, host_events as convert};
 use crate::error::{Error, UNKNOWN_PROCESS, plugin_error};
+use crate::operation;
 
 /// How many deliveries one call reads, and how many occurrences one removes.
 const PAGE: u32 = 256;
@@ -38,6 +39,14 @@ impl SqliteHostEventStore {
     /// answers but that the process is unknown: a registry that cannot be read
     /// does not make a process look unstarted.
     pub async fn unstarted_deliveries(
+        &self,
+        registry: &dyn ProcessRegistry,
+    ) -> Result<Vec<TriggerDeliveryReservation>, PluginError> {
+        let span = self.db.operation("find unstarted deliveries");
+        operation::within(span, self.find_unstarted(registry)).await
+    }
+
+    async fn find_unstarted(
         &self,
         registry: &dyn ProcessRegistry,
     ) -> Result<Vec<TriggerDeliveryReservation>, PluginError> {
@@ -97,9 +106,12 @@ impl SqliteHostEventStore {
         if process_ids.is_empty() {
             return Ok(());
         }
-        let mut unsettled = self.unsettled_by_process().await?;
-        let started = process_ids.iter().filter_map(|id| unsettled.remove(id));
-        self.settle(started.collect()).await
+        let settled = async {
+            let mut unsettled = self.unsettled_by_process().await?;
+            let started = process_ids.iter().filter_map(|id| unsettled.remove(id));
+            self.settle(started.collect()).await
+        };
+        operation::within(self.db.operation("settle processes"), settled).await
     }
 
     /// What settles each delivery that is not settled, by the process that it
@@ -146,6 +158,11 @@ impl SqliteHostEventStore {
     /// [`Error::Corrupt`] if something that is to be removed is damaged. What was
     /// removed before it was found stays removed.
     pub async fn prune_occurrences(&self, occurred_before: SystemTime) -> Result<u64, Error> {
+        let span = self.db.operation("prune occurrences");
+        operation::within(span, self.prune(occurred_before)).await
+    }
+
+    async fn prune(&self, occurred_before: SystemTime) -> Result<u64, Error> {
         let before_ms = epoch_ms(occurred_before);
         let mut pruned: u64 = 0;
         loop {

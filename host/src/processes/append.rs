@@ -85,7 +85,12 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .write("append process event", move |call| {
-                shared.append(call, &process_id, &request, fence.as_ref())
+                call.of_process(&process_id);
+                let appended = shared.append(call, &process_id, &request, fence.as_ref())?;
+                if appended.is_err() {
+                    call.ended("refused");
+                }
+                Ok(appended)
             })
             .await
             .map_err(plugin_error)?
@@ -112,8 +117,10 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .write("complete process", move |call| {
+                call.of_process(&process_id);
                 let appended = shared.append(call, &process_id, &request, fence.as_ref())?;
                 if let Err(refused) = appended {
+                    call.ended("refused");
                     return Ok(Err(refused));
                 }
                 let record = shared.records.get(call, &process_id)?;

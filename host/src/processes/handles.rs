@@ -54,6 +54,8 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .write("grant process handle", move |call| {
+                call.of_session(&grant.session_id);
+                call.of_process(&grant.process_id);
                 let draft = convert::processes::to_grant(call.path(), scope_id.as_str(), &grant)?;
                 let granted = call.process_handles(|handles, guest, db| {
                     handles.call_grant_handle(guest, db, &draft)
@@ -78,6 +80,7 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .write("revoke process handle", move |call| {
+                call.of_process(&process_id);
                 call.process_handles(|handles, guest, db| {
                     handles.call_revoke(guest, db, scope_id.as_str(), &process_id)
                 })
@@ -100,6 +103,7 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .write("transfer process handles", move |call| {
+                call.of_session(&to_session_id);
                 call.process_handles(|handles, guest, db| {
                     handles.call_transfer(
                         guest,
@@ -129,6 +133,7 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .read("look for process handle", move |call| {
+                call.of_process(&process_id);
                 call.process_handles(|handles, guest, db| {
                     handles.call_is_granted(guest, db, scope_id.as_str(), &process_id)
                 })
@@ -146,6 +151,7 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .read("list handles of process", move |call| {
+                call.of_process(&id);
                 call.process_handles(|handles, guest, db| handles.call_of_process(guest, db, &id))?
                     .map(|grants| {
                         let grants = grants.into_iter();
@@ -169,6 +175,7 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .write("revoke handles of session", move |call| {
+                call.of_session(&id);
                 call.process_handles(|handles, guest, db| {
                     handles.call_revoke_session(guest, db, &id)
                 })

@@ -99,6 +99,7 @@ impl Drop for NewLease {
         self.shared
             .db
             .write_detached("release process lease", move |call| {
+                call.of_process(&lease.process_id);
                 shared.release_lease(call, &lease.process_id, &lease.token)
             });
     }

@@ -106,6 +106,7 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .read("get process", move |call| {
+                call.of_process(&process_id);
                 shared.records.get(call, &process_id)
             })
             .await

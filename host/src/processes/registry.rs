@@ -44,6 +44,7 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .write(operation, move |call| {
+                call.of_process(&id);
                 let mut refused = Refused::Unknown;
                 let known = shared.records.read(call, &id, |call, known_hash| {
                     Ok(match change(call, &id, known_hash)? {
@@ -55,6 +56,12 @@ impl SqliteProcessRegistry {
                         }
                     })
                 })?;
+                if known.is_none() {
+                    call.ended(match refused {
+                        Refused::Unknown => "unknown",
+                        Refused::Ended => "refused",
+                    });
+                }
                 Ok(known.map(|known| shared.records.keep(known)).ok_or(refused))
             })
             .await
@@ -128,6 +135,7 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .read(operation, move |call| {
+                call.of_process(&id);
                 read(call, &id)?
                     .map(|contents| convert::processes::from_events(call.path(), &id, &contents))
                     .transpose()
@@ -153,6 +161,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         self.shared
             .db
             .write("register process", move |call| {
+                call.of_process(&registration.id);
                 let draft =
                     convert::processes::to_registration(call.path(), &registration, hash.clone())?;
                 let registered = call
@@ -165,6 +174,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                         Ok(shared.records.keep(known))
                     }
                     Registered::Conflict(existing) => {
+                        call.ended("conflict");
                         Err(conflict(&registration.id, &existing, &hash))
                     }
                 })
@@ -349,6 +359,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .shared
             .db
             .write("acknowledge process wake", move |call| {
+                call.of_process(&id);
                 call.process_events(|events, guest, db| {
                     events.call_acknowledge_wake(guest, db, &id, sequence)
                 })
@@ -384,9 +395,15 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .shared
             .db
             .write("claim process", move |call| {
+                call.of_process(&process_id);
                 let claimed = call.process_leases(|leases, guest, db| {
                     leases.call_claim(guest, db, &process_id, &owner_id, lease_ttl_ms)
                 })?;
+                call.ended(match claimed {
+                    Claimed::Lease(_) => "ok",
+                    Claimed::Held(_) => "held",
+                    Claimed::Unknown => "unknown",
+                });
                 Ok(match claimed {
                     Claimed::Lease(lease) => Ok(NewLease::new(shared, lease)),
                     Claimed::Held((owner, until_ms)) => Err(leased(&process_id, &owner, until_ms)),
@@ -409,9 +426,14 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .shared
             .db
             .write("renew process lease", move |call| {
-                call.process_leases(|leases, guest, db| {
+                call.of_process(&id);
+                let expires = call.process_leases(|leases, guest, db| {
                     leases.call_renew(guest, db, &id, &token, lease_ttl_ms)
-                })
+                })?;
+                if expires.is_none() {
+                    call.ended("lease-lost");
+                }
+                Ok(expires)
             })
             .await
             .map_err(plugin_error)?;
@@ -434,6 +456,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         self.shared
             .db
             .write("release process lease", move |call| {
+                call.of_process(&id);
                 shared.release_lease(call, &id, &token)
             })
             .await

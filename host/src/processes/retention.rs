@@ -8,6 +8,7 @@ use super::SqliteProcessRegistry;
 use crate::convert::epoch_ms;
 use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
+use crate::operation;
 
 /// How many processes one transaction removes, so that others are not kept from
 /// writing for long.
@@ -49,6 +50,15 @@ impl SqliteProcessRegistry {
     /// [`Error::Corrupt`] if a process that would have to be removed is damaged, or
     /// one of its deliveries.
     pub async fn prune_ended(
+        &self,
+        ended_before: SystemTime,
+        host_events: Option<&SqliteHostEventStore>,
+    ) -> Result<u64, Error> {
+        let span = self.shared.db.operation("prune processes");
+        operation::within(span, self.prune_all(ended_before, host_events)).await
+    }
+
+    async fn prune_all(
         &self,
         ended_before: SystemTime,
         host_events: Option<&SqliteHostEventStore>,

@@ -9,6 +9,7 @@ use crate::bindings::interfaces::process_events::{Awaited, Position};
 use crate::convert;
 use crate::engine::{Call, Probe};
 use crate::error::{Error, plugin_error, unknown_process};
+use crate::operation;
 
 /// How far processes are: their numbers of events.
 const PROBE: Probe = |call, process_ids| {
@@ -74,6 +75,17 @@ impl SqliteProcessRegistry {
         process_id: &str,
         look: impl Fn(&mut Call<'_>, &str) -> Result<Seen<T>, Error> + Send + Sync + 'static,
     ) -> Result<T, PluginError> {
+        let span = self.shared.db.operation(operation);
+        span.record("process", process_id);
+        operation::within(span, self.look_until(operation, process_id, look)).await
+    }
+
+    async fn look_until<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        process_id: &str,
+        look: impl Fn(&mut Call<'_>, &str) -> Result<Seen<T>, Error> + Send + Sync + 'static,
+    ) -> Result<T, PluginError> {
         let db = &self.shared.db;
         let look = Arc::new(look);
         // Made before reading: what changes after that is not missed.
@@ -82,7 +94,10 @@ impl SqliteProcessRegistry {
             let id = process_id.to_owned();
             let look = Arc::clone(&look);
             let seen = db
-                .read(operation, move |call| look(call, &id))
+                .read(operation, move |call| {
+                    call.of_process(&id);
+                    look(call, &id)
+                })
                 .await
                 .map_err(plugin_error)?;
             match seen {

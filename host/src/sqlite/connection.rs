@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::authorizer::Permission;
 use super::error::{Error, ErrorCode, failure};
 use super::file::DatabaseFile;
-use super::transaction::{Deadline, Synchronous};
+use super::transaction::{Deadline, Pin, Synchronous};
 use super::wait::retry_while_busy;
 use super::wal::Log;
 
@@ -72,6 +72,8 @@ pub struct SqliteConnection {
     pub(super) settings: Settings,
     pub(super) role: Role,
     pub(super) synchronous: Synchronous,
+    /// The snapshot that all transactions read, if they do.
+    pub(super) pinned: Option<Pin>,
     /// Whether the open transaction may only read.
     pub(super) reading: bool,
     pub(super) log: Log,
@@ -158,6 +160,7 @@ impl SqliteConnection {
             settings,
             role,
             synchronous: Synchronous::Normal,
+            pinned: None,
             reading: false,
             log,
             data_version: None,

@@ -10,6 +10,7 @@ use wasmtime::component::Resource;
 use super::connection::SqliteConnection;
 use super::error::{Error, ErrorCode, failure};
 use super::host::{Database, Transaction};
+use super::traffic::Traffic;
 
 /// The database that the component of a wasmtime store has, if it has one.
 ///
@@ -35,6 +36,7 @@ pub struct SqliteCtx {
     call: u32,
     transaction: u32,
     committed: bool,
+    pub(super) traffic: Traffic,
 }
 
 impl SqliteCtx {
@@ -92,6 +94,11 @@ impl SqliteCtx {
     #[must_use]
     pub fn has_committed(&self) -> bool {
         self.committed
+    }
+
+    /// What the component has read and written since this was asked last.
+    pub fn take_traffic(&mut self) -> Traffic {
+        std::mem::take(&mut self.traffic)
     }
 
     pub(super) fn database(

@@ -67,6 +67,9 @@ impl HostTransaction for SqliteCtx {
         let changed = self
             .transaction(&transaction)
             .and_then(|connection| connection.execute(&sql, &params));
+        if let Ok(rows) = changed {
+            self.traffic.wrote(rows, &params);
+        }
         Ok(changed.map_err(Error::from))
     }
 
@@ -79,6 +82,9 @@ impl HostTransaction for SqliteCtx {
         let changed = self
             .transaction(&transaction)
             .and_then(|connection| connection.execute_many(&sql, &rows));
+        if let Ok(changed) = changed {
+            self.traffic.wrote_many(changed, &rows);
+        }
         Ok(changed.map_err(Error::from))
     }
 
@@ -91,6 +97,9 @@ impl HostTransaction for SqliteCtx {
         let rows = self
             .transaction(&transaction)
             .and_then(|connection| connection.query(&sql, &params));
+        if let Ok(rows) = &rows {
+            self.traffic.read(rows);
+        }
         Ok(rows.map_err(Error::from))
     }
 
@@ -123,7 +132,7 @@ impl HostTransaction for SqliteCtx {
 mod tests {
     use super::*;
     use crate::bindings::sqlite::ErrorCode;
-    use crate::sqlite::{Settings, SqliteConnection};
+    use crate::sqlite::{Settings, SqliteConnection, Traffic};
 
     fn context() -> SqliteCtx {
         let mut context = SqliteCtx::default();
@@ -155,6 +164,36 @@ mod tests {
             .unwrap();
         context.end_call().unwrap();
         rows.count
+    }
+
+    #[test]
+    fn rows_and_bytes_are_counted_once() {
+        let mut context = context();
+        let (_, transaction) = begin(&mut context);
+        execute(&mut context, transaction, "CREATE TABLE t (a, b)").unwrap();
+        let row = |text: &str| vec![Value::Integer(1), Value::Text(text.to_owned())];
+        let insert = "INSERT INTO t VALUES (?1, ?2)".to_owned();
+        let handle = || Resource::new_borrow(transaction);
+        let many = vec![row("123"), row("")];
+        HostTransaction::execute_many(&mut context, handle(), insert.clone(), many)
+            .unwrap()
+            .unwrap();
+        HostTransaction::execute(&mut context, handle(), insert, row("45"))
+            .unwrap()
+            .unwrap();
+        let select = "SELECT b FROM t WHERE b = ?1".to_owned();
+        let key = vec![Value::Text("123".to_owned())];
+        HostTransaction::query(&mut context, handle(), select, key)
+            .unwrap()
+            .unwrap();
+        let expected = Traffic {
+            rows_read: 1,
+            bytes_read: 8,
+            rows_written: 3,
+            bytes_written: 8 + 3 + 8 + 8 + 2,
+        };
+        assert_eq!(context.take_traffic(), expected);
+        assert_eq!(context.take_traffic(), Traffic::default());
     }
 
     #[test]

@@ -39,7 +39,7 @@
 //! names the two resources of the interface, so that the handle of
 //! [`SqliteCtx::begin_call`] fits the exports:
 //!
-//! ```ignore
+//! ```
 //! wasmtime::component::bindgen!({
 //!     path: "wit",
 //!     world: "store",
@@ -48,6 +48,7 @@
 //!         "lash:store/sqlite.transaction": lash_wasm_store::sqlite::Transaction,
 //!     },
 //! });
+//! # fn main() {}
 //! ```
 //!
 //! # Opening a database
@@ -101,7 +102,9 @@ mod ctx;
 mod error;
 mod file;
 mod host;
+mod inspection;
 mod rows;
+mod traffic;
 mod transaction;
 pub(crate) mod wait;
 mod wal;
@@ -111,3 +114,5 @@ pub use ctx::SqliteCtx;
 pub use error::{Error, ErrorCode};
 pub use file::DatabaseFile;
 pub use host::{Database, SqliteView, Transaction, add_to_linker};
+pub(crate) use inspection::Layout;
+pub use traffic::Traffic;

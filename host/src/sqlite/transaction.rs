@@ -53,6 +53,12 @@ impl Synchronous {
     }
 }
 
+/// A snapshot that is kept from one transaction to the next.
+pub(super) struct Pin {
+    /// Whether one of these is open.
+    in_use: bool,
+}
+
 /// When the running transaction is interrupted.
 #[derive(Clone)]
 pub(super) struct Deadline(Arc<Mutex<Option<Instant>>>);
@@ -102,13 +108,53 @@ impl ToSql for Bound<'_> {
 impl SqliteConnection {
     /// Whether a transaction is open.
     pub(crate) fn in_transaction(&self) -> bool {
-        !self.connection.is_autocommit()
+        match self.pinned {
+            Some(Pin { in_use }) => in_use,
+            None => !self.connection.is_autocommit(),
+        }
+    }
+
+    /// Keeps what the database holds now: every transaction that follows reads this
+    /// one snapshot, whatever others commit, until the connection is closed. None of
+    /// them can write.
+    ///
+    /// Until then the write-ahead log can not be begun anew, and grows with what others
+    /// write.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::Misuse`] if a transaction is open; otherwise what SQLite says.
+    pub fn pin(&mut self) -> Result<(), Error> {
+        if self.in_transaction() || self.pinned.is_some() {
+            return Err(misuse("a transaction is open already"));
+        }
+        self.command(BEGIN_READING)?;
+        // A transaction has a snapshot only once it has read.
+        if let Err(error) = self.application_id() {
+            self.command(ROLLBACK)?;
+            return Err(error);
+        }
+        self.pinned = Some(Pin { in_use: false });
+        Ok(())
     }
 
     /// Opens the transaction.
     pub(crate) fn begin(&mut self, mode: TransactionMode) -> Result<(), Error> {
         if self.in_transaction() {
             return Err(misuse("a transaction is open already"));
+        }
+        if let Some(pin) = &mut self.pinned {
+            if mode != TransactionMode::Read {
+                return Err(reading_only());
+            }
+            if self.connection.is_autocommit() {
+                return Err(misuse("the snapshot was lost after an error"));
+            }
+            pin.in_use = true;
+            self.reading = true;
+            self.deadline
+                .set(Instant::now().checked_add(LONGEST_TRANSACTION));
+            return Ok(());
         }
         match mode {
             TransactionMode::Read => self.command(BEGIN_READING)?,
@@ -126,10 +172,7 @@ impl SqliteConnection {
 
     fn begin_writing(&mut self, synchronous: Synchronous) -> Result<(), Error> {
         if self.role == Role::Reader {
-            return Err(failure(
-                ErrorCode::ReadOnly,
-                "the database is open for reading only",
-            ));
+            return Err(reading_only());
         }
         if self.synchronous != synchronous {
             let _granted = self.permission.grant();
@@ -183,6 +226,9 @@ impl SqliteConnection {
     /// Commits. If that fails, the transaction is rolled back.
     pub(crate) fn commit(&mut self) -> Result<(), Error> {
         self.check_open()?;
+        if self.pinned.is_some() {
+            return self.rollback();
+        }
         let result = self.command(COMMIT);
         if result.is_err() {
             self.rollback()?;
@@ -196,7 +242,10 @@ impl SqliteConnection {
     /// Rolls the transaction back, if one is open.
     pub(crate) fn rollback(&mut self) -> Result<(), Error> {
         self.deadline.set(None);
-        if self.in_transaction() {
+        if let Some(pin) = &mut self.pinned {
+            // It has changed nothing, and the next one reads the same.
+            pin.in_use = false;
+        } else if self.in_transaction() {
             self.command(ROLLBACK)?;
         }
         Ok(())
@@ -278,7 +327,7 @@ impl SqliteConnection {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if self.in_transaction() {
+        if self.in_transaction() && !self.connection.is_autocommit() {
             return Ok(());
         }
         Err(misuse("the transaction was rolled back after an error"))
@@ -304,6 +353,10 @@ fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Error> {
         statement.raw_bind_parameter(index + 1, Bound(value))?;
     }
     Ok(())
+}
+
+fn reading_only() -> Error {
+    failure(ErrorCode::ReadOnly, "the database is open for reading only")
 }
 
 fn misuse(message: impl Into<String>) -> Error {
@@ -363,6 +416,46 @@ mod tests {
         sqlite.convert_to_wal().unwrap();
         sqlite.accept().unwrap();
         sqlite
+    }
+
+    #[test]
+    fn a_pinned_connection_reads_one_snapshot_and_writes_nothing() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let mut writer = file(&path, Duration::from_secs(1));
+        let write = |sqlite: &mut SqliteConnection, sql: &str| {
+            sqlite.begin(TransactionMode::Write).unwrap();
+            sqlite.execute(sql, &[]).unwrap();
+            sqlite.commit().unwrap();
+        };
+        write(&mut writer, "CREATE TABLE t (a)");
+        let file = Arc::new(DatabaseFile::existing(&path).unwrap());
+        let settings = Settings::default();
+        for role in [Role::Reader, Role::Writer] {
+            let mut pinned = SqliteConnection::open(&file, role, &settings).unwrap();
+            pinned.accept().unwrap();
+            let before = count(&mut pinned);
+            pinned.pin().unwrap();
+            assert_eq!(pinned.pin().unwrap_err().code, ErrorCode::Misuse);
+            write(&mut writer, "INSERT INTO t VALUES (1)");
+            assert_eq!(count(&mut pinned), before);
+            for mode in [TransactionMode::Write, TransactionMode::WriteDurable] {
+                assert_eq!(pinned.begin(mode).unwrap_err().code, ErrorCode::ReadOnly);
+            }
+            pinned.begin(TransactionMode::Read).unwrap();
+            let second = pinned.begin(TransactionMode::Read).unwrap_err();
+            assert_eq!(second.code, ErrorCode::Misuse);
+            let error = pinned.execute("DELETE FROM t", &[]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::ReadOnly);
+            pinned.commit().unwrap();
+            let outside = pinned.query("SELECT a FROM t", &[]).unwrap_err();
+            assert_eq!(outside.code, ErrorCode::Misuse);
+            write(&mut writer, "INSERT INTO t VALUES (2)");
+            assert_eq!(count(&mut pinned), before);
+            pinned.tidy();
+            drop(pinned);
+            assert_eq!(count(&mut writer), before + 2);
+        }
     }
 
     #[test]

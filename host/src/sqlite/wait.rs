@@ -8,6 +8,8 @@ use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::metrics;
+
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 
@@ -29,6 +31,17 @@ thread_local! {
 /// From now on `observer` is told when the calling thread waits.
 pub(crate) fn observe(observer: &'static dyn Observer) {
     OBSERVER.set(Some(observer));
+}
+
+/// Waited for a lock.
+struct Waited(Instant);
+
+impl Drop for Waited {
+    fn drop(&mut self) {
+        let waited = self.0.elapsed();
+        tracing::debug!(?waited, "waited for the lock of another connection");
+        metrics::lock_wait(waited);
+    }
 }
 
 struct Waiting(&'static dyn Observer);
@@ -55,9 +68,11 @@ pub(super) fn retry_while_busy<T>(
     let started = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut waiting = None;
+    let mut waited = None;
     loop {
         match attempt() {
             Err(error) if is_busy(&error) => {
+                waited.get_or_insert(Waited(started));
                 let left = timeout.saturating_sub(started.elapsed());
                 if left.is_zero() {
                     return Err(error);

@@ -17,6 +17,7 @@ use rusqlite::Connection;
 
 use super::connection::SqliteConnection;
 use super::file::DatabaseFile;
+use crate::metrics;
 
 /// The length of the log that makes a copy worth its cost: 1000 pages of the
 /// usual size, which is SQLite's own figure.
@@ -79,18 +80,37 @@ impl SqliteConnection {
     /// for anybody. It does nothing while a transaction is open, and a failure is
     /// logged only: the log is as good as the database.
     pub fn tidy(&mut self) {
-        if self.in_transaction() || !self.log.is_due() {
+        if self.in_transaction() || self.pinned.is_some() || !self.log.is_due() {
             return;
         }
-        if let Err(error) = self.copy_log() {
+        match self.copy_log() {
+            Ok((pages, copied)) => {
+                tracing::debug!(
+                    pages,
+                    copied,
+                    "copied the write-ahead log into the database"
+                );
+                metrics::checkpoint(if copied < pages {
+                    "partial"
+                } else {
+                    "complete"
+                });
+            }
             // Nothing is lost: the log is as good as the database.
-            tracing::warn!(%error, "could not copy the write-ahead log into the database");
+            Err(error) => {
+                tracing::warn!(%error, "could not copy the write-ahead log into the database");
+                metrics::checkpoint("failed");
+            }
         }
     }
 
-    fn copy_log(&self) -> rusqlite::Result<()> {
+    /// Answers how many pages the log has, and how many of them are copied: not all,
+    /// if somebody still reads what they are to overwrite.
+    fn copy_log(&self) -> rusqlite::Result<(i64, i64)> {
         let _granted = self.permission.grant();
         self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                Ok((row.get(1)?, row.get(2)?))
+            })
     }
 }

@@ -21,6 +21,7 @@ impl AttachmentManifest for Store {
         };
         self.db
             .write_blocking("record attachment intent", move |call| {
+                call.of_session(&intent.session_id);
                 call.attachments(|attachments, guest, db| {
                     attachments.call_record_intent(guest, db, &intent)
                 })
@@ -43,6 +44,7 @@ impl AttachmentManifest for Store {
             .collect();
         self.db
             .write_blocking("commit attachments", move |call| {
+                call.of_session(&session_id);
                 call.attachments(|attachments, guest, db| {
                     attachments.call_commit(guest, db, &session_id, &ids)
                 })

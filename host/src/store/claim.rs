@@ -25,6 +25,7 @@ impl Drop for NewClaim {
         };
         let held = convert::queue::to_completion(claim.completion());
         self.db.write_detached("abandon claim", move |call| {
+            call.of_session(&held.session_id);
             call.queue(|queue, guest, db| queue.call_abandon(guest, db, &held))
         });
     }
@@ -42,8 +43,12 @@ impl Store {
         let claimed = self
             .db
             .write("claim queued work", move |call| {
+                call.of_session(&request.session_id);
                 let claimed =
                     call.queue(|queue, guest, db| queue.call_claim(guest, db, &request))?;
+                if claimed.is_none() {
+                    call.ended("nothing");
+                }
                 claimed
                     .map(|claim| {
                         let claim = Some(convert::queue::from_claim(call.path(), claim)?);

@@ -6,6 +6,7 @@ use super::{Store, logged};
 use crate::convert;
 use crate::engine::Database;
 use crate::error::Error;
+use crate::operation;
 
 impl Store {
     /// Makes a graph the whole graph; the head stays as it is.
@@ -106,9 +107,12 @@ impl Store {
     /// [`Error::Corrupt`] if anything that is referred to is missing or damaged:
     /// then nothing is removed.
     pub async fn try_gc_unreachable(&self) -> Result<GcReport, Error> {
-        let report = collect_garbage(self.db.clone()).await?;
-        self.db.give_back_pages().await;
-        Ok(report)
+        let collected = async {
+            let report = collect_garbage(self.db.clone()).await?;
+            self.db.give_back_pages().await;
+            Ok(report)
+        };
+        operation::within(self.db.operation("collect garbage"), collected).await
     }
 
     /// Removes tombstoned nodes, and gives their pages back to the file system; as the
@@ -118,16 +122,15 @@ impl Store {
     ///
     /// [`Error::Busy`], [`Error::ReadOnly`] and their like; then nothing is removed.
     pub async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
-        let removed = self
-            .db
-            .write("vacuum", |call| {
-                call.maintenance(|maintenance, guest, db| maintenance.call_vacuum(guest, db))
-            })
-            .await?;
-        self.db.give_back_pages().await;
-        Ok(VacuumReport {
-            removed_node_count: count(removed),
-        })
+        let removed = self.db.write("vacuum", |call| {
+            call.maintenance(|maintenance, guest, db| maintenance.call_vacuum(guest, db))
+        });
+        let vacuumed = async {
+            let removed_node_count = count(removed.await?);
+            self.db.give_back_pages().await;
+            Ok(VacuumReport { removed_node_count })
+        };
+        operation::within(self.db.operation("vacuum"), vacuumed).await
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Store, logged};
 use crate::bindings::interfaces::session::{HeadDraft, ReadScope};
 use crate::convert;
 use crate::error::Error;
+use crate::operation;
 
 impl Store {
     /// Reads what a list of sessions shows. The cost does not depend on the size
@@ -136,6 +137,11 @@ impl Store {
     /// [`Error::Corrupt`] if what the source stores is damaged: nothing is copied
     /// then.
     pub async fn try_head_copy_from_store(&self, source: &Self) -> Result<(), Error> {
+        let span = self.db.operation("copy session head");
+        operation::within(span, self.copy_head(source)).await
+    }
+
+    async fn copy_head(&self, source: &Self) -> Result<(), Error> {
         let Some(read) = source.try_load_full().await? else {
             return Ok(());
         };
@@ -168,6 +174,7 @@ impl Store {
     pub async fn try_save_session_meta(&self, meta: SessionMeta) -> Result<(), Error> {
         self.db
             .write("save session metadata", move |call| {
+                call.belongs_to(&meta.session_id);
                 let meta = convert::meta::to_meta(call.path(), meta)?;
                 call.metadata(|metadata, guest, db| metadata.call_save(guest, db, &meta))
             })
@@ -178,6 +185,7 @@ impl Store {
     pub(crate) async fn create_session_meta(&self, meta: SessionMeta) -> Result<bool, Error> {
         self.db
             .write("create session metadata", move |call| {
+                call.belongs_to(&meta.session_id);
                 let meta = convert::meta::to_meta(call.path(), meta)?;
                 call.metadata(|metadata, guest, db| metadata.call_create(guest, db, &meta))
             })
@@ -202,7 +210,10 @@ impl Store {
         self.db
             .read("load session metadata", |call| {
                 call.metadata(|metadata, guest, db| metadata.call_load(guest, db))?
-                    .map(|meta| convert::meta::from_meta(call.path(), meta))
+                    .map(|meta| {
+                        call.belongs_to(&meta.session_id);
+                        convert::meta::from_meta(call.path(), meta)
+                    })
                     .transpose()
             })
             .await
@@ -215,7 +226,11 @@ impl Store {
         self.db
             .read("load session", move |call| {
                 call.session(|session, guest, db| session.call_load(guest, db, &scope))?
-                    .map(|snapshot| convert::session::from_snapshot(call.path(), snapshot))
+                    .map(|snapshot| {
+                        let read = convert::session::from_snapshot(call.path(), snapshot)?;
+                        call.belongs_to(&read.session_id);
+                        Ok(read)
+                    })
                     .transpose()
             })
             .await
@@ -235,6 +250,7 @@ impl Store {
         let profile = self.profile();
         self.db
             .write("save session head", move |call| {
+                call.belongs_to(&meta.session_id);
                 let body = convert::head::to_body(
                     call.path(),
                     meta.config,

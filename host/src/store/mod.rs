@@ -22,7 +22,7 @@ use lru::LruCache;
 use crate::bindings::interfaces::format::Kind;
 use crate::bindings::types::BlobProfile;
 use crate::engine::{Database, Initialize};
-use crate::error::{Chain, Error};
+use crate::error::{Error, Logged};
 use crate::options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 
 /// How many decoded modules a store keeps.
@@ -130,6 +130,11 @@ impl Store {
         self.db.path()
     }
 
+    /// Says whose store this is, for those who read spans.
+    pub(crate) fn name_session(&self, session_id: &str) {
+        self.db.name_session(session_id);
+    }
+
     /// Marks the session deleted, for every handle that has it open.
     pub(crate) async fn retire(&self) -> Result<(), Error> {
         self.db
@@ -170,7 +175,7 @@ pub(crate) fn logged<T>(
     fallback: impl FnOnce() -> T,
 ) -> T {
     result.unwrap_or_else(|error| {
-        tracing::warn!(operation, error = %Chain(&error), "the store call failed");
+        tracing::warn!(operation, error = %Logged(&error), "the store call failed");
         fallback()
     })
 }

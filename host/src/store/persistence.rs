@@ -22,6 +22,18 @@ pub(super) fn backend(error: Error) -> StoreError {
     StoreError::Backend(Chain(&error).to_string())
 }
 
+/// How a commit ended, for who reads its span.
+fn word(outcome: &CommitOutcome) -> &'static str {
+    match outcome {
+        CommitOutcome::Committed(_) => "ok",
+        CommitOutcome::Replayed(_) => "replayed",
+        CommitOutcome::RevisionConflict(_) => "revision-conflict",
+        CommitOutcome::SessionMismatch(_) => "session-mismatch",
+        CommitOutcome::TurnConflict(_) => "turn-conflict",
+        CommitOutcome::ClaimLost(_) => "lease-lost",
+    }
+}
+
 impl Store {
     /// Collects garbage behind a commit, if the policy says so. Nobody waits for
     /// it: the next write does, and no answer depends on it.
@@ -43,6 +55,7 @@ impl Store {
         let session_id = session_id.to_owned();
         self.db
             .read("list queued work", move |call| {
+                call.of_session(&session_id);
                 let batches = call.queue(|queue, guest, db| {
                     queue.call_list(guest, db, &session_id, pending_only)
                 })?;
@@ -92,11 +105,16 @@ impl RuntimePersistence for Store {
             .db
             .write("commit", move |call| {
                 let session_id = commit.session_id.clone();
+                call.of_session(&session_id);
                 let turn_state = commit.checkpoint.turn_state.clone();
                 let request = convert::commit::to_request(call.path(), commit, profile)?;
                 let outcome =
                     call.session(|session, guest, db| session.call_commit(guest, db, &request))?;
                 let committed = matches!(outcome, CommitOutcome::Committed(_));
+                call.ended(word(&outcome));
+                if committed {
+                    call.belongs_to(&session_id);
+                }
                 let result =
                     convert::commit::from_outcome(call.path(), &session_id, turn_state, outcome)?;
                 Ok((committed, result))
@@ -116,6 +134,7 @@ impl RuntimePersistence for Store {
     ) -> Result<QueuedWorkBatch, StoreError> {
         self.db
             .write("enqueue work", move |call| {
+                call.of_session(&batch.session_id);
                 let draft = convert::queue::to_draft(call.path(), batch)?;
                 let batch = call.queue(|queue, guest, db| queue.call_enqueue(guest, db, &draft))?;
                 convert::queue::from_batch(call.path(), batch)
@@ -171,7 +190,13 @@ impl RuntimePersistence for Store {
         let expires = self
             .db
             .write("renew claim", move |call| {
-                call.queue(|queue, guest, db| queue.call_renew(guest, db, &held, lease_ttl_ms))
+                call.of_session(&held.session_id);
+                let expires = call
+                    .queue(|queue, guest, db| queue.call_renew(guest, db, &held, lease_ttl_ms))?;
+                if expires.is_none() {
+                    call.ended("lease-lost");
+                }
+                Ok(expires)
             })
             .await
             .map_err(backend)?;
@@ -191,6 +216,7 @@ impl RuntimePersistence for Store {
         let held = convert::queue::to_completion(claim.completion());
         self.db
             .write("abandon claim", move |call| {
+                call.of_session(&held.session_id);
                 call.queue(|queue, guest, db| queue.call_abandon(guest, db, &held))
             })
             .await
@@ -206,6 +232,7 @@ impl RuntimePersistence for Store {
         let batch_id = batch_id.to_owned();
         self.db
             .write("cancel queued work", move |call| {
+                call.of_session(&session_id);
                 call.queue(|queue, guest, db| queue.call_cancel(guest, db, &session_id, &batch_id))?
                     .map(|batch| convert::queue::from_batch(call.path(), batch))
                     .transpose()

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use super::Store;
 use crate::convert::epoch_ms;
 use crate::error::Error;
+use crate::operation;
 
 /// What [`Store::prune`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,17 +48,22 @@ impl Store {
     /// needed to decide, is damaged; then nothing is removed.
     pub async fn prune(&self, stored_before: SystemTime) -> Result<SessionPruneReport, Error> {
         let before_ms = epoch_ms(stored_before);
-        let pruned = self
-            .db
-            .write("prune session", move |call| {
-                call.retention(|retention, guest, db| retention.call_prune(guest, db, before_ms))
+        let pruned = async {
+            let pruned = self
+                .db
+                .write("prune session", move |call| {
+                    call.retention(|retention, guest, db| {
+                        retention.call_prune(guest, db, before_ms)
+                    })
+                })
+                .await?;
+            self.db.give_back_pages().await;
+            Ok(SessionPruneReport {
+                turn_commits: pruned.turns,
+                source_keys: pruned.source_keys,
+                usage_entries: pruned.usage_entries,
             })
-            .await?;
-        self.db.give_back_pages().await;
-        Ok(SessionPruneReport {
-            turn_commits: pruned.turns,
-            source_keys: pruned.source_keys,
-            usage_entries: pruned.usage_entries,
-        })
+        };
+        operation::within(self.db.operation("prune session"), pruned).await
     }
 }

@@ -41,8 +41,8 @@ fn controllers(hosts: &[Arc<dyn EffectHost>]) -> Vec<ScopedEffectController<'_>>
 pub(crate) async fn execute(report: &mut Report) {
     let directory = tempfile::tempdir().unwrap();
     let hosts = hosts(directory.path()).await;
-    let engines = controllers(&hosts);
-    let samples = interleave(&engines, EFFECTS, run).await;
+    let mut engines = controllers(&hosts);
+    let samples = interleave(&mut engines, EFFECTS, run).await;
     report.add("execute", &names(), samples);
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn replay(report: &mut Report) {
             run(&controller, number).await;
         }
     }
-    let engines = controllers(&hosts);
-    let samples = interleave(&engines, EFFECTS, run).await;
+    let mut engines = controllers(&hosts);
+    let samples = interleave(&mut engines, EFFECTS, run).await;
     report.add("replay", &names(), samples);
 }

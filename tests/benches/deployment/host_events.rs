@@ -67,8 +67,8 @@ async fn open(directory: &Path) -> Vec<Arc<dyn HostEventStore>> {
 /// All of them.
 pub(crate) async fn list_all(report: &mut Report) {
     let directory = tempfile::tempdir().unwrap();
-    let engines = open(directory.path()).await;
-    let samples = interleave(&engines, 20, async |store, _| {
+    let mut engines = open(directory.path()).await;
+    let samples = interleave(&mut engines, 20, async |store, _| {
         let filter = TriggerSubscriptionFilter::default();
         let found = store.list_subscriptions(filter).await.unwrap();
         assert_eq!(found.len(), SESSIONS * OF_EACH);
@@ -80,8 +80,8 @@ pub(crate) async fn list_all(report: &mut Report) {
 /// Those of one session.
 pub(crate) async fn list_session(report: &mut Report) {
     let directory = tempfile::tempdir().unwrap();
-    let engines = open(directory.path()).await;
-    let samples = interleave(&engines, SESSIONS, async |store, turn| {
+    let mut engines = open(directory.path()).await;
+    let samples = interleave(&mut engines, SESSIONS, async |store, turn| {
         let filter = TriggerSubscriptionFilter::for_session(format!("session-{turn}"));
         let found = store.list_subscriptions(filter).await.unwrap();
         assert_eq!(found.len(), OF_EACH);
@@ -93,8 +93,8 @@ pub(crate) async fn list_session(report: &mut Report) {
 /// Those of one session, while there are those of 50 others at least.
 pub(crate) async fn delete_session(report: &mut Report) {
     let directory = tempfile::tempdir().unwrap();
-    let engines = open(directory.path()).await;
-    let samples = interleave(&engines, SESSIONS / 2, async |store, turn| {
+    let mut engines = open(directory.path()).await;
+    let samples = interleave(&mut engines, SESSIONS / 2, async |store, turn| {
         let session = format!("session-{turn}");
         let deleted = store.delete_session_subscriptions(&session).await.unwrap();
         assert_eq!(deleted, OF_EACH);

@@ -1,18 +1,21 @@
 //! The databases that all sessions of a deployment share, beside the native crate:
 //! processes, host events, effects.
 //!
-//! As in `commit`, the engines take turns call by call.
+//! As in `session`, the engines take turns call by call.
 //!
-//! `cargo bench -p lash-wasm-store-tests --bench deployment` prints tables and
-//! writes `target/bench/deployment.json` and `target/bench/waiting.json`.
+//! `cargo xtask bench` runs it; it writes `target/bench/deployment.json`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod effects;
 mod engines;
+// What a quick run repeats less often is in `session` only.
+#[allow(dead_code)]
 #[path = "../harness.rs"]
 mod harness;
 mod host_events;
 mod processes;
+// Rates are measured in `session` only.
+#[allow(dead_code)]
 #[path = "../report.rs"]
 mod report;
 mod waiting;
@@ -29,12 +32,14 @@ fn main() {
     if runtime.block_on(waiting::child()) {
         return;
     }
+    let long = !wanted.quick();
     let mut report = Report::new("deployment");
     runtime.block_on(async {
-        for (case, history) in [("append-10", 10), ("append-10000", 10_000)] {
-            if wanted.has(case) {
-                processes::append(case, history, &mut report).await;
-            }
+        if wanted.has("append-10") {
+            processes::append("append-10", 10, &mut report).await;
+        }
+        if wanted.has("append-10000") && long {
+            processes::append("append-10000", 10_000, &mut report).await;
         }
         if wanted.has("execute") {
             effects::execute(&mut report).await;
@@ -42,39 +47,34 @@ fn main() {
         if wanted.has("replay") {
             effects::replay(&mut report).await;
         }
-        if wanted.has("list-10000") {
+        if wanted.has("list-10000") && long {
             host_events::list_all(&mut report).await;
         }
-        if wanted.has("list-session") {
+        if wanted.has("list-session") && long {
             host_events::list_session(&mut report).await;
         }
-        if wanted.has("delete-session") {
+        if wanted.has("delete-session") && long {
             host_events::delete_session(&mut report).await;
         }
     });
-    report.finish();
-    if wanted.has("waiting") {
-        waiting::measure();
+    if wanted.has("waiting-1000") && long {
+        waiting::measure(&mut report);
     }
+    report.finish();
 }
 
-/// The samples of the engines, each of which is called once in every turn, in an
-/// order that changes.
+/// The times of a call.
 async fn interleave<E>(
-    engines: &[E],
+    engines: &mut [E],
     turns: usize,
     call: impl AsyncFn(&E, usize),
 ) -> Vec<Vec<Duration>> {
-    let mut samples = vec![Vec::new(); engines.len()];
-    for turn in 0..turns {
-        for offset in 0..engines.len() {
-            let position = (offset + turn) % engines.len();
-            let start = Instant::now();
-            call(&engines[position], turn).await;
-            samples[position].push(start.elapsed());
-        }
-    }
-    samples
+    harness::interleave(engines, turns, async |engine, turn| {
+        let start = Instant::now();
+        call(engine, turn).await;
+        start.elapsed()
+    })
+    .await
 }
 
 /// The names of the engines, in the order in which they are opened.

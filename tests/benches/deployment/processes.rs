@@ -53,7 +53,7 @@ pub(crate) async fn append(case: &str, history: usize, report: &mut Report) {
         }
         engines.push(registry);
     }
-    let samples = interleave(&engines, TURNS, async |registry, turn| {
+    let samples = interleave(&mut engines, TURNS, async |registry, turn| {
         let id = format!("p{}", turn % processes);
         append_one(registry, &id, history + turn).await;
     })

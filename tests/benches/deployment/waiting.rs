@@ -9,24 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::engines::Setup;
 use crate::harness::measured_alone;
+use crate::names;
 use crate::processes::registration;
-use crate::report;
+use crate::report::{Better, Report};
 
 /// Tells a child process which engine to measure.
 const ENGINE: &str = "LASH_BENCH_WAITING";
 const WAITERS: usize = 1000;
 const IDLE: Duration = Duration::from_secs(5);
-
-/// One engine.
-#[derive(serde::Serialize)]
-struct Row {
-    case: &'static str,
-    engine: &'static str,
-    /// Of one core.
-    cpu_ms_per_second: f64,
-    /// To the first engine.
-    ratio: f64,
-}
 
 /// Measures and answers true if this process is such a child.
 pub(crate) async fn child() -> bool {
@@ -52,32 +42,19 @@ pub(crate) async fn child() -> bool {
     true
 }
 
-/// Prints the table and writes `target/bench/waiting.json`.
-pub(crate) fn measure() {
-    let mut rows: Vec<Row> = Vec::new();
-    println!(
-        "\n{:<16} {:<18} {:>10} {:>7}",
-        "case", "engine", "cpu ms/s", "ratio"
-    );
-    for setup in Setup::ALL {
+/// Adds the case to the report.
+pub(crate) fn measure(report: &mut Report) {
+    let samples = Setup::ALL.map(|setup| {
         let output = measured_alone(ENGINE, setup.name());
-        let cpu_ms_per_second: f64 = output.trim().parse().unwrap();
-        let base = rows
-            .first()
-            .map_or(cpu_ms_per_second, |row| row.cpu_ms_per_second);
-        let row = Row {
-            case: "waiting-1000",
-            engine: setup.name(),
-            cpu_ms_per_second,
-            ratio: cpu_ms_per_second / base,
-        };
-        println!(
-            "{:<16} {:<18} {:>10.1} {:>7.3}",
-            row.case, row.engine, row.cpu_ms_per_second, row.ratio
-        );
-        rows.push(row);
-    }
-    report::write("waiting", &rows);
+        vec![output.trim().parse().unwrap()]
+    });
+    report.rows(
+        "waiting-1000",
+        &names(),
+        "ms cpu/s",
+        Better::Less,
+        samples.to_vec(),
+    );
 }
 
 /// The processor time of this process so far, user and system.

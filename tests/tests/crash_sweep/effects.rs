@@ -8,7 +8,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
 use lash_wasm_store_guest::effects;
 use lash_wasm_store_tests::faults::FaultyEnvironment;
 
-use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy};
+use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy, sound};
 
 const TTL: u64 = 60_000;
 
@@ -102,6 +102,24 @@ fn reads() -> Vec<Operation> {
         "known and unknown",
         Effect::Reads,
         |db| effects::generations(db, &[key("live", "busy"), key("live", "unknown")]),
+    ));
+    operations.push(Operation::new(
+        "effect-export.read-page",
+        "",
+        Effect::Reads,
+        |db| effects::read_page(db, None),
+    ));
+    operations.push(Operation::new(
+        "effect-inspection.statistics",
+        "",
+        Effect::Reads,
+        effects::statistics,
+    ));
+    operations.push(Operation::new(
+        "effect-inspection.verify",
+        "",
+        Effect::Reads,
+        |db| sound(effects::verify(db)),
     ));
     operations
 }

@@ -8,7 +8,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
 use lash_wasm_store_guest::host_events;
 use lash_wasm_store_tests::faults::FaultyEnvironment;
 
-use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy};
+use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy, sound};
 
 const GONE: &str = "what it removed is gone";
 
@@ -169,6 +169,24 @@ fn reads() -> Vec<Operation> {
             move |db| host_events::unsettled(db, after, 10),
         ));
     }
+    operations.push(Operation::new(
+        "host-event-export.read-page",
+        "",
+        Effect::Reads,
+        |db| host_events::read_page(db, None),
+    ));
+    operations.push(Operation::new(
+        "host-event-inspection.statistics",
+        "",
+        Effect::Reads,
+        host_events::statistics,
+    ));
+    operations.push(Operation::new(
+        "host-event-inspection.verify",
+        "",
+        Effect::Reads,
+        |db| sound(host_events::verify(db)),
+    ));
     operations
 }
 

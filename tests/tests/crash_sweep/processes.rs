@@ -12,7 +12,7 @@ use lash_wasm_store_guest::processes;
 use lash_wasm_store_tests::faults::FaultyEnvironment;
 
 use crate::process_handles;
-use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy};
+use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy, sound};
 
 /// The time of a lease.
 pub const TTL: u64 = 60_000;
@@ -203,6 +203,24 @@ fn reads() -> Vec<Operation> {
             processes::last_sequences(db, &["p".to_owned(), "unknown".to_owned()])
         }),
     ]);
+    operations.push(Operation::new(
+        "process-export.read-page",
+        "",
+        Effect::Reads,
+        |db| processes::read_page(db, None),
+    ));
+    operations.push(Operation::new(
+        "process-inspection.statistics",
+        "",
+        Effect::Reads,
+        processes::statistics,
+    ));
+    operations.push(Operation::new(
+        "process-inspection.verify",
+        "",
+        Effect::Reads,
+        |db| sound(processes::verify(db)),
+    ));
     operations
 }
 

@@ -8,8 +8,8 @@ use lash_wasm_store_guest::bindings::exports::lash::store::queue::SlotPolicy;
 use lash_wasm_store_guest::bindings::exports::lash::store::session::ReadScope;
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
 use lash_wasm_store_guest::session::{
-    self, artifacts, attachments, blob, checkpoint, graph, maintenance, metadata, queue, retention,
-    usage,
+    self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
+    metadata, queue, retention, usage,
 };
 
 use crate::session_commit;
@@ -18,7 +18,7 @@ use crate::session_start::{
     EARLIER, Known, SESSION, checkpoint_draft, content, draft, entry, fill, intent, meta, node,
     request,
 };
-use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy};
+use crate::sweep::{Effect, NOW, Operation, Retry, Table, copy, sound};
 
 /// Why a second removal answers that there is nothing.
 pub const GONE: &str = "what it removed is gone";
@@ -178,6 +178,18 @@ fn reads(known: &Known) -> Vec<Operation> {
         list("pending", true),
         Operation::new("metadata.load", "", Effect::Reads, metadata::load),
         Operation::new("metadata.describe", "", Effect::Reads, metadata::describe),
+        Operation::new("session-export.read-page", "", Effect::Reads, |db| {
+            export::read_page(db, None)
+        }),
+        Operation::new(
+            "session-inspection.statistics",
+            "",
+            Effect::Reads,
+            session::statistics,
+        ),
+        Operation::new("session-inspection.verify", "", Effect::Reads, |db| {
+            sound(inspection::verify(db))
+        }),
     ]
 }
 

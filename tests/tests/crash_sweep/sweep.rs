@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::rc::Rc;
 
 use lash_wasm_store_guest::Result;
+use lash_wasm_store_guest::bindings::exports::lash::store::inspection_types::Verification;
 use lash_wasm_store_guest::bindings::lash::store::types;
 use lash_wasm_store_guest::seam::TransactionMode;
 use lash_wasm_store_tests::faults::{Ended, Fault, FaultyEnvironment, Step, injected};
@@ -298,4 +299,9 @@ fn assert_ended(ended: &Ended<String>, fault: Fault, context: &str) {
         }
     };
     assert_eq!(*ended, expected, "{context}");
+}
+
+/// A verification, in which nothing may be wrong, whatever happened before.
+pub fn sound(verification: Result<Verification>) -> Result<Verification> {
+    verification.inspect(|found| assert!(found.problems.is_empty(), "{:#?}", found.problems))
 }

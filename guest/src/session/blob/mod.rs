@@ -4,7 +4,9 @@
 //! stored already is not compressed again.
 
 pub(crate) mod encoding;
+mod export;
 pub(crate) mod key;
+mod verify;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,7 +19,9 @@ use crate::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::transaction::SessionTransaction;
 
 use encoding::Encoding;
+pub(crate) use export::{export, kind_name};
 use key::{BlobKey, KEY_LENGTH};
+pub(crate) use verify::{require as require_stored, require_whole, verify_all};
 
 const TABLE: &str = "blobs";
 
@@ -231,25 +235,10 @@ pub(crate) fn load<T: Transaction>(
         return confirm_absent(session, key).map(|()| None);
     }
     let row = Row::read(&mut reader, key)?;
-    let stored = reader.blob()?;
-    let length = usize::try_from(row.length).unwrap_or(usize::MAX);
-    let content = match Encoding::from_code(row.encoding) {
-        Some(Encoding::Raw) => Some(stored.to_vec()),
-        Some(Encoding::Zlib) if length <= MAX_LENGTH => encoding::inflate(stored, length),
-        _ => None,
-    };
-    match content {
-        Some(content) if BlobKey::of(&content) == *key => Ok(Some(StoredBlob {
-            content,
-            edges: read_edges(row.edges)
-                .ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))?,
-        })),
-        _ => Err(corrupt(
-            TABLE,
-            key.text(),
-            "the content does not match its key",
-        )),
-    }
+    let content = row.content(reader.blob()?, key)?;
+    let edges = read_edges(row.edges)
+        .ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))?;
+    Ok(Some(StoredBlob { content, edges }))
 }
 
 /// Reads a blob that must be there, because something stored refers to it.
@@ -359,6 +348,19 @@ impl<'r> Row<'r> {
         Ok(row)
     }
 
+    /// The content of what is stored, checked against its key.
+    fn content(&self, stored: &[u8], key: &BlobKey) -> Result<Vec<u8>> {
+        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let content = match Encoding::from_code(self.encoding) {
+            Some(Encoding::Raw) => Some(stored.to_vec()),
+            Some(Encoding::Zlib) if length <= MAX_LENGTH => encoding::inflate(stored, length),
+            _ => None,
+        };
+        content
+            .filter(|content| BlobKey::of(content) == *key)
+            .ok_or_else(|| corrupt(TABLE, key.text(), "the content does not match its key"))
+    }
+
     fn checksum(&self, key: &BlobKey) -> i64 {
         Checksum::of(TABLE)
             .bytes(key.as_bytes())
@@ -381,6 +383,22 @@ pub(crate) fn kind_code(kind: BlobKind) -> i64 {
         BlobKind::Module => 5,
         BlobKind::ProcessEnvironment => 6,
     }
+}
+
+/// The kind that is stored like this; an unknown one counts as generic.
+pub(crate) fn kind_from_code(code: i64) -> BlobKind {
+    let kinds = [
+        BlobKind::CheckpointManifest,
+        BlobKind::ToolState,
+        BlobKind::PluginSnapshot,
+        BlobKind::ExecutionState,
+        BlobKind::Module,
+        BlobKind::ProcessEnvironment,
+    ];
+    let mut kinds = kinds.into_iter();
+    kinds
+        .find(|kind| kind_code(*kind) == code)
+        .unwrap_or(BlobKind::Generic)
 }
 
 /// The WIT function `blobs.put`.

@@ -4,8 +4,10 @@
 //! by row number, whatever the length of identifiers.
 
 mod change;
+mod export;
 mod order;
 mod row;
+mod verify;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,13 +20,15 @@ use crate::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned
 use crate::transaction::SessionTransaction;
 
 pub(crate) use change::{append_nodes, replace_nodes};
+pub(crate) use export::{export, export_removed};
 use row::{NodeRow, select_nodes};
+pub(crate) use verify::verify_all;
 
 const TABLE: &str = "graph_nodes";
 
 /// How many rows one query reads of a whole graph: few enough that they stay in
 /// the caches of the processor while they are handed over and checked.
-const PAGE: i64 = 128;
+const PAGE: u32 = 128;
 
 /// Reads the bodies of all nodes that are not tombstoned, in order.
 pub(crate) fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<Vec<u8>>> {
@@ -48,7 +52,7 @@ fn visit<T: Transaction>(
     loop {
         let rows = session.tx.query(
             select_nodes!("WHERE seq > ?1 AND tombstoned = 0 ORDER BY seq LIMIT ?2"),
-            &[Value::Integer(last), Value::Integer(PAGE)],
+            &[Value::Integer(last), Value::Integer(i64::from(PAGE))],
         )?;
         let mut reader = RowReader::new(TABLE, &rows);
         while reader.advance() {
@@ -57,7 +61,7 @@ fn visit<T: Transaction>(
             last = row.seq;
             visitor(row)?;
         }
-        if i64::from(rows.count) < PAGE {
+        if rows.count < PAGE {
             break;
         }
     }

@@ -10,20 +10,46 @@ use crate::Result;
 use crate::bindings::exports::lash::store::queue::Draft;
 use crate::checksum::Checksum;
 use crate::corruption::{RowReader, corrupt, verify};
+use crate::findings::{Findings, Pages};
 use crate::seam::{Transaction, Value};
 
+use super::CompletedBatches;
 use super::row::{
-    BatchRow, delivery_code, delivery_from_code, load_packed, slot_code, slot_from_code,
+    BatchRow, PackedPayloads, delivery_code, delivery_from_code, load_claimed, slot_code,
+    slot_from_code,
 };
 
-const TABLE: &str = "completed_sources";
+pub(super) const TABLE: &str = "completed_sources";
 
-/// Remembers the source key of a batch that is about to be deleted.
-pub(super) fn remember(tx: &impl Transaction, row: &BatchRow, now_ms: i64) -> Result<()> {
-    let Some(source_key) = row.source_key.as_deref() else {
-        return Ok(());
-    };
-    let digest = blake3::hash(&load_packed(tx, row.seq)?);
+/// Remembers the source keys of batches that are about to be deleted.
+pub(super) fn remember(
+    tx: &impl Transaction,
+    completed: &CompletedBatches,
+    now_ms: i64,
+) -> Result<()> {
+    let mut of_claim: Option<(&str, PackedPayloads)> = None;
+    for (row, _) in completed.values() {
+        let (Some(source_key), Some(claim_id)) = (&row.source_key, row.claim_id.as_deref()) else {
+            continue;
+        };
+        // Most batches belong to the claim of the one before.
+        let payloads = match &mut of_claim {
+            Some((id, payloads)) if *id == claim_id => payloads,
+            _ => &mut of_claim.insert((claim_id, load_claimed(tx, claim_id)?)).1,
+        };
+        let digest = blake3::hash(&payloads.take(row.seq)?);
+        insert(tx, row, source_key, digest.as_bytes(), now_ms)?;
+    }
+    Ok(())
+}
+
+fn insert(
+    tx: &impl Transaction,
+    row: &BatchRow,
+    source_key: &str,
+    digest: &[u8],
+    now_ms: i64,
+) -> Result<()> {
     tx.execute(
         "INSERT INTO completed_sources (session_id, source_key, payload_digest, seq, batch_id,
              delivery, slot, merge_key, available_at_ms, enqueued_at_ms, completed_at_ms, checksum)
@@ -42,7 +68,7 @@ pub(super) fn remember(tx: &impl Transaction, row: &BatchRow, now_ms: i64) -> Re
         &[
             Value::Text(&row.session_id),
             Value::Text(source_key),
-            Value::Blob(digest.as_bytes()),
+            Value::Blob(digest),
             Value::Integer(row.seq),
             Value::Text(&row.batch_id),
             Value::Integer(delivery_code(row.delivery)),
@@ -51,7 +77,7 @@ pub(super) fn remember(tx: &impl Transaction, row: &BatchRow, now_ms: i64) -> Re
             Value::Integer(row.available_at_ms),
             Value::Integer(row.enqueued_at_ms),
             Value::Integer(now_ms),
-            Value::Integer(checksum(row, source_key, digest.as_bytes(), now_ms)),
+            Value::Integer(checksum(row, source_key, digest, now_ms)),
         ],
     )?;
     Ok(())
@@ -75,6 +101,17 @@ pub(super) fn find(
     if !reader.advance() {
         return Ok(None);
     }
+    let (row, digest, _) = read(&mut reader, &draft.session_id, source_key)?;
+    Ok((digest == blake3::hash(packed).as_bytes()).then_some(row))
+}
+
+/// Reads and checks what comes after the session and the source key; answers the
+/// digest of the payloads and when they were completed too.
+pub(super) fn read<'r>(
+    reader: &mut RowReader<'r>,
+    session_id: &str,
+    source_key: &str,
+) -> Result<(BatchRow, &'r [u8], i64)> {
     let digest = reader.blob()?;
     let seq = reader.integer()?;
     let batch_id = reader.text()?.to_string();
@@ -91,7 +128,7 @@ pub(super) fn find(
     let row = BatchRow {
         seq,
         batch_id,
-        session_id: draft.session_id.clone(),
+        session_id: session_id.to_string(),
         source_key: Some(source_key.to_string()),
         delivery,
         slot,
@@ -109,7 +146,26 @@ pub(super) fn find(
         stored,
         checksum(&row, source_key, digest, completed_at_ms),
     )?;
-    Ok((digest == blake3::hash(packed).as_bytes()).then_some(row))
+    Ok((row, digest, completed_at_ms))
+}
+
+const PAGES: Pages = Pages {
+    table: TABLE,
+    sql: "SELECT session_id, source_key, payload_digest, seq, batch_id, delivery, slot, merge_key,
+                 available_at_ms, enqueued_at_ms, completed_at_ms, checksum
+          FROM completed_sources WHERE (session_id, source_key) >= (?1, ?2)
+          ORDER BY session_id, source_key LIMIT ?3",
+    columns: 12,
+    size: 1024,
+};
+
+/// Checks every completed source key.
+pub(super) fn verify_all(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
+    findings.walk_names(tx, &PAGES, &mut |_, reader| {
+        let session_id = reader.text()?;
+        let source_key = reader.text()?;
+        read(reader, session_id, source_key).map(|_| ())
+    })
 }
 
 /// Forgets the source keys of batches that were completed before a time; answers

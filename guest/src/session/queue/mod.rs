@@ -5,11 +5,14 @@
 //! somebody else has claimed: until then its owner may still complete.
 
 mod completed;
+mod export;
 mod row;
 pub mod selection;
+mod verify;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
@@ -17,18 +20,20 @@ use crate::bindings::exports::lash::store::queue::{
     Batch, ClaimRequest, Completion, Draft, HeldClaim,
 };
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, corrupt, read_one, verify_complete};
+use crate::corruption::{RowReader, confirm_found, corrupt, read_all, read_one, verify_complete};
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::token;
 use crate::transaction::SessionTransaction;
 
 pub(crate) use completed::forget as forget_completed;
+pub(crate) use export::{export, export_completed};
 use row::{BatchRow, TABLE, select_batches};
 use selection::claimed_prefix;
+pub(crate) use verify::verify_all;
 
 /// How many ready batches one query reads while a claim is put together.
-const PAGE: i64 = 32;
+const PAGE: u32 = 64;
 
 /// Up to how many batches the whole queue is read and checked, instead of what an
 /// index leads to. A damaged index could hide a batch; a queue that is deeper is
@@ -133,49 +138,83 @@ fn claimable<T: Transaction>(
     if is_shallow(session) {
         let mut ready = load_all(session)?;
         ready.retain(|(row, _)| is_ready(row, request, now_ms));
-        let taken = claimed_prefix(
-            ready.iter().map(|(row, _)| row.candidate()),
-            request.boundary,
-            request.max_batches,
-        );
-        ready.truncate(taken);
+        truncate_to_claim(&mut ready, request);
         return Ok(ready);
     }
-    let mut ready: Vec<(BatchRow, i64)> = Vec::new();
+    // The index leads past everything that is not ready. It is not in queue order,
+    // so this is the answer only if it is all that is ready.
+    let mut ready = ready_page(
+        &session.tx,
+        select_batches!(
+            "WHERE seq IN (
+                 SELECT seq FROM queued_batches INDEXED BY queued_batches_ready
+                 WHERE session_id = ?1 AND max(available_at_ms, lease_expires_ms) <= ?2
+                   AND seq > ?3 LIMIT ?4)
+             ORDER BY seq"
+        ),
+        request,
+        now_ms,
+        0,
+    )?;
+    if ready.len() < PAGE as usize {
+        truncate_to_claim(&mut ready, request);
+        return Ok(ready);
+    }
+    ready.clear();
     loop {
         let last = ready.last().map_or(0, |(row, _)| row.seq);
-        // The index holds everything that the condition needs, in queue order.
-        let rows = session.tx.query(
+        let page = ready_page(
+            &session.tx,
             select_batches!(
-                "INDEXED BY queued_batches_order
-                 WHERE session_id = ?1 AND seq > ?2 AND available_at_ms <= ?3
-                   AND lease_expires_ms <= ?3
-                 ORDER BY seq LIMIT ?4"
+                "NOT INDEXED
+                 WHERE session_id = ?1 AND max(available_at_ms, lease_expires_ms) <= ?2
+                   AND seq > ?3 ORDER BY seq LIMIT ?4"
             ),
-            &[
-                Value::Text(&request.session_id),
-                Value::Integer(last),
-                Value::Integer(now_ms),
-                Value::Integer(PAGE),
-            ],
+            request,
+            now_ms,
+            last,
         )?;
-        let mut reader = RowReader::new(TABLE, &rows);
-        while reader.advance() {
-            let (row, checksum) = BatchRow::read(&mut reader)?;
-            confirm_found(TABLE, row.seq, is_ready(&row, request, now_ms))?;
-            ready.push((row, checksum));
-        }
-        let taken = claimed_prefix(
-            ready.iter().map(|(row, _)| row.candidate()),
-            request.boundary,
-            request.max_batches,
-        );
+        let is_last = page.len() < PAGE as usize;
+        ready.extend(page);
+        let read = ready.len();
+        truncate_to_claim(&mut ready, request);
         // Only a claim that takes every ready batch could take more.
-        if taken < ready.len() || i64::from(rows.count) < PAGE {
-            ready.truncate(taken);
+        if is_last || ready.len() < read {
             return Ok(ready);
         }
     }
+}
+
+/// Ready batches behind one of the queue, as many as a page has.
+fn ready_page(
+    tx: &impl Transaction,
+    sql: &str,
+    request: &ClaimRequest,
+    now_ms: i64,
+    after: i64,
+) -> Result<Vec<(BatchRow, i64)>> {
+    let params = [
+        Value::Text(&request.session_id),
+        Value::Integer(now_ms),
+        Value::Integer(after),
+        Value::Integer(i64::from(PAGE)),
+    ];
+    let rows = tx.query(sql, &params)?;
+    read_all(TABLE, &rows, |reader| {
+        let (row, checksum) = BatchRow::read(reader)?;
+        confirm_found(TABLE, row.seq, is_ready(&row, request, now_ms))?;
+        Ok((row, checksum))
+    })
+}
+
+/// Leaves of the ready batches, in queue order, those that one claim takes.
+fn truncate_to_claim(ready: &mut Vec<(BatchRow, i64)>, request: &ClaimRequest) {
+    let taken = claimed_prefix(
+        ready.iter().map(|(row, _)| row.candidate()),
+        request.boundary,
+        request.max_batches,
+    );
+    ready.truncate(taken);
 }
 
 /// The WIT function `queue.claim`.
@@ -205,18 +244,19 @@ pub fn claim(env: &impl Environment, request: ClaimRequest) -> Result<Option<Hel
     let claim_id = format!("qwc:{}:{fencing_token}", first.seq);
     let lease_token = token::random(env);
     let expires_at_ms = now_ms.saturating_add(clamp(request.lease_ttl_ms));
-    for (row, checksum) in &mut taken {
+    for (row, _) in &mut taken {
         row.claim_id = Some(claim_id.clone());
         row.lease_token = Some(lease_token.clone());
         row.fencing_token = fencing_token;
         row.lease_expires_ms = expires_at_ms;
-        store_claim(&mut session, row, *checksum)?;
     }
-    let mut batches = Vec::with_capacity(taken.len());
-    for (row, _) in taken {
-        let payloads = row::load_payloads(&session.tx, row.seq)?;
-        batches.push(row.into_batch(payloads));
-    }
+    store_claims(&mut session, &taken)?;
+    let mut payloads = row::load_claimed(&session.tx, &claim_id)?;
+    let batches = taken.into_iter().map(|(row, _)| {
+        let payloads = row::unpack(row.seq, &payloads.take(row.seq)?)?;
+        Ok(row.into_batch(payloads))
+    });
+    let batches = batches.collect::<Result<Vec<Batch>>>()?;
     session.commit()?;
     Ok(Some(HeldClaim {
         session_id: request.session_id,
@@ -230,40 +270,46 @@ pub fn claim(env: &impl Environment, request: ClaimRequest) -> Result<Option<Hel
     }))
 }
 
-fn store_claim<T: Transaction>(
+/// Writes the claims of batches that had the given checksums.
+fn store_claims<T: Transaction>(
     session: &mut SessionTransaction<T>,
-    row: &BatchRow,
-    old_checksum: i64,
+    batches: &[(BatchRow, i64)],
 ) -> Result<()> {
-    row.update_claim(&session.tx)?;
-    session.digests.batches.remove(old_checksum);
-    session.digests.batches.insert(row.checksum());
+    row::update_claims(&session.tx, batches)?;
+    for (row, old_checksum) in batches {
+        session.digests.batches.remove(*old_checksum);
+        session.digests.batches.insert(row.checksum());
+    }
     Ok(())
 }
 
-/// The batches of a claim that is held on exactly the batches it names, by
-/// sequence; none if it is not.
-fn held_batches(tx: &impl Transaction, held: &Completion) -> Result<Option<CompletedBatches>> {
-    let mut batches = CompletedBatches::new();
-    for batch_id in &held.batch_ids {
-        match row::find(tx, batch_id)? {
-            Some((row, checksum))
-                if row.is_held_by(&held.session_id, &held.claim_id, &held.lease_token) =>
-            {
-                batches.insert(row.seq, (row, checksum));
-            }
-            _ => return Ok(None),
-        }
-    }
+/// The batches of a claim that somebody holds, in queue order, with their checksums.
+fn batches_of_claim(tx: &impl Transaction, held: &Completion) -> Result<Vec<(BatchRow, i64)>> {
     let rows = tx.query(
-        "SELECT count(*) FROM queued_batches WHERE claim_id = ?1",
+        select_batches!("WHERE claim_id = ?1 ORDER BY seq"),
         &[Value::Text(&held.claim_id)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    reader.advance();
-    let claimed = reader.integer()?;
-    let named = held.batch_ids.len();
-    Ok((named == batches.len() && unsigned(claimed) == named as u64).then_some(batches))
+    let mut batches = read_all(TABLE, &rows, |reader| {
+        let (row, checksum) = BatchRow::read(reader)?;
+        let found = row.claim_id.as_deref() == Some(&held.claim_id);
+        confirm_found(TABLE, &held.claim_id, found)?;
+        Ok((row, checksum))
+    })?;
+    batches.retain(|(row, _)| row.is_held_by(&held.session_id, &held.claim_id, &held.lease_token));
+    Ok(batches)
+}
+
+/// The batches of a claim that is held on exactly the batches it names, in queue
+/// order; none if it is not.
+fn held_batches(tx: &impl Transaction, held: &Completion) -> Result<Option<Vec<(BatchRow, i64)>>> {
+    let batches = batches_of_claim(tx, held)?;
+    let found: BTreeSet<&str> = batches
+        .iter()
+        .map(|(row, _)| row.batch_id.as_str())
+        .collect();
+    let named: BTreeSet<&str> = held.batch_ids.iter().map(String::as_str).collect();
+    let exactly = named.len() == held.batch_ids.len() && named == found;
+    Ok(exactly.then_some(batches))
 }
 
 /// What a commit completes: the batches of all its claims and their checksums,
@@ -286,7 +332,7 @@ pub(crate) fn check_completions(
         let Some(held) = held else {
             return Ok(Err(completion.clone()));
         };
-        completed.extend(held);
+        completed.extend(held.into_iter().map(|batch| (batch.0.seq, batch)));
     }
     Ok(Ok(completed))
 }
@@ -297,9 +343,9 @@ pub(crate) fn complete<T: Transaction>(
     completed: CompletedBatches,
     now_ms: i64,
 ) -> Result<()> {
-    for (row, checksum) in completed.into_values() {
-        completed::remember(&session.tx, &row, now_ms)?;
-        row.delete(&session.tx)?;
+    completed::remember(&session.tx, &completed, now_ms)?;
+    row::delete(&session.tx, completed.keys())?;
+    for (_, checksum) in completed.into_values() {
         session.digests.batches.remove(checksum);
     }
     Ok(())
@@ -309,13 +355,13 @@ pub(crate) fn complete<T: Transaction>(
 pub fn renew(env: &impl Environment, held: &Completion, lease_ttl_ms: u64) -> Result<Option<u64>> {
     let mut session = SessionTransaction::write(env)?;
     let expires_at_ms = env.now_ms().saturating_add(clamp(lease_ttl_ms));
-    let Some(batches) = held_batches(&session.tx, held)? else {
+    let Some(mut batches) = held_batches(&session.tx, held)? else {
         return Ok(None);
     };
-    for (mut row, checksum) in batches.into_values() {
+    for (row, _) in &mut batches {
         row.lease_expires_ms = expires_at_ms;
-        store_claim(&mut session, &row, checksum)?;
     }
+    store_claims(&mut session, &batches)?;
     session.commit()?;
     Ok(Some(unsigned(expires_at_ms)))
 }
@@ -323,19 +369,14 @@ pub fn renew(env: &impl Environment, held: &Completion, lease_ttl_ms: u64) -> Re
 /// The WIT function `queue.abandon`.
 pub fn abandon(env: &impl Environment, held: &Completion) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
-    for batch_id in &held.batch_ids {
-        match row::find(&session.tx, batch_id)? {
-            Some((mut row, checksum))
-                if row.is_held_by(&held.session_id, &held.claim_id, &held.lease_token) =>
-            {
-                row.claim_id = None;
-                row.lease_token = None;
-                row.lease_expires_ms = 0;
-                store_claim(&mut session, &row, checksum)?;
-            }
-            _ => {}
-        }
+    let mut batches = batches_of_claim(&session.tx, held)?;
+    batches.retain(|(row, _)| held.batch_ids.contains(&row.batch_id));
+    for (row, _) in &mut batches {
+        row.claim_id = None;
+        row.lease_token = None;
+        row.lease_expires_ms = 0;
     }
+    store_claims(&mut session, &batches)?;
     session.commit()
 }
 
@@ -346,7 +387,7 @@ pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Resul
     match row::find(&session.tx, batch_id)? {
         Some((row, checksum)) if row.session_id == session_id && row.lease_expires_ms <= now_ms => {
             let payloads = row::load_payloads(&session.tx, row.seq)?;
-            row.delete(&session.tx)?;
+            row::delete(&session.tx, [&row.seq])?;
             session.digests.batches.remove(checksum);
             session.commit()?;
             Ok(Some(row.into_batch(payloads)))
@@ -372,12 +413,11 @@ pub fn list(env: &impl Environment, session_id: &str, pending_only: bool) -> Res
         Some(now_ms) => row.lease_expires_ms <= now_ms,
         None => true,
     };
-    let mut batches = Vec::new();
-    for (row, _) in load_all(&session)? {
-        if row.session_id == session_id && is_listed(&row) {
-            let payloads = row::load_payloads(&session.tx, row.seq)?;
-            batches.push(row.into_batch(payloads));
-        }
-    }
-    Ok(batches)
+    let mut listed = load_all(&session)?;
+    listed.retain(|(row, _)| row.session_id == session_id && is_listed(row));
+    let batches = listed.into_iter().map(|(row, _)| {
+        let payloads = row::load_payloads(&session.tx, row.seq)?;
+        Ok(row.into_batch(payloads))
+    });
+    batches.collect()
 }

@@ -1,19 +1,19 @@
 //! Rows of `queued_batches` and `queued_payloads`.
 
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::vec::{self, Vec};
 
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::{Batch, DeliveryPolicy, SlotPolicy};
 use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_found, corrupt, missing, read_one, verify};
+use crate::corruption::{RowReader, confirm_found, corrupt, missing, read_all, read_one, verify};
 use crate::pack;
-use crate::seam::{Transaction, Value, optional_text, unsigned};
+use crate::seam::{Transaction, Value, execute_rows, optional_text, unsigned};
 
 use super::selection::Candidate;
 
 pub(super) const TABLE: &str = "queued_batches";
-const PAYLOADS: &str = "queued_payloads";
+pub(super) const PAYLOADS: &str = "queued_payloads";
 
 /// A batch without its payloads.
 pub(crate) struct BatchRow {
@@ -160,33 +160,6 @@ impl BatchRow {
         Ok(())
     }
 
-    /// Writes the columns of the claim.
-    pub(super) fn update_claim(&self, tx: &impl Transaction) -> Result<()> {
-        tx.execute(
-            "UPDATE queued_batches
-             SET claim_id = ?2, lease_token = ?3, fencing_token = ?4, lease_expires_ms = ?5,
-                 checksum = ?6
-             WHERE seq = ?1",
-            &[
-                Value::Integer(self.seq),
-                optional_text(self.claim_id.as_deref()),
-                optional_text(self.lease_token.as_deref()),
-                Value::Integer(self.fencing_token),
-                Value::Integer(self.lease_expires_ms),
-                Value::Integer(self.checksum()),
-            ],
-        )?;
-        Ok(())
-    }
-
-    /// Removes the row and its payloads.
-    pub(super) fn delete(&self, tx: &impl Transaction) -> Result<()> {
-        let seq = [Value::Integer(self.seq)];
-        tx.execute("DELETE FROM queued_batches WHERE seq = ?1", &seq)?;
-        tx.execute("DELETE FROM queued_payloads WHERE seq = ?1", &seq)?;
-        Ok(())
-    }
-
     pub(super) fn into_batch(self, payloads: Vec<Vec<u8>>) -> Batch {
         Batch {
             id: self.batch_id,
@@ -216,6 +189,43 @@ macro_rules! select_batches {
 }
 pub(super) use select_batches;
 
+/// Writes the columns of the claims of batches.
+pub(super) fn update_claims(tx: &impl Transaction, batches: &[(BatchRow, i64)]) -> Result<()> {
+    let rows: Vec<[Value<'_>; 6]> = batches
+        .iter()
+        .map(|(row, _)| {
+            [
+                Value::Integer(row.seq),
+                optional_text(row.claim_id.as_deref()),
+                optional_text(row.lease_token.as_deref()),
+                Value::Integer(row.fencing_token),
+                Value::Integer(row.lease_expires_ms),
+                Value::Integer(row.checksum()),
+            ]
+        })
+        .collect();
+    execute_rows(
+        tx,
+        "UPDATE queued_batches
+         SET claim_id = ?2, lease_token = ?3, fencing_token = ?4, lease_expires_ms = ?5,
+             checksum = ?6
+         WHERE seq = ?1",
+        &rows,
+    )?;
+    Ok(())
+}
+
+/// Removes batches and their payloads.
+pub(super) fn delete<'a>(
+    tx: &impl Transaction,
+    seqs: impl IntoIterator<Item = &'a i64>,
+) -> Result<()> {
+    let rows: Vec<[Value<'_>; 1]> = seqs.into_iter().map(|seq| [Value::Integer(*seq)]).collect();
+    execute_rows(tx, "DELETE FROM queued_batches WHERE seq = ?1", &rows)?;
+    execute_rows(tx, "DELETE FROM queued_payloads WHERE seq = ?1", &rows)?;
+    Ok(())
+}
+
 /// Finds a batch by its identifier.
 pub(super) fn find(tx: &impl Transaction, batch_id: &str) -> Result<Option<(BatchRow, i64)>> {
     let rows = tx.query(
@@ -242,24 +252,55 @@ pub(super) fn insert_payloads(tx: &impl Transaction, seq: i64, packed: &[u8]) ->
     Ok(())
 }
 
-/// Reads and checks the packed payloads of a batch.
-pub(super) fn load_packed(tx: &impl Transaction, seq: i64) -> Result<Vec<u8>> {
-    let rows = tx.query(
-        "SELECT checksum, payloads FROM queued_payloads WHERE seq = ?1",
-        &[Value::Integer(seq)],
-    )?;
-    let found = read_one(PAYLOADS, &rows, |reader| {
-        Ok((reader.integer()?, reader.blob()?))
-    })?;
-    let (stored, packed) = found.ok_or_else(|| missing(PAYLOADS, seq))?;
+/// Reads `seq, checksum, payloads` and checks them; answers the packed payloads.
+pub(super) fn read_packed(reader: &mut RowReader<'_>) -> Result<(i64, Vec<u8>)> {
+    let seq = reader.integer()?;
+    let stored = reader.integer()?;
+    let packed = reader.blob()?;
     verify(PAYLOADS, seq, stored, payload_checksum(seq, packed))?;
-    Ok(packed.to_vec())
+    Ok((seq, packed.to_vec()))
 }
 
 /// Reads the payloads of a batch.
 pub(super) fn load_payloads(tx: &impl Transaction, seq: i64) -> Result<Vec<Vec<u8>>> {
-    pack::unpack(&load_packed(tx, seq)?)
-        .ok_or_else(|| corrupt(PAYLOADS, seq, "the payloads are damaged"))
+    let rows = tx.query(
+        "SELECT seq, checksum, payloads FROM queued_payloads WHERE seq = ?1",
+        &[Value::Integer(seq)],
+    )?;
+    let found = read_one(PAYLOADS, &rows, read_packed)?;
+    let (_, packed) = found.ok_or_else(|| missing(PAYLOADS, seq))?;
+    unpack(seq, &packed)
+}
+
+/// Packed payloads of several batches, in queue order.
+pub(super) struct PackedPayloads(vec::IntoIter<(i64, Vec<u8>)>);
+
+impl PackedPayloads {
+    /// The packed payloads of a batch. Batches are asked for in queue order.
+    pub(super) fn take(&mut self, seq: i64) -> Result<Vec<u8>> {
+        let found = self.0.find(|(found, _)| *found == seq);
+        found
+            .map(|(_, packed)| packed)
+            .ok_or_else(|| missing(PAYLOADS, seq))
+    }
+}
+
+/// Reads the packed payloads of the batches of a claim.
+pub(super) fn load_claimed(tx: &impl Transaction, claim_id: &str) -> Result<PackedPayloads> {
+    let rows = tx.query(
+        "SELECT p.seq, p.checksum, p.payloads
+         FROM queued_batches b JOIN queued_payloads p ON p.seq = b.seq
+         WHERE b.claim_id = ?1 ORDER BY b.seq",
+        &[Value::Text(claim_id)],
+    )?;
+    Ok(PackedPayloads(
+        read_all(PAYLOADS, &rows, read_packed)?.into_iter(),
+    ))
+}
+
+/// The payloads of a batch, of what they were packed to.
+pub(super) fn unpack(seq: i64, packed: &[u8]) -> Result<Vec<Vec<u8>>> {
+    pack::unpack(packed).ok_or_else(|| corrupt(PAYLOADS, seq, "the payloads are damaged"))
 }
 
 fn payload_checksum(seq: i64, packed: &[u8]) -> i64 {

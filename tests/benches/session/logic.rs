@@ -1,12 +1,11 @@
-//! The engines that are compared, `synchronous = NORMAL` on all.
+//! The guest's logic compiled natively: what is left when the sandbox is taken away.
 
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use lash_core::store::{GraphCommitDelta, RuntimeCommit, SessionReadScope};
-use lash_core::{RuntimePersistence, SessionNodeRecord};
-use lash_wasm_store::{Durability, StoreBuilder};
+use lash_core::SessionNodeRecord;
+use lash_core::store::{GraphCommitDelta, RuntimeCommit};
 use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::CheckpointDraft;
 use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
 use lash_wasm_store_guest::bindings::exports::lash::store::session::{
@@ -17,70 +16,6 @@ use lash_wasm_store_guest::session;
 use lash_wasm_store_tests::native::NativeEnvironment;
 use tokio::sync::oneshot;
 
-/// Which engine.
-#[derive(Clone, Copy)]
-pub(crate) enum Setup {
-    NativeCrate,
-    Component,
-    NativeLogic,
-}
-
-impl Setup {
-    pub(crate) const ALL: [Self; 3] = [Self::NativeCrate, Self::Component, Self::NativeLogic];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::NativeCrate => "lash-sqlite-store",
-            Self::Component => "component",
-            Self::NativeLogic => "native-logic",
-        }
-    }
-
-    pub(crate) async fn open(self, path: &Path) -> Engine {
-        match self {
-            Self::NativeCrate => Engine::Store(Box::new(
-                lash_sqlite_store::Store::open(path).await.unwrap(),
-            )),
-            Self::Component => {
-                let builder = StoreBuilder::new().durability(Durability::Normal);
-                Engine::Store(Box::new(builder.open(path).await.unwrap()))
-            }
-            Self::NativeLogic => Engine::Logic(Logic::open(path)),
-        }
-    }
-}
-
-/// An open database.
-pub(crate) enum Engine {
-    Store(Box<dyn RuntimePersistence>),
-    Logic(Logic),
-}
-
-impl Engine {
-    pub(crate) async fn commit(&mut self, commit: RuntimeCommit) {
-        match self {
-            Self::Store(store) => {
-                store.commit_runtime_state(commit).await.unwrap();
-            }
-            Self::Logic(logic) => logic.commit(commit).await,
-        }
-    }
-}
-
-impl Engine {
-    /// Loads the whole session and answers how many nodes it has.
-    pub(crate) async fn load(&self) -> usize {
-        let Self::Store(store) = self else {
-            return 0;
-        };
-        let read = store
-            .load_session(SessionReadScope::FullGraph)
-            .await
-            .unwrap();
-        read.map_or(0, |session| session.graph.nodes.len())
-    }
-}
-
 type Job = (RuntimeCommit, oneshot::Sender<()>);
 
 /// The guest's logic compiled natively. It runs on a thread of its own, as the
@@ -88,7 +23,7 @@ type Job = (RuntimeCommit, oneshot::Sender<()>);
 pub(crate) struct Logic(mpsc::Sender<Job>);
 
 impl Logic {
-    fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
         let (sender, jobs) = mpsc::channel::<Job>();
         let path = path.to_path_buf();
         thread::spawn(move || {
@@ -103,7 +38,7 @@ impl Logic {
         Self(sender)
     }
 
-    async fn commit(&self, commit: RuntimeCommit) {
+    pub(crate) async fn commit(&self, commit: RuntimeCommit) {
         let (reply, answer) = oneshot::channel();
         self.0.send((commit, reply)).unwrap();
         answer.await.unwrap();

@@ -38,6 +38,15 @@ impl Text {
     }
 }
 
+/// Which blobs differ from one commit to the next.
+#[derive(Clone, Copy)]
+pub(crate) enum Blobs {
+    All,
+    /// The snapshot of the plugins.
+    One,
+    None,
+}
+
 /// What an engine commits next.
 #[derive(Clone)]
 pub(crate) struct Session {
@@ -45,11 +54,11 @@ pub(crate) struct Session {
     text: Text,
     nodes: usize,
     turns: u64,
-    blobs_change: bool,
+    blobs: Blobs,
 }
 
 impl Session {
-    pub(crate) fn new(blobs_change: bool) -> Self {
+    pub(crate) fn new(blobs: Blobs) -> Self {
         let mut session = Self {
             state: RuntimeSessionState {
                 session_id: "bench".to_owned(),
@@ -58,7 +67,7 @@ impl Session {
             text: Text(7),
             nodes: 0,
             turns: 0,
-            blobs_change,
+            blobs,
         };
         session.state.ensure_agent_frame_initialized();
         session.change_blobs();
@@ -76,8 +85,10 @@ impl Session {
 
     /// The next turn.
     pub(crate) fn turn(&mut self) -> RuntimeCommit {
-        if self.blobs_change {
-            self.change_blobs();
+        match self.blobs {
+            Blobs::All => self.change_blobs(),
+            Blobs::One => self.change_plugins(),
+            Blobs::None => {}
         }
         let nodes = self.nodes(2);
         let leaf_node_id = nodes.last().map(|node| node.node_id.clone());
@@ -85,6 +96,13 @@ impl Session {
             nodes,
             leaf_node_id,
         })
+    }
+
+    /// A turn that leaves the graph alone.
+    pub(crate) fn state(&mut self) -> RuntimeCommit {
+        self.change_blobs();
+        let leaf_node_id = self.nodes.checked_sub(1).map(node_id);
+        self.commit(GraphCommitDelta::Unchanged { leaf_node_id })
     }
 
     fn commit(&mut self, graph: GraphCommitDelta) -> RuntimeCommit {
@@ -138,6 +156,12 @@ impl Session {
     }
 
     fn change_blobs(&mut self) {
+        self.change_plugins();
+        self.state.tool_state_snapshot = Some(ToolState::default().with_generation(self.turns));
+        self.state.execution_state_snapshot = Some(self.text.take(40 << 10).into_bytes());
+    }
+
+    fn change_plugins(&mut self) {
         let entry = |text: String| PluginSnapshotEntry {
             meta: PluginSnapshotMeta {
                 plugin_id: "bench".to_owned(),
@@ -153,13 +177,12 @@ impl Session {
                 ("large".to_owned(), entry(self.text.take(8 << 10))),
             ]),
         };
-        self.state.tool_state_snapshot = Some(ToolState::default().with_generation(self.turns));
         self.state.plugin_snapshot = Some(snapshot);
         self.state.plugin_snapshot_revision = Some(self.turns);
-        self.state.execution_state_snapshot = Some(self.text.take(40 << 10).into_bytes());
     }
 }
 
-fn node_id(number: usize) -> String {
+/// The identifier of a node by its number.
+pub(crate) fn node_id(number: usize) -> String {
     format!("{number:032x}-node")
 }

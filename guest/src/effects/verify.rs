@@ -1,0 +1,56 @@
+//! Checking everything in a database of effects.
+
+use crate::Result;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::corruption::{RowReader, read_one};
+use crate::findings::{Findings, Pages};
+use crate::seam::{Environment, Transaction, TransactionMode, Value};
+
+use super::row::{self, EFFECT_PAGES, EffectRow};
+use super::scope::{self, ScopeRow};
+
+const SCOPES: Pages = Pages {
+    table: scope::TABLE,
+    sql: "SELECT id, scope, effects, last_claim_ms, checksum
+          FROM effect_scopes NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    columns: 5,
+    size: 256,
+};
+
+/// The WIT function `effect-inspection.verify`.
+pub fn verify(env: &impl Environment) -> Result<Verification> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let mut findings = Findings::new(None);
+    findings.walk(&tx, &SCOPES, &mut |findings, reader| {
+        let row = ScopeRow::read(reader)?;
+        let rows = tx.query(
+            "SELECT count(*) FROM effects WHERE scope_id = ?1",
+            &[Value::Integer(row.id)],
+        )?;
+        let counted = read_one(row::TABLE, &rows, RowReader::integer)?;
+        findings.require(
+            scope::TABLE,
+            &row.scope,
+            counted == Some(row.effects),
+            "the effects are not those that were claimed",
+        )
+    })?;
+    findings.walk(&tx, &EFFECT_PAGES, &mut |findings, reader| {
+        let row = EffectRow::read(reader)?;
+        findings.require(
+            row::TABLE,
+            row.replay_key(),
+            row.has_whole_claim(),
+            "the claim is not whole",
+        )?;
+        row.recorded(reader.blob()?.to_vec()).map(|_| ())
+    })?;
+    findings.orphans(
+        &tx,
+        row::TABLE,
+        "SELECT e.id FROM effects e LEFT JOIN effect_scopes s ON s.id = e.scope_id
+         WHERE s.id IS NULL LIMIT 100",
+        "the scope of the effect is missing",
+    )?;
+    Ok(findings.finish())
+}

@@ -1,0 +1,43 @@
+//! Counting what a database of host events holds.
+
+use crate::Result;
+use crate::bindings::exports::lash::store::host_event_inspection::HostEventStatistics;
+use crate::counts::counts;
+use crate::seam::Environment;
+use crate::transaction::HostEventTransaction;
+
+use super::{delivery, occurrence, subscription};
+
+/// The WIT function `host-event-inspection.statistics`.
+pub fn statistics(env: &impl Environment) -> Result<HostEventStatistics> {
+    let store = HostEventTransaction::read(env)?;
+    let tx = &store.tx;
+    let [enabled, disabled] = counts(
+        tx,
+        subscription::TABLE,
+        "SELECT count(CASE WHEN enabled = 1 THEN 1 END), count(CASE WHEN enabled = 0 THEN 1 END)
+         FROM subscriptions NOT INDEXED",
+        &[],
+    )?;
+    let [occurrences, payload_bytes] = counts(
+        tx,
+        occurrence::TABLE,
+        "SELECT count(*), sum(octet_length(content)) FROM occurrence_payloads",
+        &[],
+    )?;
+    let [settled, unsettled] = counts(
+        tx,
+        delivery::TABLE,
+        "SELECT count(CASE WHEN settled = 1 THEN 1 END), count(CASE WHEN settled = 0 THEN 1 END)
+         FROM deliveries NOT INDEXED",
+        &[],
+    )?;
+    Ok(HostEventStatistics {
+        enabled_subscriptions: enabled,
+        disabled_subscriptions: disabled,
+        occurrences,
+        payload_bytes,
+        settled_deliveries: settled,
+        unsettled_deliveries: unsettled,
+    })
+}

@@ -1,0 +1,135 @@
+//! Checking everything in a database of host events.
+
+use alloc::string::ToString;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::checksum::SetDigest;
+use crate::corruption::read_one;
+use crate::findings::{Findings, Pages};
+use crate::seam::{Environment, Transaction, Value};
+use crate::transaction::HostEventTransaction;
+
+use super::delivery::{self, DeliveryRow, select_deliveries};
+use super::occurrence::{self, OccurrenceRow, select_occurrences};
+use super::subscription::{self, SubscriptionRow, select_subscriptions};
+
+const SUBSCRIPTIONS: Pages = Pages {
+    table: subscription::TABLE,
+    sql: select_subscriptions!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
+    columns: 11,
+    size: 128,
+};
+
+const OCCURRENCES: Pages = Pages {
+    table: occurrence::TABLE,
+    sql: select_occurrences!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
+    columns: 11,
+    size: 256,
+};
+
+const DELIVERIES: Pages = Pages {
+    table: delivery::TABLE,
+    sql: select_deliveries!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
+    columns: 6,
+    size: 1024,
+};
+
+/// The WIT function `host-event-inspection.verify`.
+pub fn verify(env: &impl Environment) -> Result<Verification> {
+    let (store, damage) = HostEventTransaction::inspect(env)?;
+    let mut findings = Findings::new(damage);
+    verify_subscriptions(&store, &mut findings)?;
+    verify_occurrences(&store, &mut findings)?;
+    verify_deliveries(&store, &mut findings)?;
+    findings.orphans(
+        &store.tx,
+        "occurrence_payloads",
+        "SELECT p.number FROM occurrence_payloads p
+         LEFT JOIN occurrences o ON o.number = p.number WHERE o.number IS NULL LIMIT 100",
+        "the occurrence of the payload is missing",
+    )?;
+    Ok(findings.finish())
+}
+
+fn verify_subscriptions<T: Transaction>(
+    store: &HostEventTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut found = SetDigest::default();
+    let next = findings.end_of_numbers(store.digests.next_subscription);
+    findings.walk(&store.tx, &SUBSCRIPTIONS, &mut |findings, reader| {
+        let (row, checksum) = SubscriptionRow::read(reader)?;
+        found.insert(checksum);
+        findings.require_number(subscription::TABLE, row.seq, next)
+    })?;
+    findings.complete(subscription::TABLE, found, store.digests.subscriptions)
+}
+
+/// Checks every occurrence with its payload, and that it has the deliveries that it
+/// counts.
+fn verify_occurrences<T: Transaction>(
+    store: &HostEventTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let tx = &store.tx;
+    let next = findings.end_of_numbers(store.digests.next_occurrence);
+    findings.walk(tx, &OCCURRENCES, &mut |findings, reader| {
+        let row = OccurrenceRow::read(reader)?;
+        findings.note(occurrence::TABLE, row.load(tx))?;
+        findings.require_number(occurrence::TABLE, row.number, next)?;
+        let rows = tx.query(
+            "SELECT count(*), count(CASE WHEN settled = 0 THEN 1 END)
+             FROM deliveries WHERE occurrence = ?1",
+            &[Value::Integer(row.number)],
+        )?;
+        let counted = read_one(delivery::TABLE, &rows, |reader| {
+            Ok((reader.integer()?, reader.integer()?))
+        })?;
+        findings.require(
+            occurrence::TABLE,
+            &row.id,
+            counted == Some((row.deliveries, row.unsettled)),
+            "the deliveries are not those that were reserved",
+        )
+    })
+}
+
+/// Checks every delivery, and that what it refers to is there: the subscription only
+/// until it is settled.
+fn verify_deliveries<T: Transaction>(
+    store: &HostEventTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let tx = &store.tx;
+    let mut unsettled = SetDigest::default();
+    let next = findings.end_of_numbers(store.digests.next_delivery);
+    findings.walk(tx, &DELIVERIES, &mut |findings, reader| {
+        let row = DeliveryRow::read(reader)?;
+        findings.require_number(delivery::TABLE, row.number, next)?;
+        let stored = |sql, number| -> Result<bool> {
+            Ok(tx.query(sql, &[Value::Integer(number)])?.count > 0)
+        };
+        let key = row.number.to_string();
+        let mut require = |right, reason| findings.require(delivery::TABLE, &key, right, reason);
+        require(
+            stored(
+                "SELECT 1 FROM occurrences NOT INDEXED WHERE number = ?1",
+                row.occurrence,
+            )?,
+            "the occurrence of the delivery is missing",
+        )?;
+        if row.settled {
+            return Ok(());
+        }
+        unsettled.insert(row.checksum());
+        require(
+            stored(
+                "SELECT 1 FROM subscriptions NOT INDEXED WHERE seq = ?1",
+                row.subscription,
+            )?,
+            "the subscription of the delivery is missing",
+        )
+    })?;
+    findings.complete(delivery::TABLE, unsettled, store.digests.unsettled)
+}

@@ -1,0 +1,49 @@
+//! Counting what a database of processes holds.
+
+use crate::Result;
+use crate::bindings::exports::lash::store::process_inspection::ProcessStatistics;
+use crate::counts::counts;
+use crate::seam::{Environment, Value};
+use crate::transaction::ProcessTransaction;
+
+use super::{TABLE, event_row, grant_row};
+
+/// The WIT function `process-inspection.statistics`.
+pub fn statistics(env: &impl Environment) -> Result<ProcessStatistics> {
+    let store = ProcessTransaction::read(env)?;
+    let now_ms = Value::Integer(env.now_ms());
+    let [running, ended, prunable, leased, pending_wakes] = counts(
+        &store.tx,
+        TABLE,
+        "SELECT count(CASE WHEN status = 0 THEN 1 END),
+                count(CASE WHEN status <> 0 THEN 1 END),
+                count(CASE WHEN status <> 0 AND grant_count = 0
+                                AND lease_expires_ms <= ?1 THEN 1 END),
+                count(CASE WHEN lease_expires_ms > ?1 THEN 1 END),
+                sum(wake_count)
+         FROM process_states NOT INDEXED",
+        &[now_ms],
+    )?;
+    let [events, event_bytes] = counts(
+        &store.tx,
+        event_row::TABLE,
+        "SELECT count(*), sum(octet_length(content)) FROM process_events NOT INDEXED",
+        &[],
+    )?;
+    let [handles] = counts(
+        &store.tx,
+        grant_row::TABLE,
+        "SELECT count(*) FROM process_grants",
+        &[],
+    )?;
+    Ok(ProcessStatistics {
+        running,
+        ended,
+        prunable,
+        leased,
+        events,
+        event_bytes,
+        pending_wakes,
+        handles,
+    })
+}

@@ -1,0 +1,238 @@
+//! Checking everything in a database of processes.
+
+use alloc::string::ToString;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::checksum::SetDigest;
+use crate::corruption::{RowReader, read_all, read_one};
+use crate::findings::{Findings, Pages};
+use crate::seam::{Environment, Transaction, Value};
+use crate::transaction::ProcessTransaction;
+
+use super::TABLE;
+use super::event_row::{self, EventRow, Wake, key, select_events};
+use super::grant_row::{self, GrantRow};
+use super::row::{ProcessRow, select_processes, select_whole_processes};
+
+const PROCESSES: Pages = Pages {
+    table: TABLE,
+    sql: select_whole_processes!("0", "WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2"),
+    columns: 25,
+    size: 64,
+};
+
+const EVENTS: Pages = Pages {
+    table: event_row::TABLE,
+    sql: select_events!(", content", "WHERE id >= ?1 ORDER BY id LIMIT ?2"),
+    columns: 8,
+    size: 128,
+};
+
+const GRANTS: Pages = Pages {
+    table: grant_row::TABLE,
+    sql: "SELECT id, scope_id, process, session_id, checksum, descriptor
+          FROM process_grants NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    columns: 6,
+    size: 128,
+};
+
+/// Rows that belong to a process that is not there, by the table that they are in.
+const ORPHANS: [(&str, &str); 2] = [
+    (
+        "process_states",
+        "SELECT o.seq FROM process_states o LEFT JOIN processes p ON p.seq = o.seq
+         WHERE p.seq IS NULL LIMIT 100",
+    ),
+    (
+        "process_outcomes",
+        "SELECT o.seq FROM process_outcomes o LEFT JOIN processes p ON p.seq = o.seq
+         WHERE p.seq IS NULL LIMIT 100",
+    ),
+];
+
+/// The WIT function `process-inspection.verify`.
+pub fn verify(env: &impl Environment) -> Result<Verification> {
+    let (store, damage) = ProcessTransaction::inspect(env)?;
+    let mut findings = Findings::new(damage);
+    verify_processes(&store, &mut findings)?;
+    verify_events(&store.tx, &mut findings)?;
+    verify_grants(&store.tx, &mut findings)?;
+    for (table, sql) in ORPHANS {
+        findings.orphans(&store.tx, table, sql, "the process of the row is missing")?;
+    }
+    Ok(findings.finish())
+}
+
+/// Checks every process with its state and its outcome, its handles, and that its last
+/// event is there.
+fn verify_processes<T: Transaction>(
+    store: &ProcessTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let digests = &store.digests;
+    let mut running = SetDigest::default();
+    let mut ended = SetDigest::default();
+    let next = findings.end_of_numbers(digests.next_process);
+    let next_token = findings.end_of_numbers(digests.next_fencing_token);
+    findings.walk(&store.tx, &PROCESSES, &mut |findings, reader| {
+        let row = ProcessRow::read(reader)?;
+        match row.state.is_running() {
+            true => running.insert(row.checksum),
+            false => ended.insert(row.checksum),
+        }
+        let id = row.id.clone();
+        let state = &row.state;
+        let mut grants = SetDigest::default();
+        let found = grant_row::of_process(&store.tx, row.seq);
+        let found = findings.note(grant_row::TABLE, found)?.unwrap_or_default();
+        for (_, checksum) in &found {
+            grants.insert(*checksum);
+        }
+        let last = key(row.seq, state.last_sequence);
+        let has_last = state.last_sequence == 0
+            || count(
+                &store.tx,
+                "SELECT count(*) FROM process_events WHERE id = ?1",
+                last,
+            )? == 1;
+        for (right, reason) in [
+            (
+                grants == state.grants,
+                "the handles are not those that were granted",
+            ),
+            (has_last, "the last event is missing"),
+            (
+                state.fencing_token < next_token,
+                "the fencing token is one that is given out next",
+            ),
+            (
+                state.lease_token.is_some() == (state.lease_expires_ms != 0),
+                "the lease is not whole",
+            ),
+            (
+                state.is_running() == (state.ended_at_ms == 0),
+                "the status does not fit the time of the end",
+            ),
+        ] {
+            findings.require(TABLE, &id, right, reason)?;
+        }
+        findings.require_number(TABLE, row.seq, next)?;
+        row.read_rest(reader, None).map(|_| ())
+    })?;
+    findings.complete(TABLE, running, digests.running)?;
+    findings.complete(TABLE, ended, digests.ended)
+}
+
+/// The events of a process, as far as they were read.
+struct Events {
+    process: i64,
+    last_sequence: i64,
+    wakes: SetDigest,
+    /// Whether each was read, and is the one after the one before.
+    whole: bool,
+}
+
+/// Checks every event, and that each process has as many as it says. The events of a
+/// process lie side by side.
+fn verify_events(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
+    let mut current: Option<Events> = None;
+    findings.walk(tx, &EVENTS, &mut |findings, reader| {
+        let process = reader.clone().integer()? >> 32;
+        if current
+            .as_ref()
+            .is_none_or(|events| events.process != process)
+        {
+            let before = current.replace(Events {
+                process,
+                last_sequence: 0,
+                wakes: SetDigest::default(),
+                whole: true,
+            });
+            verify_last(tx, findings, before)?;
+        }
+        let Some(events) = &mut current else {
+            return Ok(());
+        };
+        let read = EventRow::read(reader, process);
+        let read = read.and_then(|(row, checksum)| {
+            row.verify_content(reader.blob()?)?;
+            Ok((row, checksum))
+        });
+        let Some((row, checksum)) = findings.note(event_row::TABLE, read)? else {
+            events.whole = false;
+            return Ok(());
+        };
+        let follows = row.sequence == events.last_sequence.saturating_add(1);
+        if events.whole {
+            findings.require(
+                event_row::TABLE,
+                &process.to_string(),
+                follows,
+                "an event of the process is missing",
+            )?;
+        }
+        events.whole &= follows;
+        events.last_sequence = row.sequence;
+        if row.wake == Wake::Pending {
+            events.wakes.insert(checksum);
+        }
+        Ok(())
+    })?;
+    verify_last(tx, findings, current)
+}
+
+/// Compares the events of a process with what its state says of them.
+fn verify_last(
+    tx: &impl Transaction,
+    findings: &mut Findings,
+    events: Option<Events>,
+) -> Result<()> {
+    let Some(events) = events else {
+        return Ok(());
+    };
+    let rows = tx.query(
+        select_processes!("", "WHERE p.seq = ?1"),
+        &[Value::Integer(events.process)],
+    )?;
+    let key = events.process.to_string();
+    let read = read_one(TABLE, &rows, ProcessRow::read);
+    // A damaged process is named where all of them are checked.
+    let Ok(found) = read else { return Ok(()) };
+    let known = found.is_some();
+    findings.require(event_row::TABLE, &key, known, "events belong to no process")?;
+    if let Some(row) = found.filter(|_| events.whole) {
+        let right =
+            row.state.last_sequence == events.last_sequence && row.state.wakes == events.wakes;
+        findings.require(
+            TABLE,
+            &row.id,
+            right,
+            "the events are not those that were appended",
+        )?;
+    }
+    Ok(())
+}
+
+fn verify_grants(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
+    findings.walk(tx, &GRANTS, &mut |findings, reader| {
+        reader.integer()?;
+        let (row, _) = GrantRow::read(reader)?;
+        let known = count(
+            tx,
+            "SELECT count(*) FROM processes WHERE seq = ?1",
+            row.process,
+        )? == 1;
+        findings.require(
+            grant_row::TABLE,
+            &row.scope_id,
+            known,
+            "the process of the handle is missing",
+        )
+    })
+}
+
+fn count(tx: &impl Transaction, sql: &str, number: i64) -> Result<i64> {
+    let rows = tx.query(sql, &[Value::Integer(number)])?;
+    Ok(read_all(TABLE, &rows, RowReader::integer)?.iter().sum())
+}

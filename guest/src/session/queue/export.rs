@@ -1,0 +1,111 @@
+//! Exporting the queue.
+
+use alloc::string::String;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::queue::{DeliveryPolicy, SlotPolicy};
+use crate::corruption::verify_complete;
+use crate::export::{Cursor, Named, Numbered, Page, RecordBuilder};
+use crate::hex::push_hex;
+use crate::seam::Transaction;
+use crate::transaction::SessionTransaction;
+
+use super::completed;
+use super::row::{self, BatchRow, TABLE, select_batches};
+
+const BATCHES: Numbered = Numbered {
+    table: TABLE,
+    lengths: Some(
+        "SELECT ifnull(length(p.payloads), 0) FROM queued_batches b NOT INDEXED
+         LEFT JOIN queued_payloads p ON p.seq = b.seq
+         WHERE b.seq >= ?1 ORDER BY b.seq LIMIT ?2",
+    ),
+    rows: select_batches!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
+};
+
+const COMPLETED: Named = Named {
+    table: completed::TABLE,
+    rows: "SELECT session_id, source_key, payload_digest, seq, batch_id, delivery, slot, merge_key,
+                  available_at_ms, enqueued_at_ms, completed_at_ms, checksum
+           FROM completed_sources WHERE (session_id, source_key) >= (?1, ?2)
+           ORDER BY session_id, source_key LIMIT ?3",
+};
+
+/// Exports what is queued.
+pub(crate) fn export<T: Transaction>(
+    session: &SessionTransaction<T>,
+    cursor: &mut Cursor,
+    page: &mut Page,
+) -> Result<bool> {
+    let ended = BATCHES.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+        let (row, checksum) = BatchRow::read(reader)?;
+        cursor.found.insert(checksum);
+        let payloads = row::load_payloads(&session.tx, row.seq)?;
+        let claim = row.claim_id.as_deref();
+        page.push(
+            batch("queued_batch", &row)
+                .payloads("payloads", payloads)
+                .optional_text("claim_id", claim)
+                .optional_text("lease_token", row.lease_token.as_deref())
+                .number("fencing_token", row.fencing_token)
+                .optional_number("lease_expires_at_ms", claim.map(|_| row.lease_expires_ms)),
+        );
+        Ok(())
+    })?;
+    if ended {
+        verify_complete(TABLE, cursor.found, session.digests.batches)?;
+    }
+    Ok(ended)
+}
+
+/// Exports the source keys of what was completed.
+pub(crate) fn export_completed<T: Transaction>(
+    session: &SessionTransaction<T>,
+    cursor: &mut Cursor,
+    page: &mut Page,
+) -> Result<bool> {
+    COMPLETED.read(&session.tx, cursor, page, &mut |_, page, reader| {
+        let session_id = reader.text()?;
+        let source_key = reader.text()?;
+        let (row, digest, completed_at_ms) = completed::read(reader, session_id, source_key)?;
+        page.push(
+            batch("completed_batch", &row)
+                .text("payload_digest", &digest_text(digest))
+                .number("completed_at_ms", completed_at_ms),
+        );
+        Ok(())
+    })
+}
+
+/// A digest as blobs have it in their keys.
+fn digest_text(digest: &[u8]) -> String {
+    let mut text = String::from("blake3:");
+    push_hex(&mut text, digest);
+    text
+}
+
+/// What a batch has whether it is queued or completed.
+fn batch(name: &'static str, row: &BatchRow) -> RecordBuilder {
+    RecordBuilder::new(name)
+        .number("sequence", row.seq)
+        .text("id", &row.batch_id)
+        .text("session_id", &row.session_id)
+        .optional_text("source_key", row.source_key.as_deref())
+        .text(
+            "delivery",
+            match row.delivery {
+                DeliveryPolicy::EarliestSafeBoundary => "earliest_safe_boundary",
+                DeliveryPolicy::AfterCurrentTurnCommit => "after_current_turn_commit",
+            },
+        )
+        .text(
+            "slot",
+            match row.slot {
+                SlotPolicy::Join => "join",
+                SlotPolicy::Exclusive => "exclusive",
+            },
+        )
+        .payload("merge_key", row.merge_key.clone().into_bytes())
+        .number("available_at_ms", row.available_at_ms)
+        .number("enqueued_at_ms", row.enqueued_at_ms)
+}

@@ -1,0 +1,79 @@
+//! Checking all of the queue.
+
+use crate::Result;
+use crate::checksum::SetDigest;
+use crate::findings::{Findings, Pages};
+use crate::seam::{Transaction, Value};
+use crate::transaction::SessionTransaction;
+
+use super::completed;
+use super::row::{BatchRow, PAYLOADS, TABLE, read_packed, select_batches, unpack};
+
+const BATCHES: Pages = Pages {
+    table: TABLE,
+    sql: select_batches!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
+    columns: 14,
+    size: 1024,
+};
+
+const PAYLOAD_PAGES: Pages = Pages {
+    table: PAYLOADS,
+    sql: "SELECT seq, checksum, payloads FROM queued_payloads WHERE seq >= ?1
+          ORDER BY seq LIMIT ?2",
+    columns: 3,
+    size: 64,
+};
+
+/// Checks every batch with its claim, every payload, that both belong together, and
+/// the source keys of completed batches.
+pub(crate) fn verify_all<T: Transaction>(
+    session: &SessionTransaction<T>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let digests = &session.digests;
+    let next = findings.end_of_numbers(digests.next_batch);
+    let mut found = SetDigest::default();
+    findings.walk(&session.tx, &BATCHES, &mut |findings, reader| {
+        let (row, checksum) = BatchRow::read(reader)?;
+        found.insert(checksum);
+        let mut require = |right, reason| findings.require(TABLE, &row.batch_id, right, reason);
+        require(
+            stored(
+                session,
+                "SELECT 1 FROM queued_payloads WHERE seq = ?1",
+                row.seq,
+            )?,
+            "the payloads of the batch are missing",
+        )?;
+        require(
+            row.claim_id.is_some() == row.lease_token.is_some()
+                && (row.claim_id.is_some() || row.lease_expires_ms == 0),
+            "the claim is not whole",
+        )?;
+        findings.require_number(TABLE, row.seq, next)
+    })?;
+    findings.complete(TABLE, found, digests.batches)?;
+    findings.walk(&session.tx, &PAYLOAD_PAGES, &mut |findings, reader| {
+        let (seq, packed) = read_packed(reader)?;
+        unpack(seq, &packed)?;
+        findings.require(
+            PAYLOADS,
+            "",
+            stored(
+                session,
+                "SELECT 1 FROM queued_batches NOT INDEXED WHERE seq = ?1",
+                seq,
+            )?,
+            "payloads belong to no batch",
+        )
+    })?;
+    completed::verify_all(&session.tx, findings)
+}
+
+fn stored<T: Transaction>(
+    session: &SessionTransaction<T>,
+    sql: &'static str,
+    seq: i64,
+) -> Result<bool> {
+    Ok(session.tx.query(sql, &[Value::Integer(seq)])?.count > 0)
+}

@@ -1,0 +1,145 @@
+//! Counting what a session database holds.
+
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::exports::lash::store::session_inspection::{
+    AttachmentStatistics, BlobSizes, Garbage, HeadStatistics, QueueStatistics, SessionStatistics,
+};
+use crate::bindings::lash::store::types::Error;
+use crate::corruption::read_all;
+use crate::counts::counts;
+use crate::seam::{Environment, Transaction, Value, unsigned};
+use crate::transaction::SessionTransaction;
+
+use super::blob::kind_from_code;
+use super::head::HeadRow;
+use super::maintenance;
+
+/// The WIT function `session-inspection.statistics`.
+pub fn statistics(env: &impl Environment) -> Result<SessionStatistics> {
+    let session = SessionTransaction::read(env)?;
+    let now_ms = env.now_ms();
+    let tx = &session.tx;
+    let head = HeadRow::load(&session)?.map(|head| HeadStatistics {
+        bytes: head.content.len() as u64,
+        session_id: head.session_id,
+        revision: unsigned(head.revision),
+        leaf: head.leaf,
+        checkpoint: head
+            .checkpoint
+            .as_ref()
+            .map(super::blob::key::BlobKey::text),
+    });
+    let digests = &session.digests;
+    let [node_bytes] = counts(
+        tx,
+        "graph_nodes",
+        "SELECT sum(octet_length(body)) FROM graph_nodes NOT INDEXED",
+        &[],
+    )?;
+    Ok(SessionStatistics {
+        head,
+        nodes: digests.nodes.count,
+        prompts: digests.prompts,
+        tombstoned_nodes: digests.tombstones.count,
+        node_bytes,
+        blobs: blobs(tx)?,
+        garbage: garbage(&session)?,
+        artifacts: digests.artifacts.count,
+        turns: digests.turns.count,
+        usage_entries: digests.usage_entries.count,
+        queue: queue(tx, now_ms)?,
+        attachments: attachments(tx)?,
+    })
+}
+
+fn blobs(tx: &impl Transaction) -> Result<Vec<BlobSizes>> {
+    let rows = tx.query(
+        "SELECT kind, count(*), sum(length), sum(octet_length(content))
+         FROM blobs NOT INDEXED GROUP BY kind ORDER BY kind",
+        &[],
+    )?;
+    read_all("blobs", &rows, |reader| {
+        Ok(BlobSizes {
+            kind: kind_from_code(reader.integer()?),
+            count: unsigned(reader.integer()?),
+            bytes: unsigned(reader.integer()?),
+            stored_bytes: unsigned(reader.integer()?),
+        })
+    })
+}
+
+/// What nothing refers to; none if that can not be said.
+fn garbage<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Garbage>> {
+    let garbage = match maintenance::find_garbage(session) {
+        Ok(found) => found.garbage,
+        Err(Error::Corrupt(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut stored_bytes = 0_u64;
+    for row in &garbage {
+        let [bytes] = counts(
+            &session.tx,
+            "blobs",
+            "SELECT octet_length(content) FROM blobs WHERE id = ?1",
+            &[Value::Integer(row.id)],
+        )?;
+        stored_bytes = stored_bytes.saturating_add(bytes);
+    }
+    Ok(Some(Garbage {
+        blobs: garbage.len() as u64,
+        stored_bytes,
+    }))
+}
+
+fn queue(tx: &impl Transaction, now_ms: i64) -> Result<QueueStatistics> {
+    let [claimed, waiting, all, next_ready_at_ms] = counts(
+        tx,
+        "queued_batches",
+        "SELECT count(CASE WHEN lease_expires_ms > ?1 THEN 1 END),
+                count(CASE WHEN lease_expires_ms <= ?1 AND available_at_ms > ?1 THEN 1 END),
+                count(*),
+                min(CASE WHEN max(available_at_ms, lease_expires_ms) > ?1
+                         THEN max(available_at_ms, lease_expires_ms) END)
+         FROM queued_batches NOT INDEXED",
+        &[Value::Integer(now_ms)],
+    )?;
+    let [bytes] = counts(
+        tx,
+        "queued_payloads",
+        "SELECT sum(octet_length(payloads)) FROM queued_payloads",
+        &[],
+    )?;
+    let [completed_source_keys] = counts(
+        tx,
+        "completed_sources",
+        "SELECT count(*) FROM completed_sources",
+        &[],
+    )?;
+    Ok(QueueStatistics {
+        ready: all.saturating_sub(claimed).saturating_sub(waiting),
+        claimed,
+        waiting,
+        // It is later than now.
+        next_ready_at_ms: Some(next_ready_at_ms).filter(|at_ms| *at_ms > 0),
+        bytes,
+        completed_source_keys,
+    })
+}
+
+fn attachments(tx: &impl Transaction) -> Result<AttachmentStatistics> {
+    let [committed, uncommitted, oldest_uncommitted_at_ms] = counts(
+        tx,
+        "attachment_intents",
+        "SELECT count(committed_at_ms), count(*) - count(committed_at_ms),
+                min(CASE WHEN committed_at_ms IS NULL THEN intent_at_ms END)
+         FROM attachment_intents NOT INDEXED",
+        &[],
+    )?;
+    Ok(AttachmentStatistics {
+        committed,
+        uncommitted,
+        oldest_uncommitted_at_ms: (uncommitted > 0).then_some(oldest_uncommitted_at_ms),
+    })
+}

@@ -1,0 +1,56 @@
+//! The file of a database.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Inspector;
+use crate::error::Error;
+
+/// What a file has beside its contents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FileStatistics {
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// The length of the write-ahead log beside it, in bytes. What is in it may have
+    /// been copied into the file already.
+    pub log_bytes: u64,
+    /// The length of a page, in bytes.
+    pub page_bytes: u64,
+    /// Pages of the database, those in the log included.
+    pub pages: u64,
+    /// Pages that nothing is stored in.
+    pub free_pages: u64,
+    /// The version of the schema, `user_version`.
+    pub schema_version: u64,
+    /// SQLite's journal mode: `wal`, unless the file is read where no log can be.
+    pub journal_mode: String,
+}
+
+impl Inspector {
+    /// Looks at the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it can not be read.
+    pub async fn file_statistics(&self) -> Result<FileStatistics, Error> {
+        let layout = self.db.layout().await?;
+        let path = self.path();
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        Ok(FileStatistics {
+            bytes: fs::metadata(path)
+                .map_err(|error| Error::io(path, error))?
+                .len(),
+            // Whoever closes the database last removes the log.
+            log_bytes: fs::metadata(Path::new(&log)).map_or(0, |metadata| metadata.len()),
+            page_bytes: layout.page_size,
+            pages: layout.pages,
+            free_pages: layout.free_pages,
+            schema_version: layout.schema_version,
+            journal_mode: layout.journal_mode,
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! What only SQLite knows of a file.
+
+use super::connection::SqliteConnection;
+use super::error::Error;
+
+/// How many problems SQLite lists.
+const MOST_PROBLEMS: usize = 1000;
+
+/// The layout of a database.
+pub(crate) struct Layout {
+    pub(crate) page_size: u64,
+    pub(crate) pages: u64,
+    pub(crate) free_pages: u64,
+    pub(crate) schema_version: u64,
+    pub(crate) journal_mode: String,
+}
+
+impl SqliteConnection {
+    /// Has SQLite check every page, and every index against its table; answers what is
+    /// wrong, in its words.
+    pub(crate) fn integrity_problems(&mut self) -> Result<Vec<String>, Error> {
+        let _granted = self.permission.grant();
+        let pragma = format!("PRAGMA integrity_check({MOST_PROBLEMS})");
+        let mut statement = self.connection.prepare(&pragma)?;
+        let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let mut problems = lines.collect::<rusqlite::Result<Vec<_>>>()?;
+        problems.retain(|line| line != "ok");
+        Ok(problems)
+    }
+
+    /// Reads the header, and what the file has beside its contents.
+    pub(crate) fn layout(&mut self) -> Result<Layout, Error> {
+        let _granted = self.permission.grant();
+        let number = |name: &str| -> Result<u64, Error> {
+            let pragma = format!("PRAGMA {name}");
+            let value: i64 = self.connection.query_row(&pragma, [], |row| row.get(0))?;
+            Ok(u64::try_from(value).unwrap_or(0))
+        };
+        Ok(Layout {
+            page_size: number("page_size")?,
+            pages: number("page_count")?,
+            free_pages: number("freelist_count")?,
+            schema_version: number("user_version")?,
+            journal_mode: self
+                .connection
+                .query_row("PRAGMA journal_mode", [], |row| row.get(0))?,
+        })
+    }
+}
