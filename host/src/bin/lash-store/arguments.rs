@@ -9,21 +9,19 @@ use clap::{Args, Parser, Subcommand};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done, and all is well
-  1    done, and something is wrong: damage was found, or something was not imported
+  1    something that is stored is damaged
   2    the command line is wrong
   3    a file can not be used: missing, of another program, in use, read-only, disk full
   4    this program failed
-  130  interrupted; no file was changed, or each whole step that was done stays
+  130  interrupted; each step was done whole or not at all
   141  nobody reads the output any more
 Of several databases, the highest code counts.";
 
 const EXAMPLES: &str = "\
 Examples:
-  lash-store import old/session.db new/session.db    bring a session of lash-sqlite-store
-  lash-store import old/ new/                        bring every database of a directory
-  lash-store inspect new/session.db                  what is in it, and how large it is
-  lash-store verify new/                             check everything in all of them
-  lash-store export new/session.db | jq .record      read it with another program";
+  lash-store inspect session.db                 what is in it, and how large it is
+  lash-store verify sessions/                   check everything in all of them
+  lash-store export session.db | jq .record     read it with another program";
 
 fn help(examples: &str) -> String {
     format!("{examples}\n\n{EXIT_CODES}")
@@ -54,37 +52,26 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
 }
 
+impl Command {
+    /// Whether something has to be removed when the command is interrupted.
+    pub(crate) fn has_temporary_files(&self) -> bool {
+        matches!(
+            self,
+            Self::Export(Export {
+                output: Some(_),
+                ..
+            })
+        )
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    Import(Import),
     Inspect(Inspect),
     Verify(Verify),
     Gc(Gc),
     Vacuum(Vacuum),
     Export(Export),
-}
-
-/// Bring databases that lash-sqlite-store 0.1.0-alpha.46 has written.
-///
-/// SOURCE is only read, and may be in use. DESTINATION appears when it is complete, and
-/// must not exist before; a directory may, if it has no file of the same name. Everything
-/// is checked on the way. If something is damaged nothing is imported and every loss is
-/// named, unless --partial is given.
-#[derive(Args)]
-#[command(after_long_help = help("\
-Examples:
-  lash-store import old/session.db new/session.db
-  lash-store import --partial old/ new/      import what is whole, name the rest"))]
-pub(crate) struct Import {
-    /// A database of lash-sqlite-store, or a directory of them.
-    pub(crate) source: PathBuf,
-
-    /// The new database, or a directory for them, which is made if it is not there.
-    pub(crate) destination: PathBuf,
-
-    /// Import what is whole, and name what is lost.
-    #[arg(long)]
-    pub(crate) partial: bool,
 }
 
 /// Show what is in a database: its head, counts, sizes, queue, and what gc would free.
@@ -96,8 +83,8 @@ Examples:
   lash-store inspect session.db
   lash-store --json inspect sessions/ | jq -c '[.path, .kind]'"))]
 pub(crate) struct Inspect {
-    /// A database, or a directory of them.
-    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) databases: Databases,
 }
 
 /// Check everything in a database, and list what is wrong.
@@ -110,8 +97,8 @@ Examples:
   lash-store verify session.db && cp session.db backup/
   lash-store verify sessions/ || echo 'look at the list above'"))]
 pub(crate) struct Verify {
-    /// A database, or a directory of them.
-    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) databases: Databases,
 }
 
 /// Remove blobs that nothing refers to.
@@ -124,7 +111,7 @@ Example:
   lash-store gc sessions/"))]
 pub(crate) struct Gc {
     #[command(flatten)]
-    pub(crate) reclaim: Reclaim,
+    pub(crate) databases: Databases,
 }
 
 /// Remove what was deleted, and give unused pages back to the file system.
@@ -137,15 +124,15 @@ Example:
   lash-store gc sessions/ && lash-store vacuum sessions/"))]
 pub(crate) struct Vacuum {
     #[command(flatten)]
-    pub(crate) reclaim: Reclaim,
+    pub(crate) databases: Databases,
 }
 
 #[derive(Args)]
-pub(crate) struct Reclaim {
+pub(crate) struct Databases {
     /// A database, or a directory of them.
     pub(crate) path: PathBuf,
 
-    /// How long to wait for another writer.
+    /// How long to wait for another program that has locked a database.
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     pub(crate) wait: Duration,
 }
@@ -159,8 +146,8 @@ Examples:
   lash-store export session.db | jq -c 'select(.record == \"node\")'
   lash-store export sessions/ --output sessions.jsonl"))]
 pub(crate) struct Export {
-    /// A database, or a directory of them.
-    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) databases: Databases,
 
     /// Write to this file, which appears when it is complete, instead of to standard output.
     #[arg(long, short, value_name = "FILE")]

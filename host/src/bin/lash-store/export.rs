@@ -1,38 +1,41 @@
 //! `lash-store export`: everything in a database as JSON lines.
 
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use lash_wasm_store::inspect::{DatabaseKind, Inspector};
+use lash_wasm_store::inspect::{Inspector, Record};
 use serde::Serialize;
 
 use crate::arguments::Export;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Bar;
 use crate::sink::Sink;
-use crate::targets;
-use crate::units::{bytes, count};
+use crate::units::{bytes, count, plain};
 
-/// Stands before the records of a database.
+/// The first record of a database, and which one it is of.
 #[derive(Serialize)]
-struct Database {
-    record: &'static str,
+struct Database<'a> {
+    #[serde(flatten)]
+    record: &'a Record,
     path: String,
-    kind: DatabaseKind,
 }
 
 /// Stands behind the records of a database, so that a reader knows that it has them all.
 #[derive(Serialize)]
 struct End {
     record: &'static str,
-    records: usize,
+    path: String,
+    records: u64,
 }
 
 /// What was written to a file.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Exported {
     output: String,
-    records: usize,
+    databases: u64,
+    records: u64,
     bytes: u64,
 }
 
@@ -41,50 +44,68 @@ pub(crate) async fn run(arguments: Export, output: &mut Output) -> Result<(), Fa
         Some(file) => Sink::file(file, arguments.force)?,
         None => Sink::stdout(),
     };
-    let mut records = 0;
-    targets::each(&arguments.path, output, async |inspector, path, _| {
-        records += database(&inspector, path, &mut sink).await?;
+    // A bar would be drawn into the records.
+    let quiet = arguments.output.is_none() && io::stdout().is_terminal();
+    let mut exported = Exported::default();
+    let one = async |inspector: Inspector, path: &Path, _: &mut Output| {
+        let bar = if quiet {
+            Bar::hidden()
+        } else {
+            Bar::new("exporting", path)
+        };
+        exported.records += database(&inspector, path, &mut sink, &bar).await?;
+        exported.databases += 1;
         Ok(())
-    })
-    .await?;
-    let written = sink.finish()?;
+    };
+    arguments.databases.each(output, one).await?;
     let Some(file) = arguments.output else {
-        return Ok(());
+        return sink.finish().map(|_| ());
     };
-    let exported = Exported {
-        output: file.display().to_string(),
-        records,
-        bytes: written,
-    };
-    output.result(&exported, |_| {
+    if output.exit() != Exit::Fine {
+        let message = format!(
+            "{} was not written, because not everything could be read",
+            file.display()
+        );
+        return Err(Failure::new(&file, output.exit(), "incomplete", message));
+    }
+    exported.bytes = sink.finish()?;
+    exported.output = file.display().to_string();
+    output.result(&exported, |output| {
         format!(
-            "{}: {}, {}",
-            exported.output,
-            count(records, "record", "records"),
-            bytes(written)
+            "{}  {} of {}, {}",
+            output.bold(plain(&exported.output)),
+            count(exported.records, "record", "records"),
+            count(exported.databases, "database", "databases"),
+            bytes(exported.bytes)
         )
     })
 }
 
 /// Writes the records of a database; answers how many.
-async fn database(inspector: &Inspector, path: &Path, sink: &mut Sink) -> Result<usize, Failure> {
-    let bar = Bar::new("exporting", path);
-    sink.write(&Database {
-        record: "database",
-        path: path.display().to_string(),
-        kind: inspector.kind(),
-    })?;
+async fn database(
+    inspector: &Inspector,
+    path: &Path,
+    sink: &mut Sink,
+    bar: &Bar,
+) -> Result<u64, Failure> {
+    let path = path.display().to_string();
     let mut written = 0;
     let mut records = inspector.records();
     while let Some(page) = records.next_page().await? {
         for record in &page {
-            sink.write(record)?;
+            if written == 0 {
+                let path = path.clone();
+                sink.write(&Database { record, path })?;
+            } else {
+                sink.write(record)?;
+            }
             written += 1;
         }
         bar.records(written);
     }
     sink.write(&End {
         record: "end",
+        path,
         records: written,
     })?;
     Ok(written)

@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 
 use lash_wasm_store::Error;
-use lash_wasm_store::import::{ImportError, Loss};
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::units::plain;
 
 /// What could not be done with a file.
 #[derive(Debug, Serialize)]
@@ -16,16 +16,16 @@ pub(crate) struct Failure {
     error: Reason,
     #[serde(skip)]
     pub(crate) exit: Exit,
+    /// Whether the whole command ends with it, not only what it does with one database.
+    #[serde(skip)]
+    pub(crate) ends_all: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct Reason {
-    /// What programs tell failures apart by.
+    /// What programs tell failures apart by: as [`Error::code`], or one of this program's.
     code: &'static str,
     message: String,
-    /// What is lost, one by one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    losses: Vec<Loss>,
 }
 
 impl Failure {
@@ -38,10 +38,10 @@ impl Failure {
         Self {
             path: path.display().to_string(),
             exit,
+            ends_all: false,
             error: Reason {
                 code,
                 message: message.into(),
-                losses: Vec::new(),
             },
         }
     }
@@ -51,91 +51,69 @@ impl Failure {
         Self::new(path, Exit::Unusable, code, message)
     }
 
-    /// This program failed, which is nobody else's fault.
-    pub(crate) fn fault(message: impl Into<String>) -> Self {
-        Self::new(Path::new(""), Exit::Fault, "fault", message)
-    }
-
     /// The operating system failed on a file.
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let (code, help) = match error.kind() {
             io::ErrorKind::NotFound => ("missing", "check the path"),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => (
-                "read_only",
+                "read-only",
                 "check its permissions and those of its directory",
             ),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                ("disk_full", "free some space and try again")
-            }
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => ("disk-full", "free some space and try again"),
             _ => ("io", "check the file, its directory and the disk"),
         };
         Self::unusable(path, code, format!("{}: {error}; {help}", path.display()))
     }
 
-    /// Nobody reads standard output any more. It is not said, because nobody listens.
-    pub(crate) fn output(error: &io::Error) -> Self {
-        let path = Path::new("standard output");
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::new(path, Exit::BrokenPipe, "broken_pipe", error.to_string());
+    /// Where everything is written to can not be written.
+    pub(crate) fn output(path: &Path, error: &io::Error) -> Self {
+        let failure = if error.kind() == io::ErrorKind::BrokenPipe {
+            let message = format!("nobody reads {} any more", path.display());
+            Self::new(path, Exit::BrokenPipe, "broken-pipe", message)
+        } else {
+            Self::io(path, error)
+        };
+        Self {
+            ends_all: true,
+            ..failure
         }
-        Self::io(path, error)
     }
 
-    /// The message on one line, and one for each loss.
-    pub(crate) fn lines(&self) -> String {
-        let mut lines = one_line(&self.error.message);
-        for loss in &self.error.losses {
-            lines.push_str("\n  ");
-            lines.push_str(&one_line(&loss.to_string()));
-        }
-        lines
+    /// Standard output can not be written.
+    pub(crate) fn stdout(error: &io::Error) -> Self {
+        Self::output(Path::new("standard output"), error)
+    }
+
+    /// The message, on one line.
+    pub(crate) fn line(&self) -> String {
+        plain(&self.error.message)
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let (exit, code) = match &error {
+        let exit = match &error {
             Error::Corrupt { .. } | Error::Malformed { .. } | Error::MissingBlob { .. } => {
-                (Exit::Problems, "damaged")
+                Exit::Problems
             }
-            Error::Missing { .. } => (Exit::Unusable, "missing"),
-            Error::NotADatabase { .. } => (Exit::Unusable, "not_a_database"),
-            Error::Foreign { .. } => (Exit::Unusable, "foreign"),
-            Error::OtherKind { .. } => (Exit::Unusable, "other_kind"),
-            Error::OtherVersion { .. } => (Exit::Unusable, "other_version"),
-            Error::Retired { .. } => (Exit::Unusable, "deleted"),
-            Error::Busy { .. } => (Exit::Unusable, "in_use"),
-            Error::ReadOnly { .. } => (Exit::Unusable, "read_only"),
-            Error::DiskFull { .. } => (Exit::Unusable, "disk_full"),
-            Error::Io { .. } | Error::Sqlite { .. } => (Exit::Unusable, "io"),
-            Error::Decode { .. } => (Exit::Unusable, "undecodable"),
-            _ => (Exit::Fault, "fault"),
+            Error::Component { .. } | Error::Encode { .. } | Error::Invalid { .. } => Exit::Fault,
+            _ => Exit::Unusable,
         };
-        Self::new(error.path(), exit, code, chain(&error))
-    }
-}
-
-impl From<ImportError> for Failure {
-    fn from(error: ImportError) -> Self {
-        let message = chain(&error);
-        match error {
-            ImportError::DestinationExists { path } => {
-                Self::unusable(&path, "destination_exists", message)
-            }
-            ImportError::NotNative { path, .. } => Self::unusable(&path, "not_native", message),
-            ImportError::Damaged { path, losses } => {
-                let mut failure = Self::new(&path, Exit::Problems, "damaged", message);
-                failure.error.losses = losses;
-                failure
-            }
-            ImportError::Destination(error) => error.into(),
-            _ => todo!(),
-        }
+        let message = match &error {
+            Error::Missing { path, .. } => format!(
+                "{} is empty: nothing was ever stored in it; check the path",
+                path.display()
+            ),
+            error => chain(error),
+        };
+        Self::new(error.path(), exit, error.code(), message)
     }
 }
 
 /// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -144,8 +122,4 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

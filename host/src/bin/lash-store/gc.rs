@@ -6,9 +6,9 @@ use crate::arguments::Gc;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reclaim::{self, Database};
-use crate::units::count;
+use crate::units::{count, number};
 
-/// Nothing, where there are no blobs.
+/// What was done; nothing, where there are no blobs.
 #[derive(Default, Serialize)]
 struct Collected {
     deleted_blobs: usize,
@@ -26,12 +26,19 @@ pub(crate) async fn run(arguments: Gc, output: &mut Output) -> Result<(), Failur
             retained_blobs: report.retained_blob_count,
         })
     };
-    reclaim::each(&arguments.reclaim, output, collect, |collected| {
+    let describe = |collected: &Collected| {
         format!(
             "{} removed, {} kept",
-            count(collected.deleted_blobs, "blob", "blobs"),
-            collected.retained_blobs
+            count(collected.deleted_blobs as u64, "blob", "blobs"),
+            number(collected.retained_blobs as u64)
         )
-    })
+    };
+    reclaim::each(
+        &arguments.databases,
+        "collecting",
+        output,
+        collect,
+        describe,
+    )
     .await
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::units::plain;
 
 const BOLD: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -18,7 +19,7 @@ const DIM: Style = Style::new().dimmed();
 /// Standard output and standard error, and what is to be written there.
 pub(crate) struct Output {
     /// Whether programs read it.
-    pub(crate) json: bool,
+    json: bool,
     colour: bool,
     exit: Exit,
 }
@@ -49,13 +50,12 @@ impl Output {
         stdout
             .write_all(line.as_bytes())
             .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::output(&error))
+            .map_err(|error| Failure::stdout(&error))
     }
 
-    /// Says what could not be done, and goes on. Only that nobody reads the output ends
-    /// the command.
+    /// Says what could not be done, and goes on, unless the whole command ends with it.
     pub(crate) fn failed(&mut self, failure: Failure) -> Result<(), Failure> {
-        if failure.exit >= Exit::Interrupted {
+        if failure.ends_all {
             return Err(failure);
         }
         self.end_with(failure.exit);
@@ -65,13 +65,10 @@ impl Output {
 
     /// Says what could not be done.
     pub(crate) fn report(&self, failure: &Failure) {
-        if failure.exit == Exit::BrokenPipe {
-            return;
-        }
         let line = if self.json {
             json(failure)
         } else {
-            format!("lash-store: {}", failure.lines())
+            format!("lash-store: {}", failure.line())
         };
         // There is nobody else to tell.
         let _ = writeln!(io::stderr().lock(), "{line}");
@@ -90,7 +87,10 @@ impl Output {
                 skipped: reason,
             })
         } else {
-            format!("lash-store: skipped {}: {reason}", path.display())
+            format!(
+                "lash-store: skipped {}: {reason}",
+                plain(&path.to_string_lossy())
+            )
         };
         let _ = writeln!(io::stderr().lock(), "{line}");
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How bytes are counted.
-const BYTES: &str =
-    "{msg} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+use crate::units::{number, plain};
+
+/// What is shown while nobody knows how much there is to do.
+const SPINNER: &str = "{spinner} {msg} {prefix} {elapsed}";
 
 /// A bar on standard error. It is not drawn if that is no terminal, and is gone when this
 /// is dropped.
@@ -15,24 +16,22 @@ pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
     pub(crate) fn new(doing: &str, path: &Path) -> Self {
-        let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg} {prefix}"));
-        bar.set_message(format!("{doing} {}", path.display()));
+        let style = ProgressStyle::with_template(SPINNER);
+        let bar = ProgressBar::new_spinner()
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_message(format!("{doing} {}", plain(&path.to_string_lossy())));
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }
 
-    /// So many bytes of all are done.
-    pub(crate) fn set(&self, done: u64, total: u64) {
-        if self.0.length().is_none() {
-            self.0.set_style(style(BYTES));
-        }
-        self.0.set_length(total);
-        self.0.set_position(done);
+    /// One that is never drawn.
+    pub(crate) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
     }
 
     /// So many records are done, of nobody knows how many.
-    pub(crate) fn records(&self, done: usize) {
-        self.0.set_prefix(format!("{done} records"));
+    pub(crate) fn records(&self, done: u64) {
+        self.0.set_prefix(format!("{} records", number(done)));
     }
 }
 
@@ -40,10 +39,4 @@ impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
 }

@@ -3,18 +3,17 @@
 use std::fs;
 use std::path::Path;
 
-use lash_wasm_store::inspect::DatabaseKind;
 use lash_wasm_store::{
-    Error, SqliteEffectHost, SqliteEffectReplayOptions, SqliteHostEventStore,
+    DatabaseKind, Error, SqliteEffectHost, SqliteEffectReplayOptions, SqliteHostEventStore,
     SqliteProcessRegistry, Store, StoreBuilder,
 };
 use serde::Serialize;
 
-use crate::arguments::Reclaim;
+use crate::arguments::Databases;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::targets;
-use crate::units;
+use crate::progress::Bar;
+use crate::units::{self, plain};
 
 /// A database that is open for writing.
 pub(crate) enum Database {
@@ -38,44 +37,47 @@ struct Reclaimed<T> {
 /// Calls `work` for each database and writes what it removed, which `describe` says to
 /// people, and how much smaller the files are.
 pub(crate) async fn each<T: Serialize>(
-    arguments: &Reclaim,
+    databases: &Databases,
+    doing: &str,
     output: &mut Output,
     work: impl AsyncFn(&Database) -> Result<T, Error>,
     describe: impl Fn(&T) -> String,
 ) -> Result<(), Failure> {
-    targets::each(&arguments.path, output, async |inspector, path, output| {
-        let kind = inspector.kind();
-        // Closed before the file is opened for writing, so that it can be made smaller.
-        drop(inspector);
-        let bytes_before = size(path);
-        let database = Database::open(path, kind, arguments).await?;
-        let removed = work(&database).await?;
-        drop(database);
-        let reclaimed = Reclaimed {
-            path: path.display().to_string(),
-            kind,
-            bytes_before,
-            bytes_after: size(path),
-            removed,
+    let one =
+        async |inspector: lash_wasm_store::inspect::Inspector, path: &Path, output: &mut Output| {
+            let kind = inspector.kind();
+            // Closed before the file is opened for writing, so that it can be made smaller.
+            drop(inspector);
+            let bar = Bar::new(doing, path);
+            let bytes_before = size(path);
+            let database = Database::open(databases.builder(), path, kind).await?;
+            let removed = work(&database).await?;
+            drop(database);
+            drop(bar);
+            let reclaimed = Reclaimed {
+                path: path.display().to_string(),
+                kind,
+                bytes_before,
+                bytes_after: size(path),
+                removed,
+            };
+            output.result(&reclaimed, |output| {
+                let saved = reclaimed.bytes_before.saturating_sub(reclaimed.bytes_after);
+                format!(
+                    "{}  {}; {} -> {}, {} freed",
+                    output.bold(plain(&reclaimed.path)),
+                    describe(&reclaimed.removed),
+                    units::bytes(reclaimed.bytes_before),
+                    units::bytes(reclaimed.bytes_after),
+                    units::bytes(saved),
+                )
+            })
         };
-        output.result(&reclaimed, |output| {
-            let saved = reclaimed.bytes_before.saturating_sub(reclaimed.bytes_after);
-            format!(
-                "{}  {}; {} -> {}, {} freed",
-                output.bold(&reclaimed.path),
-                describe(&reclaimed.removed),
-                units::bytes(reclaimed.bytes_before),
-                units::bytes(reclaimed.bytes_after),
-                units::bytes(saved),
-            )
-        })
-    })
-    .await
+    databases.each(output, one).await
 }
 
 impl Database {
-    async fn open(path: &Path, kind: DatabaseKind, arguments: &Reclaim) -> Result<Self, Failure> {
-        let builder = StoreBuilder::new().busy_timeout(arguments.wait);
+    async fn open(builder: StoreBuilder, path: &Path, kind: DatabaseKind) -> Result<Self, Failure> {
         Ok(match kind {
             DatabaseKind::Session => Self::Session(builder.open(path).await?),
             DatabaseKind::Processes => Self::Processes(builder.open_process_registry(path).await?),
@@ -87,11 +89,9 @@ impl Database {
                 Self::Effects(builder.open_effect_host(path, options).await?)
             }
             kind => {
-                let message = format!(
-                    "{} is a database of kind {kind}, which this program can not open for writing",
-                    path.display()
-                );
-                return Err(Failure::unusable(path, "other_kind", message));
+                let path_text = path.display();
+                let message = format!("{path_text}: this program can not open a {kind} database");
+                return Err(Failure::unusable(path, "other-kind", message));
             }
         })
     }

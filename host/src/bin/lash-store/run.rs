@@ -1,50 +1,67 @@
 //! Runs a command to its end, or until somebody interrupts it.
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::sync::Notify;
 
 use crate::arguments::{Arguments, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{export, gc, import, inspect, vacuum, verify};
+use crate::{export, gc, inspect, vacuum, verify};
 
 /// How long a command may take to tidy up after it was interrupted.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn to_end(arguments: Arguments) -> ExitCode {
     let mut output = Output::new(arguments.json);
-    let runtime = match Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-    {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output.report(&Failure::fault(format!("can not start: {error}")));
+            let message = format!("can not start: {error}");
+            output.report(&Failure::new(Path::new(""), Exit::Fault, "io", message));
             return Exit::Fault.into();
         }
     };
-    let ended = runtime.block_on(until_interrupted(command(arguments.command, &mut output)));
+    let ended = runtime.block_on(until_interrupted(arguments.command, &mut output));
     // What was begun in other threads is tidied up by them.
     runtime.shutdown_timeout(PATIENCE);
+    if let Err(failure) = ended {
+        output.report(&failure);
+        output.end_with(failure.exit);
+    }
+    output.exit().into()
+}
+
+/// Most commands can be killed at any moment: SQLite undoes what is not whole. Those that
+/// have a temporary file are dropped instead, which removes it.
+async fn until_interrupted(command: Command, output: &mut Output) -> Result<(), Failure> {
+    if !command.has_temporary_files() {
+        return run(command, output).await;
+    }
+    let ended = tokio::select! {
+        biased;
+        received = interrupted() => received.map(|()| None),
+        ended = run(command, output) => Ok(Some(ended)),
+    };
     match ended {
-        Some(Ok(())) => output.exit().into(),
-        Some(Err(failure)) => {
-            output.report(&failure);
-            output.exit().max(failure.exit).into()
+        Ok(Some(ended)) => ended,
+        Ok(None) => {
+            output.end_with(Exit::Interrupted);
+            Ok(())
         }
-        None => Exit::Interrupted.into(),
+        Err(error) => {
+            let message = format!("can not wait for signals: {error}");
+            Err(Failure::new(Path::new(""), Exit::Fault, "io", message))
+        }
     }
 }
 
-async fn command(command: Command, output: &mut Output) -> Result<(), Failure> {
+async fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
     match command {
-        Command::Import(arguments) => import::run(arguments, output).await,
         Command::Inspect(arguments) => inspect::run(arguments, output).await,
         Command::Verify(arguments) => verify::run(arguments, output).await,
         Command::Gc(arguments) => gc::run(arguments, output).await,
@@ -53,43 +70,19 @@ async fn command(command: Command, output: &mut Output) -> Result<(), Failure> {
     }
 }
 
-/// The answer of the future; none if it was dropped because of a signal.
-async fn until_interrupted<T>(future: impl Future<Output = T>) -> Option<T> {
-    let interrupted = Arc::new(Notify::new());
-    // In a thread of its own: the future may be writing to somebody who does not read.
-    tokio::spawn(watch(Arc::clone(&interrupted)));
-    tokio::select! {
-        answer = future => Some(answer),
-        () = interrupted.notified() => None,
-    }
-}
-
-/// Waits for a signal, and ends the process if nothing comes of it.
-async fn watch(interrupted: Arc<Notify>) {
-    if !signalled().await {
-        return;
-    }
-    interrupted.notify_one();
-    tokio::select! {
-        _ = signalled() => {}
-        () = tokio::time::sleep(PATIENCE) => {}
-    }
-    std::process::exit(130);
-}
-
-/// Waits for a signal to stop; answers false if none can be received.
-async fn signalled() -> bool {
+/// Waits for a signal to stop.
+async fn interrupted() -> io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            return false;
-        };
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            interrupt = tokio::signal::ctrl_c() => interrupt.is_ok(),
-            received = terminate.recv() => received.is_some(),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
+        Ok(())
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.is_ok()
+    tokio::signal::ctrl_c().await
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tempfile::{Builder, NamedTempFile};
 
 use crate::failure::Failure;
+use crate::output::json;
 
 /// Standard output, or a file that appears when it is complete.
 pub(crate) struct Sink {
@@ -69,27 +70,28 @@ impl Sink {
 
     /// Writes a value on a line.
     pub(crate) fn write(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let mut line = serde_json::to_vec(value)
-            .map_err(|error| Failure::fault(format!("can not write a record: {error}")))?;
-        line.push(b'\n');
+        let mut line = json(value);
+        line.push('\n');
         self.written = self.written.saturating_add(line.len() as u64);
         match &mut self.to {
-            To::Stdout(to) => to.write_all(&line).map_err(|error| Failure::output(&error)),
+            To::Stdout(to) => to
+                .write_all(line.as_bytes())
+                .map_err(|error| Failure::stdout(&error)),
             To::Device { path, to } => to
-                .write_all(&line)
-                .map_err(|error| Failure::io(path, &error)),
+                .write_all(line.as_bytes())
+                .map_err(|error| Failure::output(path, &error)),
             To::File { path, to, .. } => to
-                .write_all(&line)
-                .map_err(|error| Failure::io(path, &error)),
+                .write_all(line.as_bytes())
+                .map_err(|error| Failure::output(path, &error)),
         }
     }
 
     /// Sees to it that all is where it belongs; answers how many bytes that are.
     pub(crate) fn finish(self) -> Result<u64, Failure> {
         match self.to {
-            To::Stdout(mut to) => to.flush().map_err(|error| Failure::output(&error))?,
+            To::Stdout(mut to) => to.flush().map_err(|error| Failure::stdout(&error))?,
             To::Device { path, mut to } => {
-                to.flush().map_err(|error| Failure::io(&path, &error))?;
+                to.flush().map_err(|error| Failure::output(&path, &error))?;
             }
             To::File { path, force, to } => {
                 let failed = |error: io::Error| Failure::io(&path, &error);

@@ -4,58 +4,67 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lash_wasm_store::Error;
 use lash_wasm_store::inspect::Inspector;
+use lash_wasm_store::{Error, StoreBuilder};
 
+use crate::arguments::Databases;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// What SQLite adds to the name of a database for its files beside it.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Calls `command` for each database, opened for reading. In a directory, what is no
-/// database of this crate is skipped and said, and what fails does not keep the rest from
-/// being done.
-///
-/// # Errors
-///
-/// That the path can not be used, and whatever ends the whole command.
-pub(crate) async fn each(
-    path: &Path,
-    output: &mut Output,
-    mut command: impl AsyncFnMut(Inspector, &Path, &mut Output) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    if !is_directory(path)? {
-        let inspector = Inspector::open(path).await?;
-        return command(inspector, path, output).await;
-    }
-    let mut found = 0_usize;
-    for file in files(path)? {
-        let opened = Inspector::open(&file).await;
-        if let Some(reason) = opened.as_ref().err().and_then(not_ours) {
-            output.skipped(&file, reason);
-            continue;
+impl Databases {
+    /// Calls `command` for each database, opened for reading. In a directory, what is no
+    /// database of this crate is skipped and said, and what fails does not keep the rest
+    /// from being done.
+    ///
+    /// # Errors
+    ///
+    /// That the path can not be used, and whatever ends the whole command.
+    pub(crate) async fn each(
+        &self,
+        output: &mut Output,
+        mut command: impl AsyncFnMut(Inspector, &Path, &mut Output) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let path = &self.path;
+        if !is_directory(path)? {
+            let inspector = self.builder().open_inspector(path).await?;
+            return command(inspector, path, output).await;
         }
-        found += 1;
-        let done = match opened {
-            Ok(inspector) => command(inspector, &file, output).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(failure) = done {
-            output.failed(failure)?;
+        let mut found = 0_usize;
+        for file in files(path)? {
+            let opened = self.builder().open_inspector(&file).await;
+            if let Some(reason) = opened.as_ref().err().and_then(not_ours) {
+                output.skipped(&file, reason);
+                continue;
+            }
+            found += 1;
+            let done = match opened {
+                Ok(inspector) => command(inspector, &file, output).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(failure) = done {
+                output.failed(failure)?;
+            }
         }
+        if found == 0 {
+            return Err(none_in(path, "of this crate"));
+        }
+        Ok(())
     }
-    if found == 0 {
-        return Err(none_in(path, "of this crate"));
+
+    /// How the databases are opened.
+    pub(crate) fn builder(&self) -> StoreBuilder {
+        StoreBuilder::new().busy_timeout(self.wait)
     }
-    Ok(())
 }
 
 /// Nothing was found in a directory that the command is for.
 pub(crate) fn none_in(directory: &Path, whose: &str) -> Failure {
     Failure::unusable(
         directory,
-        "no_database",
+        "no-database",
         format!(
             "{} has no database {whose}; check the path",
             directory.display()

@@ -1,24 +1,25 @@
-//! Figures as people read them.
+//! Figures and texts as people read them.
 
-const KIB: u64 = 1024;
-const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A number of bytes with one digit behind the point, in the unit that fits.
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
+
+/// What is later than this, somebody set to the end of time.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A number of bytes in the unit that fits.
 pub(crate) fn bytes(bytes: u64) -> String {
-    if bytes < KIB {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / KIB as f64;
-    let mut units = UNITS.iter();
-    let mut unit = units.next();
-    // What would be rounded to 1024 of a unit is one of the next.
-    while value >= 1023.95
-        && let Some(next) = units.next()
-    {
-        value /= KIB as f64;
-        unit = Some(next);
-    }
-    format!("{value:.1} {}", unit.unwrap_or(&"KiB"))
+    HumanBytes(bytes).to_string()
+}
+
+/// A number, with its thousands set off.
+pub(crate) fn number(number: u64) -> String {
+    HumanCount(number).to_string()
+}
+
+/// A number with its noun.
+pub(crate) fn count(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 
 /// How many percent smaller `after` is than `before`.
@@ -30,7 +31,28 @@ pub(crate) fn percent_smaller(before: u64, after: u64) -> String {
     format!("{:.0} %", part * 100.0)
 }
 
-/// A number with its noun.
-pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+/// When a time in ms since 1970 is, or was.
+pub(crate) fn moment(ms: u64) -> String {
+    let moment = Duration::from_millis(ms);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    match moment.checked_sub(now) {
+        Some(ahead) if ahead > CENTURY => "never".to_owned(),
+        Some(ahead) => format!("in {}", HumanDuration(ahead)),
+        None => format!("{} ago", HumanDuration(now.saturating_sub(moment))),
+    }
+}
+
+/// A text that was stored, so that it can not do anything to a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
 }

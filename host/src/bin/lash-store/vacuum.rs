@@ -22,8 +22,9 @@ pub(crate) async fn run(arguments: Vacuum, output: &mut Output) -> Result<(), Fa
         database.give_back_pages().await?;
         Ok(Removed { removed_nodes })
     };
-    reclaim::each(&arguments.reclaim, output, vacuum, |removed| {
-        format!("{} removed", count(removed.removed_nodes, "node", "nodes"))
-    })
-    .await
+    let describe = |removed: &Removed| {
+        let nodes = count(removed.removed_nodes as u64, "node", "nodes");
+        format!("{nodes} removed")
+    };
+    reclaim::each(&arguments.databases, "vacuuming", output, vacuum, describe).await
 }

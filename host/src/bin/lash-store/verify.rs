@@ -1,6 +1,10 @@
 //! `lash-store verify`: checks everything and lists what is wrong.
 
-use lash_wasm_store::inspect::{DatabaseKind, Verification};
+use std::fmt::Write;
+use std::path::Path;
+
+use lash_wasm_store::DatabaseKind;
+use lash_wasm_store::inspect::{Inspector, Verification};
 use serde::Serialize;
 
 use crate::arguments::Verify;
@@ -8,8 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Bar;
-use crate::targets;
-use crate::units::{bytes, count};
+use crate::units::{bytes, count, number, plain};
 
 #[derive(Serialize)]
 struct Verified {
@@ -21,24 +24,22 @@ struct Verified {
 }
 
 pub(crate) async fn run(arguments: Verify, output: &mut Output) -> Result<(), Failure> {
-    targets::each(&arguments.path, output, async |inspector, path, output| {
+    let one = async |inspector: Inspector, path: &Path, output: &mut Output| {
         let bar = Bar::new("verifying", path);
-        let verification = inspector
-            .verify(|progress| bar.set(progress.done_bytes, progress.total_bytes))
-            .await?;
+        let verification = inspector.verify().await?;
         drop(bar);
         let verified = Verified {
             path: path.display().to_string(),
             kind: inspector.kind(),
-            sound: verification.problems.is_empty(),
+            sound: verification.is_sound(),
             verification,
         };
         if !verified.sound {
             output.end_with(Exit::Problems);
         }
         output.result(&verified, |output| text(&verified, output))
-    })
-    .await
+    };
+    arguments.databases.each(output, one).await
 }
 
 fn text(verified: &Verified, output: &Output) -> String {
@@ -50,33 +51,25 @@ fn text(verified: &Verified, output: &Output) -> String {
     } = &verified.verification;
     let rows: u64 = tables.iter().map(|table| table.rows).sum();
     let size: u64 = tables.iter().map(|table| table.bytes).sum();
-    let found = problems.len() + usize::try_from(*omitted_problems).unwrap_or(usize::MAX);
     let verdict = if verified.sound {
         output.good("sound")
     } else {
+        let found = (problems.len() as u64).saturating_add(*omitted_problems);
         output.bad(count(found, "problem", "problems"))
     };
     let mut text = format!(
-        "{}  {verdict}  {} database, {rows} rows in {}, {}\n",
-        output.bold(&verified.path),
+        "{}  {verdict}; {} database, {} in {}, {}\n",
+        output.bold(plain(&verified.path)),
         verified.kind,
-        count(tables.len(), "table", "tables"),
+        count(rows, "row", "rows"),
+        count(tables.len() as u64, "table", "tables"),
         bytes(size),
     );
-    let table_width = problems.iter().map(|problem| problem.table.len()).max();
-    let key_width = problems.iter().map(|problem| problem.key.len()).max();
     for problem in problems {
-        text.push_str(&format!(
-            "  {:table_width$}  {:key_width$}  {}\n",
-            problem.table,
-            problem.key,
-            problem.reason,
-            table_width = table_width.unwrap_or(0),
-            key_width = key_width.unwrap_or(0).min(72),
-        ));
+        let _ = writeln!(text, "  {}", plain(&problem.to_string()));
     }
     if *omitted_problems > 0 {
-        text.push_str(&format!("  and {omitted_problems} more\n"));
+        let _ = writeln!(text, "  and {} more", number(*omitted_problems));
     }
     text
 }
