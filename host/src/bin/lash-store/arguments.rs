@@ -31,13 +31,13 @@ fn help(examples: &str) -> String {
 ///
 /// A database has one session, or the processes, the host events or the effects of a
 /// deployment. Where PATH is a directory, the command is for every database in it, not for
-/// those in directories below. It may be used while applications have the databases open.
+/// those in directories below. Applications may have the databases open meanwhile.
 #[derive(Parser)]
 #[command(
     name = "lash-store",
     bin_name = "lash-store",
     version,
-    max_term_width = 90,
+    verbatim_doc_comment,
     arg_required_else_help = true,
     after_help = "Begin with `lash-store inspect PATH`. More: `lash-store COMMAND --help`.",
     after_long_help = help(EXAMPLES)
@@ -46,23 +46,10 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Write for programs: one JSON object a line, results to standard output, errors to
-    /// standard error.
-    #[arg(long, global = true)]
+    /// Write for programs: one JSON object a line, results to standard output and what
+    /// failed or was skipped to standard error
+    #[arg(long, global = true, verbatim_doc_comment)]
     pub(crate) json: bool,
-}
-
-impl Command {
-    /// Whether something has to be removed when the command is interrupted.
-    pub(crate) fn has_temporary_files(&self) -> bool {
-        matches!(
-            self,
-            Self::Export(Export {
-                output: Some(_),
-                ..
-            })
-        )
-    }
 }
 
 #[derive(Subcommand)]
@@ -74,39 +61,46 @@ pub(crate) enum Command {
     Export(Export),
 }
 
-/// Show what is in a database: its head, counts, sizes, queue, and what gc would free.
+impl Command {
+    /// Whether something has to be removed when the command is interrupted.
+    pub(crate) fn has_temporary_files(&self) -> bool {
+        matches!(self, Self::Export(export) if export.output.is_some())
+    }
+}
+
+/// Show what is in a database: head, counts, sizes, queue, and what gc would free
 ///
-/// It reads one consistent state and changes nothing.
+/// It changes nothing.
 #[derive(Args)]
-#[command(after_long_help = help("\
+#[command(verbatim_doc_comment, after_long_help = help("\
 Examples:
   lash-store inspect session.db
-  lash-store --json inspect sessions/ | jq -c '[.path, .kind]'"))]
+  lash-store inspect --json sessions/ | jq -c '[.path, .kind]'"))]
 pub(crate) struct Inspect {
     #[command(flatten)]
     pub(crate) databases: Databases,
 }
 
-/// Check everything in a database, and list what is wrong.
+/// Check everything in a database, and list what is wrong
 ///
 /// Every blob against its key, every row against its checksum, every reference, the graph,
 /// the queue, the leases, and the structure of the SQLite file. It changes nothing.
 #[derive(Args)]
-#[command(after_long_help = help("\
+#[command(verbatim_doc_comment, after_long_help = help("\
 Examples:
-  lash-store verify session.db && cp session.db backup/
+  lash-store verify session.db
   lash-store verify sessions/ || echo 'look at the list above'"))]
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) databases: Databases,
 }
 
-/// Remove blobs that nothing refers to.
+/// Remove blobs that nothing refers to
 ///
 /// Only sessions have blobs. Everything that is referred to is read and checked before
 /// anything is removed; if any of it is damaged, nothing is.
 #[derive(Args)]
-#[command(after_long_help = help("\
+#[command(verbatim_doc_comment, after_long_help = help("\
 Example:
   lash-store gc sessions/"))]
 pub(crate) struct Gc {
@@ -114,12 +108,11 @@ pub(crate) struct Gc {
     pub(crate) databases: Databases,
 }
 
-/// Remove what was deleted, and give unused pages back to the file system.
+/// Remove tombstoned nodes, and give unused pages back to the file system
 ///
-/// In a session, nodes that were marked as deleted are removed. It works in small steps,
-/// so that applications can write meanwhile.
+/// Pages are given back some at a time, so that applications can write in between.
 #[derive(Args)]
-#[command(after_long_help = help("\
+#[command(verbatim_doc_comment, after_long_help = help("\
 Example:
   lash-store gc sessions/ && lash-store vacuum sessions/"))]
 pub(crate) struct Vacuum {
@@ -127,21 +120,13 @@ pub(crate) struct Vacuum {
     pub(crate) databases: Databases,
 }
 
-#[derive(Args)]
-pub(crate) struct Databases {
-    /// A database, or a directory of them.
-    pub(crate) path: PathBuf,
-
-    /// How long to wait for another program that has locked a database.
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
-    pub(crate) wait: Duration,
-}
-
-/// Write everything in a database as JSON, one object a line.
+/// Write everything in a database as JSON, one object a line
 ///
-/// The member "record" of an object says what it is. It is one consistent state.
+/// The member "record" of an object says what it is. The first of a database is
+/// "database" and the last is "end"; where that is missing, not all could be read. All are
+/// of the same moment. docs/export.md in the repository describes them.
 #[derive(Args)]
-#[command(after_long_help = help("\
+#[command(verbatim_doc_comment, after_long_help = help("\
 Examples:
   lash-store export session.db | jq -c 'select(.record == \"node\")'
   lash-store export sessions/ --output sessions.jsonl"))]
@@ -149,13 +134,24 @@ pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) databases: Databases,
 
-    /// Write to this file, which appears when it is complete, instead of to standard output.
-    #[arg(long, short, value_name = "FILE")]
+    /// Write to this file instead of to standard output; it appears when everything
+    /// could be read and is in it
+    #[arg(long, short, value_name = "FILE", verbatim_doc_comment)]
     pub(crate) output: Option<PathBuf>,
 
-    /// Replace the file of --output if it exists.
+    /// Replace the file of --output if it exists
     #[arg(long, requires = "output")]
     pub(crate) force: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Databases {
+    /// A database, or a directory of them
+    pub(crate) path: PathBuf,
+
+    /// How long to wait for another program that has locked a database
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub(crate) wait: Duration,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -6,13 +6,12 @@ use crate::arguments::Gc;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reclaim::{self, Database};
-use crate::units::{count, number};
+use crate::units::count;
 
 /// What was done; nothing, where there are no blobs.
 #[derive(Default, Serialize)]
 struct Collected {
-    deleted_blobs: usize,
-    retained_blobs: usize,
+    removed_blobs: usize,
 }
 
 pub(crate) async fn run(arguments: Gc, output: &mut Output) -> Result<(), Failure> {
@@ -22,16 +21,12 @@ pub(crate) async fn run(arguments: Gc, output: &mut Output) -> Result<(), Failur
         };
         let report = store.try_gc_unreachable().await?;
         Ok(Collected {
-            deleted_blobs: report.deleted_blob_count,
-            retained_blobs: report.retained_blob_count,
+            removed_blobs: report.deleted_blob_count,
         })
     };
     let describe = |collected: &Collected| {
-        format!(
-            "{} removed, {} kept",
-            count(collected.deleted_blobs as u64, "blob", "blobs"),
-            number(collected.retained_blobs as u64)
-        )
+        let blobs = count(collected.removed_blobs as u64, "blob", "blobs");
+        format!("{blobs} removed")
     };
     reclaim::each(
         &arguments.databases,

@@ -84,8 +84,8 @@ fn file(file: &FileStatistics, facts: &mut Facts) {
     );
     facts.add(
         "durability",
-        "synchronous FULL for commits of turns and results, NORMAL for the rest; \
-         chosen at each open"
+        "synchronous FULL for turns and results of effects, else NORMAL; \
+         an application may choose otherwise"
             .to_owned(),
     );
 }

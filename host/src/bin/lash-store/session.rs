@@ -15,11 +15,11 @@ pub(crate) fn describe(counted: &SessionStatistics, facts: &mut Facts, output: &
     facts.add(
         "graph",
         format!(
-            "{}, {} of the user; {}; {} that vacuum removes",
+            "{}, {} of the user, {}; {} tombstoned, which vacuum removes",
             count(counted.nodes, "node", "nodes"),
             count(counted.prompts, "message", "messages"),
             bytes(counted.node_bytes),
-            count(counted.tombstoned_nodes, "deleted one", "deleted ones"),
+            number(counted.tombstoned_nodes),
         ),
     );
     describe_queue(counted, facts);
@@ -104,13 +104,16 @@ fn describe_blobs(blobs: &[BlobSizes], facts: &mut Facts) {
     facts.add(
         "blobs",
         format!(
-            "{}, {}, stored in {}: {} smaller",
+            "{}, {}, stored in {}, {} less",
             number(sum(|blobs| blobs.count)),
             bytes(all),
             bytes(stored),
             percent_smaller(all, stored),
         ),
     );
+    if !blobs.is_empty() {
+        facts.detail(["", "count", "size", "stored", "less"].map(str::to_owned));
+    }
     for blobs in blobs {
         facts.detail([
             name(blobs.kind).to_owned(),
