@@ -101,8 +101,9 @@ pub(crate) struct Verify {
 /// anything is removed; if any of it is damaged, nothing is.
 #[derive(Args)]
 #[command(verbatim_doc_comment, after_long_help = help("\
-Example:
-  lash-store gc sessions/"))]
+Examples:
+  lash-store gc session.db
+  lash-store gc --wait 60 sessions/"))]
 pub(crate) struct Gc {
     #[command(flatten)]
     pub(crate) databases: Databases,
@@ -113,7 +114,8 @@ pub(crate) struct Gc {
 /// Pages are given back some at a time, so that applications can write in between.
 #[derive(Args)]
 #[command(verbatim_doc_comment, after_long_help = help("\
-Example:
+Examples:
+  lash-store vacuum session.db
   lash-store gc sessions/ && lash-store vacuum sessions/"))]
 pub(crate) struct Vacuum {
     #[command(flatten)]
