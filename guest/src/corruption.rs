@@ -236,6 +236,14 @@ pub(crate) fn invalid(reason: impl Into<String>) -> Error {
     Error::Invalid(reason.into())
 }
 
+/// A row that was to be added must not have been stored already.
+pub(crate) fn refuse_repeated(added: u64, key: &str) -> Result<()> {
+    match added {
+        0 => Err(invalid([key, " is stored already"].concat())),
+        _ => Ok(()),
+    }
+}
+
 /// The rows that were read are those that were written.
 pub(crate) fn verify_complete(
     table: &'static str,

@@ -52,6 +52,7 @@ mod engine;
 mod error;
 mod factory;
 mod host_events;
+pub mod import;
 pub mod inspect;
 mod kind;
 mod metrics;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::bindings::types::BlobProfile;
 use crate::effects::{SqliteEffectHost, SqliteEffectReplayOptions};
 use crate::engine::{Durability, OpenOptions};
 use crate::error::Error;
@@ -24,6 +25,16 @@ pub enum BuiltinBlobProfile {
     Balanced,
     /// zlib at level 6, from 1 KiB on.
     Compact,
+}
+
+impl BuiltinBlobProfile {
+    pub(crate) fn to_wit(self) -> BlobProfile {
+        match self {
+            Self::LowLatency => BlobProfile::LowLatency,
+            Self::Balanced => BlobProfile::Balanced,
+            Self::Compact => BlobProfile::Compact,
+        }
+    }
 }
 
 /// When a store collects garbage by itself.

@@ -10,7 +10,7 @@ use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
 use crate::session::{
     self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
-    metadata, queue, retention, usage,
+    metadata, queue, retention, turn, usage,
 };
 
 impl exports::session::Guest for Component {
@@ -244,5 +244,65 @@ impl exports::session_export::Guest for Component {
         cursor: Option<Vec<u8>>,
     ) -> Result<exports::export_types::Page, Error> {
         export::read_page(db, cursor.as_deref())
+    }
+}
+
+impl exports::session_import::Guest for Component {
+    fn add_blobs(
+        db: &Database,
+        blobs: Vec<exports::session_import::ImportedBlob>,
+        profile: BlobProfile,
+    ) -> Result<(), Error> {
+        blob::add(db, blobs, profile)
+    }
+
+    fn add_artifacts(
+        db: &Database,
+        artifacts: Vec<exports::session_import::ImportedArtifact>,
+    ) -> Result<(), Error> {
+        artifacts::add(db, &artifacts)
+    }
+
+    fn add_nodes(
+        db: &Database,
+        nodes: Vec<exports::session_import::ImportedNode>,
+    ) -> Result<(), Error> {
+        graph::add(db, &nodes)
+    }
+
+    fn check_nodes(
+        db: &Database,
+        from: u64,
+    ) -> Result<exports::session_import::CheckedNodes, Error> {
+        graph::check(db, from)
+    }
+
+    fn add_head(db: &Database, draft: exports::session::HeadDraft) -> Result<(), Error> {
+        session::add_head(db, draft)
+    }
+
+    fn add_usage(db: &Database, entries: Vec<UsageEntry>) -> Result<(), Error> {
+        usage::add(db, entries)
+    }
+
+    fn add_turns(
+        db: &Database,
+        turns: Vec<exports::session_import::ImportedTurn>,
+    ) -> Result<(), Error> {
+        turn::add(db, &turns)
+    }
+
+    fn add_batches(
+        db: &Database,
+        batches: Vec<exports::session_import::ImportedBatch>,
+    ) -> Result<(), Error> {
+        queue::add(db, batches)
+    }
+
+    fn add_attachments(
+        db: &Database,
+        attachments: Vec<exports::session_import::ImportedAttachment>,
+    ) -> Result<(), Error> {
+        attachments::add(db, &attachments)
     }
 }

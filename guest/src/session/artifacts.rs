@@ -6,9 +6,12 @@ use super::blob::key::BlobKey;
 use super::blob::{self, NewBlob, kind_code};
 use crate::Result;
 use crate::bindings::exports::lash::store::artifacts::NameSpace;
+use crate::bindings::exports::lash::store::session_import::ImportedArtifact;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile};
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, confirm_found, corrupt, invalid, verify, verify_complete};
+use crate::corruption::{
+    RowReader, confirm_found, corrupt, invalid, refuse_repeated, verify, verify_complete,
+};
 use crate::export::{Cursor, Numbered, Page, RecordBuilder};
 use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value};
@@ -183,6 +186,31 @@ pub fn put(
         ],
     )?;
     session.digests.artifacts.insert(checksum);
+    session.commit()
+}
+
+/// The WIT function `session-import.add-artifacts`.
+pub fn add(env: &impl Environment, artifacts: &[ImportedArtifact]) -> Result<()> {
+    let mut session = SessionTransaction::write(env)?;
+    for artifact in artifacts {
+        let space = space_code(artifact.space);
+        let kind = kind_code(artifact.kind);
+        let key = blob::require(&session.tx, &artifact.blob)?;
+        let checksum = checksum(space, &artifact.name, kind, key.as_bytes());
+        let added = session.tx.execute(
+            "INSERT INTO artifacts (space, name, kind, blob_key, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (space, name) DO NOTHING",
+            &[
+                Value::Integer(space),
+                Value::Text(&artifact.name),
+                Value::Integer(kind),
+                Value::Blob(key.as_bytes()),
+                Value::Integer(checksum),
+            ],
+        )?;
+        refuse_repeated(added, &artifact.name)?;
+        session.digests.artifacts.insert(checksum);
+    }
     session.commit()
 }
 

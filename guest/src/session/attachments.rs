@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::attachments::Intent;
+use crate::bindings::exports::lash::store::session_import::ImportedAttachment;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, confirm_found, verify, verify_complete};
+use crate::corruption::{RowReader, confirm_found, refuse_repeated, verify, verify_complete};
 use crate::export::{Cursor, Named, Page, RecordBuilder};
 use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value, clamp, optional_integer, unsigned};
@@ -160,6 +161,27 @@ pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
     };
     row.store(&session.tx)?;
     session.digests.intents.insert(row.checksum());
+    session.commit()
+}
+
+/// The WIT function `session-import.add-attachments`.
+pub fn add(env: &impl Environment, attachments: &[ImportedAttachment]) -> Result<()> {
+    let mut session = SessionTransaction::write(env)?;
+    for attachment in attachments {
+        let intent = &attachment.intent;
+        let row = Row {
+            session_id: &intent.session_id,
+            attachment_id: &intent.attachment_id,
+            canonical_uri: &intent.canonical_uri,
+            intent_at_ms: clamp(intent.intent_at_ms),
+            committed_at_ms: attachment.committed_at_ms.map(clamp),
+        };
+        if select(&session.tx, row.session_id, row.attachment_id)?.count > 0 {
+            return refuse_repeated(0, row.attachment_id);
+        }
+        row.store(&session.tx)?;
+        session.digests.intents.insert(row.checksum());
+    }
     session.commit()
 }
 

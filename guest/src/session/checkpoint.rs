@@ -208,24 +208,78 @@ impl NewCheckpoint {
     }
 }
 
-fn decode(key: &BlobKey, blob: StoredBlob) -> Result<Keys> {
-    Keys::decode(&blob.content)
+/// What a manifest says; none if the blob is not one. A manifest that was imported is
+/// in the encoding of another program, and refers to one that says the same in ours.
+fn read<T: Transaction>(
+    session: &SessionTransaction<T>,
+    key: &BlobKey,
+    blob: &StoredBlob,
+) -> Result<Option<Keys>> {
+    match (key.is_imported(), blob.edges.as_slice()) {
+        (false, _) => Ok(Keys::decode(&blob.content)),
+        (true, [translation]) => {
+            let translation = blob::load_referenced(session, translation)?;
+            Ok(Keys::decode(&translation.content))
+        }
+        (true, _) => Ok(None),
+    }
+}
+
+fn decode<T: Transaction>(
+    session: &SessionTransaction<T>,
+    key: &BlobKey,
+    blob: &StoredBlob,
+) -> Result<Keys> {
+    read(session, key, blob)?
         .ok_or_else(|| corrupt("blobs", key.text(), "the blob is not a checkpoint manifest"))
 }
 
+/// Stores what an imported manifest says, in our encoding; answers the key.
+pub(super) fn translate<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    manifest: Manifest,
+) -> Result<BlobKey> {
+    let key = |reference: Option<String>| match reference {
+        None => Ok(None),
+        Some(text) => match BlobKey::parse(&text) {
+            Some(key) => Ok(Some(key)),
+            None => Err(invalid(
+                ["a manifest refers to ", &text, ", which is no key"].concat(),
+            )),
+        },
+    };
+    let keys = Keys {
+        turn_state: manifest.turn_state,
+        tool_state: key(manifest.tool_state)?,
+        plugin_snapshot: key(manifest.plugin_snapshot)?,
+        plugin_snapshot_revision: manifest.plugin_snapshot_revision,
+        execution_state: key(manifest.execution_state)?,
+    };
+    let blob = NewBlob::new(
+        keys.encode(),
+        BlobKind::CheckpointManifest,
+        false,
+        BlobProfile::LowLatency,
+    )?;
+    blob::insert(session, blob.with_edges(&keys.edges()))
+}
+
 /// What is in a manifest; none if the blob is not one.
-pub(crate) fn export(key: &BlobKey, blob: &StoredBlob) -> Option<RecordBuilder> {
-    let keys = Keys::decode(&blob.content)?;
+pub(crate) fn export<T: Transaction>(
+    session: &SessionTransaction<T>,
+    key: &BlobKey,
+    blob: &StoredBlob,
+) -> Result<Option<RecordBuilder>> {
     let text = |key: Option<BlobKey>| key.map(|key| key.text());
-    Some(
+    Ok(read(session, key, blob)?.map(|keys| {
         RecordBuilder::new("checkpoint")
             .text("key", &key.text())
             .optional_text("tool_state", text(keys.tool_state).as_deref())
             .optional_text("plugin_snapshot", text(keys.plugin_snapshot).as_deref())
             .optional_unsigned("plugin_snapshot_revision", keys.plugin_snapshot_revision)
             .optional_text("execution_state", text(keys.execution_state).as_deref())
-            .payload("turn_state", keys.turn_state),
-    )
+            .payload("turn_state", keys.turn_state)
+    }))
 }
 
 /// Reads only the manifest, which must be stored.
@@ -234,7 +288,7 @@ pub(crate) fn load_manifest<T: Transaction>(
     key: &BlobKey,
 ) -> Result<Manifest> {
     let blob = blob::load_referenced(session, key)?;
-    Ok(decode(key, blob)?.into_manifest())
+    Ok(decode(session, key, &blob)?.into_manifest())
 }
 
 fn hydrate<T: Transaction>(session: &SessionTransaction<T>, keys: Keys) -> Result<Checkpoint> {
@@ -257,7 +311,7 @@ pub(crate) fn load_referenced<T: Transaction>(
     key: &BlobKey,
 ) -> Result<Checkpoint> {
     let blob = blob::load_referenced(session, key)?;
-    hydrate(session, decode(key, blob)?)
+    hydrate(session, decode(session, key, &blob)?)
 }
 
 /// Checks that a checkpoint can be read whole and has its edges recorded, before
@@ -268,16 +322,19 @@ pub(crate) fn adopt<T: Transaction>(
 ) -> Result<BlobKey> {
     let key = blob::require(&session.tx, reference)?;
     let blob = blob::load_referenced(session, &key)?;
-    let content = blob.content.clone();
-    let Some(keys) = Keys::decode(&blob.content) else {
+    let Some(keys) = read(session, &key, &blob)? else {
         return Err(invalid(
             [reference, " is not a checkpoint manifest"].concat(),
         ));
     };
     let edges = keys.edges();
     hydrate(session, keys)?;
+    if key.is_imported() {
+        // Its edge was recorded with it.
+        return Ok(key);
+    }
     let blob = NewBlob::new(
-        content,
+        blob.content,
         BlobKind::CheckpointManifest,
         false,
         BlobProfile::LowLatency,
@@ -309,7 +366,7 @@ pub fn get(env: &impl Environment, reference: &str) -> Result<Option<Checkpoint>
     };
     let session = SessionTransaction::read(env)?;
     match blob::load(&session, &key)? {
-        Some(blob) => hydrate(&session, decode(&key, blob)?).map(Some),
+        Some(blob) => hydrate(&session, decode(&session, &key, &blob)?).map(Some),
         None => Ok(None),
     }
 }

@@ -49,7 +49,16 @@ pub(super) fn find_garbage<T: Transaction>(session: &SessionTransaction<T>) -> R
     roots.extend(artifacts::all_keys(session)?);
     let root_count = roots.len() as u64;
     let reachable = mark(session, roots)?;
-    let replayed = turn::checkpoints(session)?;
+    let mut replayed = turn::checkpoints(session)?;
+    let imported: Vec<BlobKey> = replayed
+        .iter()
+        .copied()
+        .filter(BlobKey::is_imported)
+        .collect();
+    for key in &imported {
+        // What it says is in the blob that it refers to.
+        replayed.extend(blob::edges(&session.tx, key)?);
+    }
     let mut garbage = Vec::new();
     blob::visit(session, |row| {
         if !reachable.contains(&row.key) && !replayed.contains(&row.key) {

@@ -17,11 +17,11 @@ pub mod queue;
 pub mod retention;
 mod save;
 mod statistics;
-mod turn;
+pub mod turn;
 pub mod usage;
 
 pub use commit::commit;
 pub use lifecycle::{initialize, retire};
 pub use load::{load, load_head};
-pub use save::save_head;
+pub use save::{add_head, save_head};
 pub use statistics::statistics;

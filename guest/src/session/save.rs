@@ -13,10 +13,26 @@ use crate::transaction::SessionTransaction;
 
 /// The WIT function `session.save-head`.
 pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
+    save(env, draft, false)
+}
+
+/// The WIT function `session-import.add-head`.
+pub fn add_head(env: &impl Environment, draft: HeadDraft) -> Result<()> {
+    if draft.nodes.is_some() || draft.usage.is_some() {
+        return Err(invalid("nodes and usage are imported by themselves"));
+    }
+    save(env, draft, true).map(|_| ())
+}
+
+/// Writes a head. One that is imported is the first, and its leaf may be gone.
+fn save(env: &impl Environment, draft: HeadDraft, imported: bool) -> Result<u64> {
     let mut components = head::components(draft.body.blobs, draft.profile)?;
     blob::compress_missing(env, components.iter_mut().filter_map(Component::new_blob))?;
     let mut session = SessionTransaction::write_durably(env)?;
     let stored = HeadRow::load_identity(&session)?;
+    if imported && stored.is_some() {
+        return Err(invalid("there is a head already"));
+    }
     let asked = i64::try_from(draft.revision).map_err(|_| invalid("the revision is too high"))?;
     let revision = match &stored {
         Some(_) => asked.max(next_revision(stored.as_ref())?),
@@ -28,7 +44,9 @@ pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
     if let Some(entries) = &draft.usage {
         usage::replace_entries(&mut session, entries, env.now_ms())?;
     }
-    require_leaf(&session, draft.leaf.as_deref())?;
+    if !imported {
+        require_leaf(&session, draft.leaf.as_deref())?;
+    }
     let checkpoint = draft
         .checkpoint_ref
         .map(|reference| checkpoint::adopt(&mut session, &reference))

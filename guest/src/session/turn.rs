@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 use super::blob::{self, key::BlobKey};
 use crate::Result;
 use crate::bindings::exports::lash::store::session::TurnStamp;
+use crate::bindings::exports::lash::store::session_import::ImportedTurn;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, verify, verify_complete};
+use crate::corruption::{RowReader, corrupt, invalid, refuse_repeated, verify, verify_complete};
 use crate::export::{Cursor, Named, Page, RecordBuilder};
 use crate::findings::{Findings, Pages};
-use crate::seam::{Transaction, Value};
+use crate::seam::{Environment, Transaction, Value, clamp};
 use crate::transaction::SessionTransaction;
 
 const TABLE: &str = "runtime_turn_commits";
@@ -68,6 +69,28 @@ pub(super) fn insert<T: Transaction>(
     )?;
     session.digests.turns.insert(checksum);
     Ok(())
+}
+
+/// The WIT function `session-import.add-turns`.
+pub fn add(env: &impl Environment, turns: &[ImportedTurn]) -> Result<()> {
+    let mut session = SessionTransaction::write(env)?;
+    for turn in turns {
+        let stamp = &turn.stamp;
+        if find(&session.tx, stamp)?.is_some() {
+            return refuse_repeated(0, &stamp.turn_id);
+        }
+        let revision = i64::try_from(turn.revision)
+            .map_err(|_| invalid("the revision of a turn is too high"))?;
+        let key = blob::require(&session.tx, &turn.checkpoint)?;
+        if blob::edges(&session.tx, &key)?.len() != 1 {
+            return Err(invalid(
+                [&turn.checkpoint, " is not an imported manifest"].concat(),
+            ));
+        }
+        let committed_at_ms = clamp(turn.committed_at_ms);
+        insert(&mut session, stamp, revision, &key, committed_at_ms)?;
+    }
+    session.commit()
 }
 
 /// A row, checked.
@@ -176,6 +199,11 @@ pub(crate) fn verify_all<T: Transaction>(
         let (turn, _, checksum) = read(reader, &stamp)?;
         found.insert(checksum);
         blob::require_stored(session, findings, &turn.checkpoint)?;
+        if turn.checkpoint.is_imported() {
+            for translation in blob::edges(&session.tx, &turn.checkpoint)? {
+                blob::require_stored(session, findings, &translation)?;
+            }
+        }
         let known = head_revision.is_none_or(|revision| turn.revision <= revision);
         findings.require(
             TABLE,

@@ -83,13 +83,32 @@ pub(crate) fn from_checkpoint(
             manifest.plugin_snapshot_ref.as_ref(),
             checkpoint.plugin_snapshot,
         )?,
-        execution_state: checkpoint.execution_state,
+        execution_state: execution_state(
+            path,
+            manifest.execution_state_ref.as_ref(),
+            checkpoint.execution_state,
+        )?,
         turn_state: manifest.turn_state,
         tool_state_ref: manifest.tool_state_ref,
         plugin_snapshot_ref: manifest.plugin_snapshot_ref,
         plugin_snapshot_revision: manifest.plugin_snapshot_revision,
         execution_state_ref: manifest.execution_state_ref,
     })
+}
+
+/// The native crate encodes an execution state, which is bytes, once more. One that was
+/// imported is still so.
+fn execution_state(
+    path: &Path,
+    reference: Option<&BlobRef>,
+    content: Option<Vec<u8>>,
+) -> Result<Option<Vec<u8>>, Error> {
+    match reference {
+        Some(BlobRef(key)) if !key.contains(':') => {
+            decoded(path, "the execution state", reference, content)
+        }
+        _ => Ok(content),
+    }
 }
 
 fn decoded<T: DeserializeOwned>(

@@ -35,7 +35,7 @@ pub(crate) fn from_bodies(
 }
 
 /// What lash-core counts as a message of the user.
-fn is_prompt(record: &SessionNodeRecord) -> bool {
+pub(crate) fn is_prompt(record: &SessionNodeRecord) -> bool {
     matches!(
         record.event(),
         Some(SessionEventRecord::Conversation(message)) if message.role == MessageRole::User

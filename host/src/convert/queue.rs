@@ -24,14 +24,8 @@ pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<Draft
         .map(|payload| to_json(path, PAYLOAD, payload))
         .collect::<Result<_, _>>()?;
     Ok(Draft {
-        delivery: match draft.delivery_policy {
-            DeliveryPolicy::EarliestSafeBoundary => wit::DeliveryPolicy::EarliestSafeBoundary,
-            DeliveryPolicy::AfterCurrentTurnCommit => wit::DeliveryPolicy::AfterCurrentTurnCommit,
-        },
-        slot: match draft.slot_policy {
-            SlotPolicy::Join => wit::SlotPolicy::Join,
-            SlotPolicy::Exclusive => wit::SlotPolicy::Exclusive,
-        },
+        delivery: to_delivery(draft.delivery_policy),
+        slot: to_slot(draft.slot_policy),
         merge_key: serde_json::to_string(&draft.merge_key)
             .map_err(|source| Error::encode(path, MERGE_KEY, source))?,
         session_id: draft.session_id,
@@ -39,6 +33,20 @@ pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<Draft
         available_at_ms: draft.available_at_ms,
         payloads,
     })
+}
+
+pub(crate) fn to_delivery(policy: DeliveryPolicy) -> wit::DeliveryPolicy {
+    match policy {
+        DeliveryPolicy::EarliestSafeBoundary => wit::DeliveryPolicy::EarliestSafeBoundary,
+        DeliveryPolicy::AfterCurrentTurnCommit => wit::DeliveryPolicy::AfterCurrentTurnCommit,
+    }
+}
+
+pub(crate) fn to_slot(policy: SlotPolicy) -> wit::SlotPolicy {
+    match policy {
+        SlotPolicy::Join => wit::SlotPolicy::Join,
+        SlotPolicy::Exclusive => wit::SlotPolicy::Exclusive,
+    }
 }
 
 pub(crate) fn from_batch(path: &Path, batch: Batch) -> Result<QueuedWorkBatch, Error> {

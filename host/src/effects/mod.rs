@@ -32,7 +32,7 @@ use crate::error::{Error, MEMORY};
 use crate::options::StoreBuilder;
 
 /// The call that makes an effect database of an empty one.
-const INITIALIZE: Initialize =
+pub(crate) const INITIALIZE: Initialize =
     |call| call.effects(|effects, guest, db| effects.call_initialize(guest, db));
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(1);

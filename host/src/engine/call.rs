@@ -12,7 +12,7 @@ use crate::bindings::interfaces::{
     artifacts, attachments, blobs, checkpoints, effect_export, effect_inspection, effects, format,
     graph, host_event_export, host_event_inspection, host_events, maintenance, metadata,
     process_events, process_export, process_handles, process_inspection, process_leases, processes,
-    queue, retention, session, session_export, session_inspection, usage,
+    queue, retention, session, session_export, session_import, session_inspection, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -135,6 +135,8 @@ impl<'a> Call<'a> {
         session_inspection: lash_store_session_inspection;
         /// Calls a function of the interface `session-export`.
         session_export: lash_store_session_export;
+        /// Calls a function of the interface `session-import`.
+        session_import: lash_store_session_import;
         /// Calls a function of the interface `process-export`.
         process_export: lash_store_process_export;
         /// Calls a function of the interface `host-event-export`.

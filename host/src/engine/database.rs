@@ -147,6 +147,16 @@ impl Database {
         Opening::file(path, options, kind, initialize).wait().await
     }
 
+    /// As [`Database::open`], and blocks the thread. The path must be a file's.
+    pub(crate) fn open_blocking(
+        path: &Path,
+        options: &OpenOptions,
+        kind: Kind,
+        initialize: Initialize,
+    ) -> Result<Self, Error> {
+        Opening::file(path, options, kind, initialize).wait_blocking()
+    }
+
     /// Makes a private database in memory.
     pub(crate) async fn memory(
         options: &OpenOptions,
@@ -591,6 +601,12 @@ impl<W: Work<()>> Opening<W> {
     async fn wait(self) -> Result<Database, Error> {
         let Self { database, work } = self;
         database.run(&database.inner.write, "open", work).await?;
+        Ok(database)
+    }
+
+    fn wait_blocking(self) -> Result<Database, Error> {
+        let Self { database, work } = self;
+        database.run_blocking(&database.inner.write, "open", work)?;
         Ok(database)
     }
 }

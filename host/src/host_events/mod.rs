@@ -15,7 +15,7 @@ use crate::error::{Error, MEMORY};
 use crate::options::StoreBuilder;
 
 /// The calls that make a host event database of an empty one.
-const INITIALIZE: Initialize =
+pub(crate) const INITIALIZE: Initialize =
     |call| call.host_events(|events, guest, db| events.call_initialize(guest, db));
 
 /// The durable store of the host events of a deployment, in one SQLite database

@@ -24,7 +24,7 @@ use held::HeldLeases;
 use records::Records;
 
 /// The call that makes a process database of an empty one.
-const INITIALIZE: Initialize =
+pub(crate) const INITIALIZE: Initialize =
     |call| call.processes(|processes, guest, db| processes.call_initialize(guest, db));
 
 /// The durable registry of the processes of a deployment: what was registered, what

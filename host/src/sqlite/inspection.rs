@@ -16,6 +16,13 @@ pub(crate) struct Layout {
 }
 
 impl SqliteConnection {
+    /// Uses the connection without bounds, for a database that is not lent to the
+    /// component.
+    pub(crate) fn with<R>(&self, read: impl FnOnce(&rusqlite::Connection) -> R) -> R {
+        let _granted = self.permission.grant();
+        read(&self.connection)
+    }
+
     /// Has SQLite check every page, and every index against its table; answers what is
     /// wrong, in its words.
     pub(crate) fn integrity_problems(&mut self) -> Result<Vec<String>, Error> {

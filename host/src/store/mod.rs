@@ -29,7 +29,7 @@ use crate::options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptio
 const CACHED_MODULES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// The calls that make a session database of an empty one.
-const INITIALIZE: Initialize =
+pub(crate) const INITIALIZE: Initialize =
     |call| call.session(|session, guest, db| session.call_initialize(guest, db));
 
 /// The durable store of one session: its head, its graph, its blobs, its work
@@ -145,11 +145,7 @@ impl Store {
     }
 
     fn profile(&self) -> BlobProfile {
-        match self.options.blob_profile {
-            BuiltinBlobProfile::LowLatency => BlobProfile::LowLatency,
-            BuiltinBlobProfile::Balanced => BlobProfile::Balanced,
-            BuiltinBlobProfile::Compact => BlobProfile::Compact,
-        }
+        self.options.blob_profile.to_wit()
     }
 
     fn modules(&self) -> std::sync::MutexGuard<'_, LruCache<ModuleRef, Arc<ModuleArtifact>>> {

@@ -47,6 +47,12 @@ pub(crate) fn deflate(content: &[u8], level: u8) -> Option<Vec<u8>> {
     (deflated.len() < content.len()).then_some(deflated)
 }
 
+/// Inflates to as many bytes as there are, up to `most`; none if the bytes are damaged,
+/// or if they hold more.
+pub(crate) fn inflate_unknown(stored: &[u8], most: usize) -> Option<Vec<u8>> {
+    decompress_to_vec_zlib_with_limit(stored, most).ok()
+}
+
 /// Inflates to exactly `length` bytes; none if the bytes are damaged, or if they
 /// hold more or less.
 pub(crate) fn inflate(stored: &[u8], length: usize) -> Option<Vec<u8>> {

@@ -36,7 +36,7 @@ pub(crate) fn export<T: Transaction>(
         let kind =
             kind_name(row.kind).ok_or_else(|| corrupt(TABLE, key.text(), "the kind is unknown"))?;
         let blob = load_referenced(session, &key)?;
-        let manifest = checkpoint::export(&key, &blob);
+        let manifest = checkpoint::export(session, &key, &blob)?;
         page.push(
             RecordBuilder::new("blob")
                 .text("key", &key.text())

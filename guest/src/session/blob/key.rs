@@ -1,12 +1,19 @@
 //! Keys of blobs: which algorithm, and its digest of the raw content.
+//!
+//! New content gets a BLAKE3 key. Blobs that were imported have the SHA-256 key that
+//! they had, so that who knows a blob by it still finds it.
 
 use alloc::string::String;
 
+use sha2::{Digest, Sha256};
+
 use crate::hex::push_hex;
 
-/// The multihash code of BLAKE3, the first byte of every stored key.
+/// The multihash codes, the first byte of every stored key.
 const BLAKE3: u8 = 0x1e;
-/// How a key begins in its text form.
+const SHA2_256: u8 = 0x12;
+/// How a key of a BLAKE3 digest begins in its text form. One of a SHA-256 digest is the
+/// digest alone.
 const PREFIX: &str = "blake3:";
 
 /// How long a stored key is.
@@ -17,19 +24,43 @@ pub(crate) const KEY_LENGTH: usize = 33;
 pub(crate) struct BlobKey([u8; KEY_LENGTH]);
 
 impl BlobKey {
-    /// The key of content.
+    /// The key that content gets.
     pub(crate) fn of(content: &[u8]) -> Self {
-        let mut key = [BLAKE3; KEY_LENGTH];
-        if let Some((_, digest)) = key.split_first_mut() {
-            digest.copy_from_slice(blake3::hash(content).as_bytes());
+        Self::new(BLAKE3, blake3::hash(content).as_bytes())
+    }
+
+    fn new(algorithm: u8, digest: &[u8; KEY_LENGTH - 1]) -> Self {
+        let mut key = [algorithm; KEY_LENGTH];
+        if let Some((_, place)) = key.split_first_mut() {
+            place.copy_from_slice(digest);
         }
         Self(key)
+    }
+
+    /// Whether this is the key of content.
+    pub(crate) fn is_of(&self, content: &[u8]) -> bool {
+        *self
+            == match self.is_imported() {
+                true => Self::new(SHA2_256, &Sha256::digest(content).into()),
+                false => Self::of(content),
+            }
+    }
+
+    /// Whether it is a key that a blob had before it was imported.
+    pub(crate) fn is_imported(&self) -> bool {
+        self.algorithm() == SHA2_256
+    }
+
+    fn algorithm(&self) -> u8 {
+        let [algorithm, ..] = self.0;
+        algorithm
     }
 
     /// Reads a stored key; none if it is of another length or algorithm.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let key: [u8; KEY_LENGTH] = bytes.try_into().ok()?;
-        (key.first() == Some(&BLAKE3)).then_some(Self(key))
+        let [algorithm, ..] = key;
+        matches!(algorithm, BLAKE3 | SHA2_256).then_some(Self(key))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -38,11 +69,14 @@ impl BlobKey {
 
     /// Reads the text form; none if it is not one, so that no blob can have it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(PREFIX)?.as_bytes();
+        let (algorithm, digits) = match text.strip_prefix(PREFIX) {
+            Some(digits) => (BLAKE3, digits.as_bytes()),
+            None => (SHA2_256, text.as_bytes()),
+        };
         if digits.len() != (KEY_LENGTH - 1) * 2 {
             return None;
         }
-        let mut key = [BLAKE3; KEY_LENGTH];
+        let mut key = [algorithm; KEY_LENGTH];
         let (_, digest) = key.split_first_mut()?;
         for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
             let [high, low] = pair else { return None };
@@ -54,7 +88,9 @@ impl BlobKey {
     /// The text form.
     pub(crate) fn text(&self) -> String {
         let mut text = String::with_capacity(PREFIX.len() + KEY_LENGTH * 2);
-        text.push_str(PREFIX);
+        if !self.is_imported() {
+            text.push_str(PREFIX);
+        }
         push_hex(&mut text, self.0.get(1..).unwrap_or_default());
         text
     }
@@ -81,6 +117,16 @@ mod tests {
         );
         assert_eq!(BlobKey::parse(&key.text()), Some(key));
         assert_eq!(BlobKey::from_bytes(key.as_bytes()), Some(key));
+    }
+
+    #[test]
+    fn an_imported_key_is_its_digits_alone() {
+        let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let key = BlobKey::parse(text).unwrap();
+        assert!(key.is_imported() && key.is_of(b"abc") && !key.is_of(b"abd"));
+        assert_eq!(key.text(), text);
+        assert_eq!(BlobKey::from_bytes(key.as_bytes()), Some(key));
+        assert!(BlobKey::of(b"abc").is_of(b"abc") && !BlobKey::of(b"abc").is_imported());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub(crate) mod encoding;
 mod export;
+mod import;
 pub(crate) mod key;
 mod verify;
 
@@ -20,8 +21,9 @@ use crate::transaction::SessionTransaction;
 
 use encoding::Encoding;
 pub(crate) use export::{export, kind_name};
+pub use import::add;
 use key::{BlobKey, KEY_LENGTH};
-pub(crate) use verify::{require as require_stored, require_whole, verify_all};
+pub(crate) use verify::{edges, require as require_stored, require_whole, verify_all};
 
 const TABLE: &str = "blobs";
 
@@ -357,7 +359,7 @@ impl<'r> Row<'r> {
             _ => None,
         };
         content
-            .filter(|content| BlobKey::of(content) == *key)
+            .filter(|content| key.is_of(content))
             .ok_or_else(|| corrupt(TABLE, key.text(), "the content does not match its key"))
     }
 

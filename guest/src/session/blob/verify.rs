@@ -61,7 +61,7 @@ pub(crate) fn require_whole<T: Transaction>(
 }
 
 /// What a blob refers to. A row that is damaged is named where all are read.
-fn edges(tx: &impl Transaction, key: &BlobKey) -> Result<Vec<BlobKey>> {
+pub(crate) fn edges(tx: &impl Transaction, key: &BlobKey) -> Result<Vec<BlobKey>> {
     let rows = tx.query(
         "SELECT kind, encoding, length, edges, checksum FROM blobs WHERE key = ?1",
         &[Value::Blob(key.as_bytes())],

@@ -5,6 +5,7 @@
 
 mod change;
 mod export;
+mod import;
 mod order;
 mod row;
 mod verify;
@@ -21,6 +22,8 @@ use crate::transaction::SessionTransaction;
 
 pub(crate) use change::{append_nodes, replace_nodes};
 pub(crate) use export::{export, export_removed};
+pub(crate) use import::number;
+pub use import::{add, check};
 use row::{NodeRow, select_nodes};
 pub(crate) use verify::verify_all;
 

@@ -70,7 +70,7 @@ pub(crate) fn verify_all<T: Transaction>(
 }
 
 /// Whether a node is stored, or was and has been removed.
-fn exists(tx: &impl Transaction, seq: i64) -> Result<bool> {
+pub(super) fn exists(tx: &impl Transaction, seq: i64) -> Result<bool> {
     let rows = tx.query(
         "SELECT 1 FROM graph_nodes NOT INDEXED WHERE seq = ?1
          UNION ALL SELECT 1 FROM removed_nodes WHERE seq = ?1",
@@ -79,7 +79,8 @@ fn exists(tx: &impl Transaction, seq: i64) -> Result<bool> {
     Ok(rows.count > 0)
 }
 
-fn is_own_ancestor<T: Transaction>(
+/// Whether a node is among those that it follows.
+pub(super) fn is_own_ancestor<T: Transaction>(
     session: &SessionTransaction<T>,
     row: &NodeRow<'_>,
 ) -> Result<bool> {

@@ -6,6 +6,7 @@
 
 mod completed;
 mod export;
+mod import;
 mod row;
 pub mod selection;
 mod verify;
@@ -28,6 +29,7 @@ use crate::transaction::SessionTransaction;
 
 pub(crate) use completed::forget as forget_completed;
 pub(crate) use export::{export, export_completed};
+pub use import::add;
 use row::{BatchRow, TABLE, select_batches};
 use selection::claimed_prefix;
 pub(crate) use verify::verify_all;

@@ -2,6 +2,7 @@
 //! model, so that reading the totals does not depend on the number of entries.
 
 mod export;
+mod import;
 mod row;
 
 use alloc::vec::Vec;
@@ -14,6 +15,7 @@ use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value, clamp, execute_rows};
 use crate::transaction::SessionTransaction;
 pub(crate) use export::{export_entries, export_totals};
+pub use import::add;
 use row::{ENTRIES, TOTALS, UsageRow};
 
 /// Adds entries to the ledger and to the totals.

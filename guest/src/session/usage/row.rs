@@ -71,21 +71,23 @@ impl UsageRow {
 
     /// Writes the row with a statement that takes all columns in order.
     pub(super) fn store(&self, tx: &impl Transaction, sql: &str, checksum: i64) -> Result<()> {
-        tx.execute(
-            sql,
-            &[
-                Value::Integer(self.seq),
-                Value::Text(&self.entry.source),
-                Value::Text(&self.entry.model),
-                Value::Integer(self.entry.input_tokens),
-                Value::Integer(self.entry.output_tokens),
-                Value::Integer(self.entry.cached_input_tokens),
-                Value::Integer(self.entry.reasoning_tokens),
-                Value::Integer(self.recorded_at_ms),
-                Value::Integer(checksum),
-            ],
-        )?;
+        tx.execute(sql, &self.params(checksum))?;
         Ok(())
+    }
+
+    /// All columns in order.
+    pub(super) fn params(&self, checksum: i64) -> [Value<'_>; 9] {
+        [
+            Value::Integer(self.seq),
+            Value::Text(&self.entry.source),
+            Value::Text(&self.entry.model),
+            Value::Integer(self.entry.input_tokens),
+            Value::Integer(self.entry.output_tokens),
+            Value::Integer(self.entry.cached_input_tokens),
+            Value::Integer(self.entry.reasoning_tokens),
+            Value::Integer(self.recorded_at_ms),
+            Value::Integer(checksum),
+        ]
     }
 
     /// Adds what was recorded later.

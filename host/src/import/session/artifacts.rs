@@ -1,0 +1,69 @@
+//! Names of artifacts.
+//!
+//! The native crate has one name space for modules and all else; what is stored under a
+//! name says which it is.
+
+use lashlang::ModuleArtifact;
+use rusqlite::Connection;
+
+use super::blobs;
+use crate::artifact::PersistedArtifactKind;
+use crate::bindings::interfaces::artifacts::NameSpace;
+use crate::bindings::interfaces::session_import::ImportedArtifact;
+use crate::bindings::types::BlobKind;
+use crate::import::error::ImportError;
+use crate::import::run::Run;
+use crate::import::table::{Reason, Table};
+
+/// Brings the names over.
+pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
+    const ARTIFACTS: Table = Table {
+        name: "artifact_refs",
+        columns: "artifact_ref, blob_ref",
+    };
+    run.table(
+        &ARTIFACTS,
+        |connection, row| {
+            let name = row.text(0)?;
+            let blob = row.text(1)?;
+            let (space, kind) = classify(connection, name, blob)?;
+            Ok(ImportedArtifact {
+                space,
+                name: name.to_owned(),
+                kind,
+                blob: blob.to_owned(),
+            })
+        },
+        |call, artifacts| {
+            call.session_import(|import, guest, db| import.call_add_artifacts(guest, db, artifacts))
+        },
+    )
+}
+
+fn classify(
+    connection: &Connection,
+    name: &str,
+    blob: &str,
+) -> Result<(NameSpace, BlobKind), Reason> {
+    let stored = blobs::find(connection, blob)
+        .map_err(|error| error.to_string())?
+        .ok_or_else(|| format!("the blob {blob} is missing"))?;
+    Ok(match stored.descriptor.kind {
+        PersistedArtifactKind::LashlangModule => (NameSpace::Modules, BlobKind::Module),
+        PersistedArtifactKind::ProcessExecutionEnv => {
+            (NameSpace::Bytes, BlobKind::ProcessEnvironment)
+        }
+        // The same content may have been stored as something else before.
+        _ if stored
+            .inflated()
+            .is_ok_and(|content| is_module(name, &content)) =>
+        {
+            (NameSpace::Modules, BlobKind::Module)
+        }
+        _ => (NameSpace::Bytes, BlobKind::Generic),
+    })
+}
+
+fn is_module(name: &str, content: &[u8]) -> bool {
+    ModuleArtifact::from_store_bytes(content).is_ok_and(|module| module.module_ref.as_str() == name)
+}

@@ -1,0 +1,89 @@
+//! Stamps of committed turns.
+//!
+//! The native crate stores the result of a commit with its stamp, and its garbage
+//! collection removes the manifests of old ones. Here a replay answers from the manifest,
+//! which is made again from the result if it is gone.
+
+use lash_core::store::RuntimeCommitResult;
+
+use super::{blobs, manifest};
+use crate::bindings::interfaces::session::TurnStamp;
+use crate::bindings::interfaces::session_import::{ImportedBlob, ImportedTurn};
+use crate::bindings::types::BlobProfile;
+use crate::engine::Call;
+use crate::error::Error;
+use crate::import::error::ImportError;
+use crate::import::run::Run;
+use crate::import::table::Table;
+
+/// A stamp, and the manifest as it would have been stored.
+struct Turn {
+    turn: ImportedTurn,
+    manifest: ImportedBlob,
+    /// Whether the source has no manifest.
+    is_gone: bool,
+}
+
+/// Brings the stamps over. None may be of a later revision than the head.
+pub(super) fn import(run: &mut Run<'_>, revision: Option<u64>) -> Result<(), ImportError> {
+    const TURNS: Table = Table {
+        name: "runtime_turn_commits",
+        columns: "turn_id, session_id, turn_commit_hash, result_json, committed_at_ms",
+    };
+    let path = run.source.path().to_path_buf();
+    let profile = run.profile;
+    run.table(
+        &TURNS,
+        |connection, row| {
+            let result: RuntimeCommitResult = serde_json::from_str(row.text(3)?)
+                .map_err(|error| format!("the result of the commit can not be read: {error}"))?;
+            if revision.is_some_and(|revision| result.head_revision > revision) {
+                return Err("the commit is later than the head".to_owned());
+            }
+            let manifest = manifest::to_blob(&path, &result.checkpoint_ref, &result.manifest);
+            Ok(Turn {
+                turn: ImportedTurn {
+                    stamp: TurnStamp {
+                        session_id: row.text(1)?.to_owned(),
+                        turn_id: row.text(0)?.to_owned(),
+                        commit_hash: row.text(2)?.to_owned(),
+                    },
+                    revision: result.head_revision,
+                    checkpoint: result.checkpoint_ref.0.clone(),
+                    committed_at_ms: row.time(4)?,
+                },
+                manifest: manifest.map_err(|error| error.to_string())?,
+                is_gone: !blobs::exists(connection, result.checkpoint_ref.as_str())?,
+            })
+        },
+        move |call, turns| put(call, turns, profile),
+    )
+}
+
+fn put(call: &mut Call<'_>, turns: &[Turn], profile: BlobProfile) -> Result<(), Error> {
+    let add_manifests = |call: &mut Call<'_>, manifests: Vec<ImportedBlob>| {
+        call.session_import(|import, guest, db| {
+            import.call_add_blobs(guest, db, &manifests, profile)
+        })
+    };
+    let gone: Vec<ImportedBlob> = turns
+        .iter()
+        .filter(|turn| turn.is_gone)
+        .map(|turn| turn.manifest.clone())
+        .collect();
+    if !gone.is_empty() {
+        add_manifests(call, gone)?;
+    }
+    let add_turns = |call: &mut Call<'_>| {
+        let turns: Vec<ImportedTurn> = turns.iter().map(|turn| turn.turn.clone()).collect();
+        call.session_import(|import, guest, db| import.call_add_turns(guest, db, &turns))
+    };
+    match (add_turns(call), turns) {
+        // It is there, but damaged, or it was stored as something else.
+        (Err(Error::MissingBlob { .. } | Error::Invalid { .. }), [turn]) if !turn.is_gone => {
+            add_manifests(call, vec![turn.manifest.clone()])?;
+            add_turns(call)
+        }
+        (result, _) => result,
+    }
+}
