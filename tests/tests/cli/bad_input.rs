@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use lash_core::RuntimePersistence;
 use lash_wasm_store_tests::fixtures::{Place, append, large_node};
 
-use crate::{PROGRAM, Run, fill, program, values};
+use crate::{Run, fill, limited, program, values};
 
 const COMMANDS: [&str; 5] = ["inspect", "verify", "gc", "vacuum", "export"];
 
@@ -200,17 +200,6 @@ async fn what_may_only_be_read_is_read_and_not_written() {
     }
 }
 
-/// As [`Run::on`], with a limit on the size of files, which stands for a full disk.
-#[cfg(unix)]
-fn limited(arguments: &[&str]) -> Run {
-    // Without the trap the process would be killed instead. The component itself is in a
-    // file in memory, to which the limit applies as well.
-    let script = "trap '' XFSZ; ulimit -f 1024; exec \"$@\"";
-    let mut command = Command::new("bash");
-    command.args(["-c", script, "bash", PROGRAM]);
-    Run::of(command.args(arguments).stdin(Stdio::null()))
-}
-
 #[cfg(unix)]
 #[tokio::test]
 async fn a_full_disk_ends_what_writes_and_changes_nothing() {
@@ -233,10 +222,10 @@ async fn a_full_disk_ends_what_writes_and_changes_nothing() {
     let path = place.path().to_str().unwrap();
     let before = Run::on("export", place.path()).succeeded().stdout;
 
-    let run = limited(&["vacuum", path]).ended(3);
+    let run = Run::of(&mut limited(["vacuum", path])).ended(3);
     one_line(&run, place.path());
     let target = place.path().with_extension("jsonl");
-    let run = limited(&["export", path, "-o", target.to_str().unwrap()]);
+    let run = Run::of(limited(["export", path, "-o"]).arg(&target));
     let line = one_line(&run.ended(3), &target);
     assert!(line.contains("free some space"), "{line}");
     assert!(!target.exists());

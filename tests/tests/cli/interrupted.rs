@@ -14,7 +14,7 @@ use crate::{Run, fill, program};
 
 const INTERRUPT: i32 = 2;
 
-fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let sent = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();

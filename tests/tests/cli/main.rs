@@ -4,6 +4,7 @@
 mod bad_input;
 mod directory;
 mod help;
+mod import;
 mod interrupted;
 mod session;
 
@@ -23,6 +24,19 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_lash-store-tested");
 /// The program, about to be run.
 fn program<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(PROGRAM);
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// The program, about to be run with a limit on the size of files, which stands for a full
+/// disk.
+#[cfg(unix)]
+fn limited<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    // Without the trap the process would be killed instead. The component itself is in a
+    // file in memory, to which the limit applies as well.
+    let script = "trap '' XFSZ; ulimit -f 1024; exec \"$@\"";
+    let mut command = Command::new("bash");
+    command.args(["-c", script, "bash", PROGRAM]);
     command.args(arguments).stdin(Stdio::null());
     command
 }

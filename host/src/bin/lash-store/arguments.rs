@@ -19,6 +19,7 @@ Of several databases, the highest code counts.";
 
 const EXAMPLES: &str = "\
 Examples:
+  lash-store import old/session.db session.db   bring over one of lash-sqlite-store
   lash-store inspect session.db                 what is in it, and how large it is
   lash-store verify sessions/                   check everything in all of them
   lash-store export session.db | jq .record     read it with another program";
@@ -54,6 +55,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Import(Import),
     Inspect(Inspect),
     Verify(Verify),
     Gc(Gc),
@@ -64,8 +66,35 @@ pub(crate) enum Command {
 impl Command {
     /// Whether something has to be removed when the command is interrupted.
     pub(crate) fn has_temporary_files(&self) -> bool {
-        matches!(self, Self::Export(export) if export.output.is_some())
+        match self {
+            Self::Import(_) => true,
+            Self::Export(export) => export.output.is_some(),
+            Self::Inspect(_) | Self::Verify(_) | Self::Gc(_) | Self::Vacuum(_) => false,
+        }
     }
+}
+
+/// Bring over databases that lash-sqlite-store 0.1.0-alpha.46 has written
+///
+/// SOURCE is only read, and may be in use. DESTINATION must not exist; it appears when it
+/// is complete. A directory may exist, if it has no file of the same name. Everything is
+/// checked on the way: if something is damaged, every loss is named and nothing is
+/// imported, unless --partial is given.
+#[derive(Args)]
+#[command(verbatim_doc_comment, after_long_help = help("\
+Examples:
+  lash-store import old/session.db new/session.db
+  lash-store import --partial old/ new/      import what is whole, name the rest"))]
+pub(crate) struct Import {
+    /// A database of lash-sqlite-store, or a directory of them
+    pub(crate) source: PathBuf,
+
+    /// The new database, or a directory for them, which is made if it is not there
+    pub(crate) destination: PathBuf,
+
+    /// Import what is whole, and name what is lost
+    #[arg(long)]
+    pub(crate) partial: bool,
 }
 
 /// Show what is in a database: head, counts, sizes, queue, and what gc would free

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use lash_wasm_store::Error;
+use lash_wasm_store::import::{ImportError, Loss};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -26,6 +27,9 @@ struct Reason {
     /// What programs tell failures apart by: as [`Error::code`], or one of this program's.
     code: &'static str,
     message: String,
+    /// What an import would lose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    losses: Vec<Loss>,
 }
 
 impl Failure {
@@ -42,6 +46,7 @@ impl Failure {
             error: Reason {
                 code,
                 message: message.into(),
+                losses: Vec::new(),
             },
         }
     }
@@ -86,9 +91,14 @@ impl Failure {
         Self::output(Path::new("standard output"), error)
     }
 
-    /// The message, on one line.
-    pub(crate) fn line(&self) -> String {
-        plain(&self.error.message)
+    /// The message on one line, and each loss on one.
+    pub(crate) fn lines(&self) -> String {
+        let mut lines = plain(&self.error.message);
+        for loss in &self.error.losses {
+            lines.push_str("\n  ");
+            lines.push_str(&plain(&loss.to_string()));
+        }
+        lines
     }
 }
 
@@ -109,6 +119,25 @@ impl From<Error> for Failure {
             error => chain(error),
         };
         Self::new(error.path(), exit, error.code(), message)
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        let (code, message) = (error.code(), chain(&error));
+        match error {
+            ImportError::Damaged { path, losses, .. } => {
+                let mut failure = Self::new(&path, Exit::Problems, code, message);
+                failure.error.losses = losses;
+                failure
+            }
+            ImportError::DestinationExists { path }
+            | ImportError::NotNative { path, .. }
+            | ImportError::Source { path, .. } => Self::unusable(&path, code, message),
+            ImportError::Io { path, source } => Self::io(&path, &source),
+            ImportError::Destination(error) => error.into(),
+            _ => Self::new(Path::new(""), Exit::Fault, code, message),
+        }
     }
 }
 

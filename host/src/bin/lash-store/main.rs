@@ -10,6 +10,7 @@ mod exit;
 mod export;
 mod failure;
 mod gc;
+mod import;
 mod inspect;
 mod output;
 mod progress;

@@ -68,7 +68,7 @@ impl Output {
         let line = if self.json {
             json(failure)
         } else {
-            format!("lash-store: {}", failure.line())
+            format!("lash-store: {}", failure.lines())
         };
         // There is nobody else to tell.
         let _ = writeln!(io::stderr().lock(), "{line}");

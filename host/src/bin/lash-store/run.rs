@@ -11,7 +11,7 @@ use crate::arguments::{Arguments, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{export, gc, inspect, vacuum, verify};
+use crate::{export, gc, import, inspect, vacuum, verify};
 
 /// How long a command may take to tidy up after it was interrupted.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,6 +62,7 @@ async fn until_interrupted(command: Command, output: &mut Output) -> Result<(), 
 
 async fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
     match command {
+        Command::Import(arguments) => import::run(arguments, output).await,
         Command::Inspect(arguments) => inspect::run(arguments, output).await,
         Command::Verify(arguments) => verify::run(arguments, output).await,
         Command::Gc(arguments) => gc::run(arguments, output).await,
