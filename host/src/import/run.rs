@@ -43,8 +43,8 @@ pub(super) fn import(
     destination: &Path,
     cancel: &Cancel,
 ) -> Result<ImportReport, ImportError> {
-    let destination = Destination::prepare(destination)?;
     let source = Source::open(source, kind)?;
+    let destination = Destination::prepare(destination)?;
     cancel.watch(source.interrupt_handle());
     let mut losses = Losses::default();
     let total_bytes = source.bytes()?;

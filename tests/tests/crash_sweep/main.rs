@@ -11,6 +11,7 @@ mod process_handles;
 mod processes;
 mod session;
 mod session_commit;
+mod session_import;
 mod session_queue;
 mod session_start;
 mod sweep;

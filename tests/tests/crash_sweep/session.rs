@@ -13,6 +13,7 @@ use lash_wasm_store_guest::session::{
 };
 
 use crate::session_commit;
+use crate::session_import;
 use crate::session_queue;
 use crate::session_start::{
     EARLIER, Known, SESSION, checkpoint_draft, content, draft, entry, fill, intent, meta, node,
@@ -75,6 +76,7 @@ pub fn table() -> Table {
     operations.extend(graph_and_blobs(&starts));
     operations.extend(attachments_and_usage());
     operations.extend(session_queue::operations(&known, &starts));
+    operations.extend(session_import::operations(&starts.fresh));
     operations.extend(metadata_and_maintenance(&starts));
     Table {
         kind: "session",

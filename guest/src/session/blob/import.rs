@@ -55,12 +55,15 @@ fn check(blob: ImportedBlob, profile: BlobProfile) -> Result<NewBlob> {
         key,
         kind: blob.kind,
         level: encoding::level(profile, blob.compressible, content.len()),
+        length: content.len(),
         content,
         edges: Vec::new(),
         plan: Plan::Ready(Encoding::Raw, None),
     };
     match (stored, new.level) {
         (Some(stored), _) if stored.len() < new.content.len() => {
+            // Many blobs may be much longer than what is stored of them.
+            new.content = Vec::new();
             new.plan = Plan::Ready(Encoding::Zlib, Some(stored));
         }
         (None, Some(level)) => new.compress(level),

@@ -46,7 +46,10 @@ enum Plan {
 pub(crate) struct NewBlob {
     pub(crate) key: BlobKey,
     kind: BlobKind,
+    /// Empty if the plan has the stored form, and it will not be compressed again.
     content: Vec<u8>,
+    /// How long the content is.
+    length: usize,
     /// The keys that this blob refers to, one after the other.
     edges: Vec<u8>,
     level: Option<u8>,
@@ -69,6 +72,7 @@ impl NewBlob {
             edges: Vec::new(),
             level: encoding::level(profile, compressible, content.len()),
             plan: Plan::Ready(Encoding::Raw, None),
+            length: content.len(),
             content,
         })
     }
@@ -166,7 +170,7 @@ pub(crate) fn insert<T: Transaction>(
     let row = Row {
         kind: kind_code(blob.kind),
         encoding: encoding.code(),
-        length: blob.content.len() as i64,
+        length: blob.length as i64,
         edges: &blob.edges,
     };
     let checksum = row.checksum(&blob.key);

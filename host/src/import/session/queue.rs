@@ -42,7 +42,9 @@ fn read(connection: &Connection, row: &SourceRow<'_>) -> Result<ImportedBatch, R
         (Some(claim_id), Some(token)) => Some(ImportedClaim {
             id: claim_id.to_owned(),
             lease_token: token.to_owned(),
-            expires_at_ms: row.time(11)?,
+            // The native crate writes a time above 2^63-1 as a negative one, which for it
+            // is long ago: others may claim the batch.
+            expires_at_ms: u64::try_from(row.integer(11)?).unwrap_or(0),
         }),
         (None, None) => None,
         _ => return Err("the claim is not whole".to_owned()),

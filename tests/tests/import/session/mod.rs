@@ -3,6 +3,7 @@
 mod answers;
 mod damage;
 mod foreign;
+mod speed;
 mod workload;
 
 use lash_core::{RuntimePersistence, SessionReadScope};

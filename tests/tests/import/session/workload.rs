@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use lash_core::plugin::{PluginSnapshotArtifact, PluginSnapshotEntry, PluginSnapshotMeta};
 use lash_core::runtime::QueuedWorkClaim;
 use lash_core::store::RuntimeCommit;
 use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, BlobRef, DeliveryPolicy,
-    LashlangArtifactStore, MessageRole, RuntimePersistence, RuntimeTurnCommitStamp,
+    LashlangArtifactStore, MessageRole, PluginSessionSnapshot, RuntimePersistence,
+    RuntimeTurnCommitStamp,
 };
 use lash_sqlite_store::{
     BlobArtifactDescriptor, BuiltinBlobProfile, Store, StoreGcPolicy, StoreOptions,
@@ -131,6 +133,7 @@ async fn turn(store: &Store, turn: usize, ids: &mut Vec<String>) -> RuntimeCommi
         "z": [0.1 + turn as f64, -1, u64::MAX, 1e300],
         "a": {"nested": null, "text": "x".repeat(turn * 700)},
     });
+    checkpoint.plugin_snapshot = Some(plugin_snapshot(turn));
     checkpoint.execution_state = Some(match turn % 3 {
         0 => format!("variable {turn} ").repeat(900).into_bytes(),
         1 => noise(9000 + turn),
@@ -150,6 +153,24 @@ async fn turn(store: &Store, turn: usize, ids: &mut Vec<String>) -> RuntimeCommi
     let hash = commit.turn_commit_hash().unwrap();
     let stamp = RuntimeTurnCommitStamp::new(SESSION, format!("turn-{turn}"), hash);
     commit.with_turn_commit(stamp)
+}
+
+fn plugin_snapshot(turn: usize) -> PluginSessionSnapshot {
+    let entry = PluginSnapshotEntry {
+        meta: PluginSnapshotMeta {
+            plugin_id: "notes".to_owned(),
+            plugin_version: "1".to_owned(),
+            revision: turn as u64,
+            state: Some(json!({"notes": ["one", 2.5, null]})),
+        },
+        artifacts: vec![PluginSnapshotArtifact {
+            name: "drawing".to_owned(),
+            data: noise(500 + turn),
+        }],
+    };
+    PluginSessionSnapshot {
+        plugins: [("notes".to_owned(), entry)].into(),
+    }
 }
 
 /// Nodes that are hidden, and a node the parent of which is gone.
@@ -246,6 +267,9 @@ async fn queue(store: &Store) -> QueuedWorkClaim {
     let mut later = work("after the turn").with_source_key("later");
     later.delivery_policy = DeliveryPolicy::AfterCurrentTurnCommit;
     enqueue(later).await;
+    let mut two = work("two payloads");
+    two.payloads.extend(work("the second").payloads);
+    enqueue(two).await;
     let mut another = work("of another");
     another.session_id = "another".to_owned();
     enqueue(another).await;
