@@ -84,8 +84,7 @@ fn file(file: &FileStatistics, facts: &mut Facts) {
     );
     facts.add(
         "durability",
-        "synchronous FULL for turns and results of effects, else NORMAL; \
-         an application may choose otherwise"
+        "by default synchronous FULL for turns and recorded effects, else NORMAL"
             .to_owned(),
     );
 }
