@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use lash_core::RuntimePersistence;
 use lash_wasm_store_tests::fixtures::{Place, append, large_node};
@@ -149,20 +149,20 @@ async fn what_may_only_be_read_is_read_and_not_written() {
 
     const NOBODY: u32 = 65534;
 
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // Somebody without a home has no cache of compiled components either.
+    let cache = tempfile::tempdir().unwrap();
+    set(cache.path(), 0o777);
     for (file_mode, directory_mode) in [(0o444, 0o555), (0o644, 0o555)] {
         let place = Place::new();
         fill(place.path()).await;
         let before = std::fs::read(place.path()).unwrap();
         let directory = place.path().parent().unwrap();
         let privileged = std::fs::metadata(place.path()).unwrap().uid() == 0;
-        let set = |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-        };
         set(place.path(), file_mode);
         set(directory, directory_mode);
-        // Somebody without a home has no cache of compiled components either.
-        let cache = tempfile::tempdir().unwrap();
-        set(cache.path(), 0o777);
         let run = |arguments: &[&str]| {
             let mut command = program(arguments);
             command
@@ -266,15 +266,10 @@ async fn who_stops_reading_ends_the_program() {
     let place = Place::new();
     fill(place.path()).await;
     for command in COMMANDS {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
         let mut command = program([command]);
-        let mut child = command
-            .arg(place.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let run = Run::from(child.wait_with_output().unwrap()).ended(141);
+        let run = Run::of(command.arg(place.path()).stdout(writer)).ended(141);
         one_line(&run, Path::new("standard output"));
     }
 }

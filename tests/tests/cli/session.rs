@@ -242,6 +242,36 @@ async fn an_export_replaces_a_file_only_if_it_is_told_to() {
     Run::on("verify", place.path()).succeeded();
 }
 
+/// `script` gives a program a terminal.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_terminal_gets_colours_and_progress() {
+    let place = Place::new();
+    fill(place.path()).await;
+    let line = format!("{} verify {}", crate::PROGRAM, place.path().display());
+    let on_terminal = |no_color: &str| {
+        let mut script = std::process::Command::new("script");
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        script.env("TERM", "xterm").env("NO_COLOR", no_color);
+        script.stdin(std::process::Stdio::null()).output()
+    };
+    let run = match on_terminal("") {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("skipped: `script` is missing");
+            return;
+        }
+        run => Run::from(run.unwrap()).ended(0),
+    };
+    assert!(
+        run.stdout.contains("\u{1b}[32msound\u{1b}[0m"),
+        "{:?}",
+        run.stdout
+    );
+    assert!(run.stdout.contains("verifying"), "{:?}", run.stdout);
+    let run = Run::from(on_terminal("1").unwrap()).ended(0);
+    assert!(!run.stdout.contains("\u{1b}[32m"), "{:?}", run.stdout);
+}
+
 /// An escape would be in the way of whoever reads the output with a program.
 #[tokio::test]
 async fn nothing_is_coloured_and_no_progress_is_shown_without_a_terminal() {

@@ -84,8 +84,7 @@ fn file(file: &FileStatistics, facts: &mut Facts) {
     );
     facts.add(
         "durability",
-        "by default synchronous FULL for turns and recorded effects, else NORMAL"
-            .to_owned(),
+        "by default synchronous FULL for turns and recorded effects, else NORMAL".to_owned(),
     );
 }
 

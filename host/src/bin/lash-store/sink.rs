@@ -10,6 +10,15 @@ use tempfile::{Builder, NamedTempFile};
 use crate::failure::Failure;
 use crate::output::json;
 
+/// How the name of a temporary file begins.
+const TEMPORARY: &str = ".lash-store-export-";
+
+/// Whether a file is one that an export is still being written to.
+pub(crate) fn is_temporary(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY))
+}
+
 /// Standard output, or a file that appears when it is complete.
 pub(crate) struct Sink {
     to: To,
@@ -121,7 +130,7 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
         _ => Path::new("."),
     };
     let mut builder = Builder::new();
-    builder.prefix(".lash-store-export-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -10,6 +10,7 @@ use lash_wasm_store::{Error, StoreBuilder};
 use crate::arguments::Databases;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::sink::is_temporary;
 
 /// What SQLite adds to the name of a database for its files beside it.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -81,14 +82,15 @@ pub(crate) fn is_directory(path: &Path) -> Result<bool, Failure> {
 }
 
 /// The files in a directory in the order of their names, without those that belong to a
-/// database beside them.
+/// database beside them or to an export.
 pub(crate) fn files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let failed = |error| Failure::io(directory, &error);
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         // One that is gone by now is none.
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.is_file()) && !is_companion(&path) {
+        let is_file = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        if is_file && !is_companion(&path) && !is_temporary(&path) {
             files.push(path);
         }
     }
