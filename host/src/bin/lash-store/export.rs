@@ -1,6 +1,5 @@
 //! `lash-store export`: everything in a database as JSON lines.
 
-use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use lash_wasm_store::inspect::{Inspector, Record};
@@ -44,8 +43,8 @@ pub(crate) async fn run(arguments: Export, output: &mut Output) -> Result<(), Fa
         Some(file) => Sink::file(file, arguments.force)?,
         None => Sink::stdout(),
     };
-    // A bar would be drawn into the records.
-    let quiet = arguments.output.is_none() && io::stdout().is_terminal();
+    // A bar would be drawn into what the reader of standard output shows.
+    let quiet = arguments.output.is_none();
     let mut exported = Exported::default();
     let one = async |inspector: Inspector, path: &Path, _: &mut Output| {
         let bar = if quiet {

@@ -87,10 +87,7 @@ impl Output {
                 skipped: reason,
             })
         } else {
-            format!(
-                "lash-store: skipped {}: {reason}",
-                plain(&path.to_string_lossy())
-            )
+            plain(&format!("lash-store: skipped {}: {reason}", path.display()))
         };
         let _ = writeln!(io::stderr().lock(), "{line}");
     }
@@ -129,7 +126,7 @@ impl Output {
     }
 }
 
-/// A value on one line.
+/// A value on one line. There is no value here that JSON can not hold.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| {
         serde_json::json!({ "error": { "code": "fault", "message": error.to_string() } })

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use lash_wasm_store::inspect::Inspector;
 use lash_wasm_store::{
     DatabaseKind, Error, SqliteEffectHost, SqliteEffectReplayOptions, SqliteHostEventStore,
     SqliteProcessRegistry, Store, StoreBuilder,
@@ -43,36 +44,35 @@ pub(crate) async fn each<T: Serialize>(
     work: impl AsyncFn(&Database) -> Result<T, Error>,
     describe: impl Fn(&T) -> String,
 ) -> Result<(), Failure> {
-    let one =
-        async |inspector: lash_wasm_store::inspect::Inspector, path: &Path, output: &mut Output| {
-            let kind = inspector.kind();
-            // Closed before the file is opened for writing, so that it can be made smaller.
-            drop(inspector);
-            let bar = Bar::new(doing, path);
-            let bytes_before = size(path);
-            let database = Database::open(databases.builder(), path, kind).await?;
-            let removed = work(&database).await?;
-            drop(database);
-            drop(bar);
-            let reclaimed = Reclaimed {
-                path: path.display().to_string(),
-                kind,
-                bytes_before,
-                bytes_after: size(path),
-                removed,
-            };
-            output.result(&reclaimed, |output| {
-                let saved = reclaimed.bytes_before.saturating_sub(reclaimed.bytes_after);
-                format!(
-                    "{}  {}; {} -> {}, {} freed",
-                    output.bold(plain(&reclaimed.path)),
-                    describe(&reclaimed.removed),
-                    units::bytes(reclaimed.bytes_before),
-                    units::bytes(reclaimed.bytes_after),
-                    units::bytes(saved),
-                )
-            })
+    let one = async |inspector: Inspector, path: &Path, output: &mut Output| {
+        let kind = inspector.kind();
+        // Closed before the file is opened for writing, so that it can be made smaller.
+        drop(inspector);
+        let bar = Bar::new(doing, path);
+        let bytes_before = size(path);
+        let database = Database::open(databases.builder(), path, kind).await?;
+        let removed = work(&database).await?;
+        drop(database);
+        drop(bar);
+        let reclaimed = Reclaimed {
+            path: path.display().to_string(),
+            kind,
+            bytes_before,
+            bytes_after: size(path),
+            removed,
         };
+        output.result(&reclaimed, |output| {
+            let saved = reclaimed.bytes_before.saturating_sub(reclaimed.bytes_after);
+            format!(
+                "{}  {}; {} -> {}, {} freed",
+                output.bold(plain(&reclaimed.path)),
+                describe(&reclaimed.removed),
+                units::bytes(reclaimed.bytes_before),
+                units::bytes(reclaimed.bytes_after),
+                units::bytes(saved),
+            )
+        })
+    };
     databases.each(output, one).await
 }
 
@@ -89,8 +89,7 @@ impl Database {
                 Self::Effects(builder.open_effect_host(path, options).await?)
             }
             kind => {
-                let path_text = path.display();
-                let message = format!("{path_text}: this program can not open a {kind} database");
+                let message = format!("can not open a {kind} database: {}", path.display());
                 return Err(Failure::unusable(path, "other-kind", message));
             }
         })

@@ -51,7 +51,7 @@ impl Sink {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Err(Failure::unusable(
                 path,
-                "output_exists",
+                "output-exists",
                 format!("{} is a directory; name a file in it", path.display()),
             )),
             Ok(metadata) if !metadata.is_file() => {
@@ -143,7 +143,7 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
 fn exists(path: &Path) -> Failure {
     Failure::unusable(
         path,
-        "output_exists",
+        "output-exists",
         format!(
             "{} exists; choose another name, or replace it with --force",
             path.display()
