@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::exports::lash::store::effect_export as export;
+use crate::bindings::exports::lash::store::effect_import as import;
 use crate::bindings::exports::lash::store::effect_inspection as inspection;
 use crate::bindings::exports::lash::store::effects as exports;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
@@ -95,5 +96,23 @@ impl inspection::Guest for Component {
 impl export::Guest for Component {
     fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
         effects::read_page(db, cursor.as_deref())
+    }
+}
+
+impl import::Guest for Component {
+    fn add_effects(db: &Database, effects: Vec<import::ImportedEffect>) -> Result<(), Error> {
+        effects::add_effects(db, &effects)
+    }
+
+    fn has_imported(db: &Database) -> Result<bool, Error> {
+        effects::has_imported(db)
+    }
+
+    fn adopt(
+        db: &Database,
+        scope_id: String,
+        request: exports::Request,
+    ) -> Result<import::Adopted, Error> {
+        effects::adopt(db, &scope_id, &request)
     }
 }

@@ -7,6 +7,7 @@ use super::Component;
 use crate::bindings::exports::lash::store as exports;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::bindings::exports::lash::store::host_event_export as export;
+use crate::bindings::exports::lash::store::host_event_import as import;
 use crate::bindings::exports::lash::store::host_event_inspection as inspection;
 use crate::bindings::exports::lash::store::host_events::{
     FanOut, OccurrenceDraft, Recorded, Settlement, Subscription, SubscriptionDraft,
@@ -75,5 +76,32 @@ impl inspection::Guest for Component {
 impl export::Guest for Component {
     fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
         host_events::read_page(db, cursor.as_deref())
+    }
+}
+
+impl import::Guest for Component {
+    fn add_subscriptions(
+        db: &Database,
+        subscriptions: Vec<import::ImportedSubscription>,
+    ) -> Result<(), Error> {
+        host_events::add_subscriptions(db, &subscriptions)
+    }
+
+    fn skip_subscriptions(db: &Database, last_sequence: u64) -> Result<(), Error> {
+        host_events::skip_subscriptions(db, last_sequence)
+    }
+
+    fn add_occurrences(
+        db: &Database,
+        occurrences: Vec<import::ImportedOccurrence>,
+    ) -> Result<(), Error> {
+        host_events::add_occurrences(db, &occurrences)
+    }
+
+    fn add_deliveries(
+        db: &Database,
+        deliveries: Vec<import::ImportedDelivery>,
+    ) -> Result<(), Error> {
+        host_events::add_deliveries(db, &deliveries)
     }
 }

@@ -8,6 +8,7 @@ use crate::bindings::exports::lash::store as exports;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::exports::lash::store::process_export as export;
+use crate::bindings::exports::lash::store::process_import as import;
 use crate::bindings::exports::lash::store::process_inspection as inspection;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::Error;
@@ -219,5 +220,24 @@ impl inspection::Guest for Component {
 impl export::Guest for Component {
     fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
         processes::read_page(db, cursor.as_deref())
+    }
+}
+
+impl import::Guest for Component {
+    fn add_processes(db: &Database, processes: Vec<import::ImportedProcess>) -> Result<(), Error> {
+        processes::add_processes(db, &processes)
+    }
+
+    fn add_events(
+        db: &Database,
+        process_id: String,
+        last_sequence: u64,
+        events: Vec<import::ImportedEvent>,
+    ) -> Result<(), Error> {
+        processes::add_events(db, &process_id, last_sequence, &events)
+    }
+
+    fn add_handles(db: &Database, handles: Vec<import::ImportedHandle>) -> Result<(), Error> {
+        processes::add_handles(db, &handles)
     }
 }

@@ -9,6 +9,7 @@
 //! power; results may not.
 
 mod export;
+mod import;
 mod retention;
 mod row;
 mod scope;
@@ -29,6 +30,7 @@ use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 use crate::token;
 
 pub use export::read_page;
+pub use import::{add_effects, adopt, has_imported};
 pub use retention::{forget_scope, prune};
 use row::{EffectRow, Status};
 use scope::ScopeRow;
@@ -120,7 +122,7 @@ pub fn acquire(
             scope.add();
             let mut row = EffectRow::new(key.clone(), scope.id, envelope_hash, due_at_ms, now_ms);
             row.claim(owner_id, token.clone(), expires_at_ms);
-            row.insert(&tx)?;
+            row.insert(&tx, &[])?;
             due_at_ms
         }
     };

@@ -13,6 +13,8 @@ use crate::corruption::{
 use crate::findings::Pages;
 use crate::seam::{Transaction, Value, execute_rows, optional_integer, optional_text, unsigned};
 
+use super::scope::ScopeRow;
+
 pub(super) const TABLE: &str = "effects";
 
 /// Among how many effects of all scopes one of the same scope is looked for, for
@@ -230,13 +232,24 @@ impl EffectRow {
         self.generation = self.generation.saturating_add(1);
     }
 
-    /// Adds the row.
-    pub(super) fn insert(&self, tx: &impl Transaction) -> Result<()> {
+    /// Makes the effect one that is finished, and answers what was recorded.
+    pub(super) fn finish<'r>(&mut self, recorded: &'r Recorded, now_ms: i64) -> &'r [u8] {
+        let (status, content) = match recorded {
+            Recorded::Outcome(content) => (Status::Completed, content),
+            Recorded::Failure(content) => (Status::Failed, content),
+        };
+        self.settle(status, now_ms);
+        self.content_hash = content_hash(content);
+        content
+    }
+
+    /// Adds the row, with what was recorded.
+    pub(super) fn insert(&self, tx: &impl Transaction, content: &[u8]) -> Result<()> {
         let inserted = tx.execute(
             "INSERT INTO effects (scope_id, replay_key, identity, envelope_hash, status, owner_id,
                  lease_token, lease_expires_ms, due_at_ms, generation, claimed_at_ms,
                  settled_at_ms, content_hash, checksum, content)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, x'')",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             &[
                 Value::Integer(self.scope_id),
                 Value::Text(&self.replay_key),
@@ -252,6 +265,7 @@ impl EffectRow {
                 optional_integer(self.settled_at_ms),
                 Value::Integer(self.content_hash),
                 Value::Integer(self.checksum()),
+                Value::Blob(content),
             ],
         );
         match inserted {
@@ -288,6 +302,22 @@ impl EffectRow {
         Ok(())
     }
 
+    /// Moves the effect to another scope.
+    pub(super) fn move_to(&mut self, tx: &impl Transaction, scope: &ScopeRow) -> Result<()> {
+        self.scope_id = scope.id;
+        self.scope.clone_from(&scope.scope);
+        tx.execute(
+            "UPDATE effects SET scope_id = ?2, identity = ?3, checksum = ?4 WHERE id = ?1",
+            &[
+                Value::Integer(self.id),
+                Value::Integer(self.scope_id),
+                Value::Integer(identity(&self.scope, &self.replay_key)),
+                Value::Integer(self.checksum()),
+            ],
+        )?;
+        Ok(())
+    }
+
     /// Writes the result of an effect, and with it what else changes.
     pub(super) fn record(
         &mut self,
@@ -295,12 +325,7 @@ impl EffectRow {
         recorded: &Recorded,
         now_ms: i64,
     ) -> Result<()> {
-        let (status, content) = match recorded {
-            Recorded::Outcome(content) => (Status::Completed, content),
-            Recorded::Failure(content) => (Status::Failed, content),
-        };
-        self.settle(status, now_ms);
-        self.content_hash = content_hash(content);
+        let content = self.finish(recorded, now_ms);
         tx.execute(
             "UPDATE effects SET status = ?2, owner_id = NULL, lease_token = NULL,
                  lease_expires_ms = 0, generation = ?3, settled_at_ms = ?4, content_hash = ?5,

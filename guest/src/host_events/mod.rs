@@ -8,6 +8,7 @@
 
 mod delivery;
 mod export;
+mod import;
 mod occurrence;
 mod reserve;
 mod retention;
@@ -25,6 +26,7 @@ use crate::schema;
 use crate::seam::Environment;
 
 pub use export::read_page;
+pub use import::{add_deliveries, add_occurrences, add_subscriptions, skip_subscriptions};
 pub use occurrence::record_occurrence;
 pub use reserve::reserve;
 pub use retention::prune;

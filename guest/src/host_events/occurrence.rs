@@ -182,7 +182,10 @@ pub(super) fn by_number(tx: &impl Transaction, number: i64) -> Result<Occurrence
 
 /// Finds an occurrence by its idempotency key. It is unknown only if two indexes
 /// say so: otherwise it would be recorded, and delivered, again.
-fn by_key(tx: &impl Transaction, idempotency_key: &str) -> Result<Option<OccurrenceRow>> {
+pub(super) fn by_key(
+    tx: &impl Transaction,
+    idempotency_key: &str,
+) -> Result<Option<OccurrenceRow>> {
     let rows = tx.query(
         select_occurrences!("WHERE idempotency_key = ?1"),
         &[Value::Text(idempotency_key)],
@@ -216,15 +219,26 @@ pub fn record_occurrence(env: &impl Environment, draft: OccurrenceDraft) -> Resu
             Ok(Recorded::Conflict)
         };
     }
+    let row = insert(&mut store, &draft, env.now_ms())?;
+    store.commit()?;
+    Ok(Recorded::Occurrence(row.to_occurrence(draft.content)))
+}
+
+/// Writes a new occurrence with its payload.
+pub(super) fn insert<T: Transaction>(
+    store: &mut HostEventTransaction<T>,
+    draft: &OccurrenceDraft,
+    occurred_at_ms: i64,
+) -> Result<OccurrenceRow> {
     let number = store.digests.next_occurrence;
     let row = OccurrenceRow {
         number: clamp(number),
-        id: draft.id,
-        idempotency_key: draft.idempotency_key,
-        request_hash: draft.request_hash,
-        source_type: draft.source_type,
-        source_key: draft.source_key,
-        occurred_at_ms: env.now_ms(),
+        id: draft.id.clone(),
+        idempotency_key: draft.idempotency_key.clone(),
+        request_hash: draft.request_hash.clone(),
+        source_type: draft.source_type.clone(),
+        source_key: draft.source_key.clone(),
+        occurred_at_ms,
         watermark: clamp(store.digests.next_subscription),
         deliveries: 0,
         unsettled: 0,
@@ -239,6 +253,5 @@ pub fn record_occurrence(env: &impl Environment, draft: OccurrenceDraft) -> Resu
         ],
     )?;
     store.digests.next_occurrence = number.saturating_add(1);
-    store.commit()?;
-    Ok(Recorded::Occurrence(row.to_occurrence(draft.content)))
+    Ok(row)
 }

@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::process_events::{Draft, Event};
+use crate::bindings::exports::lash::store::process_import::ImportedEvent;
 use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::bindings::lash::store::types::Error;
 use crate::checksum::{self, Checksum};
 use crate::corruption::{self, RowReader, confirm_found, corrupt, read_one, verify};
-use crate::seam::{Transaction, Value, optional_integer, optional_text, unsigned};
+use crate::seam::{Transaction, Value, execute_rows, optional_integer, optional_text, unsigned};
 
 pub(super) const TABLE: &str = "process_events";
 
@@ -24,6 +25,10 @@ pub(super) enum Wake {
     Pending,
     Acknowledged,
 }
+
+const INSERT: &str = "INSERT INTO process_events (id, process, type, type_identity, replay_key,
+        replay_identity, payload_hash, wake, content_hash, checksum, content)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 impl Wake {
     fn code(self) -> i64 {
@@ -110,6 +115,19 @@ impl EventRow {
         }
     }
 
+    /// The event that an imported one becomes.
+    pub(super) fn imported(process: i64, sequence: i64, wake: Wake, event: &ImportedEvent) -> Self {
+        Self {
+            process,
+            sequence,
+            kind: event.event_type.clone(),
+            replay_key: event.replay_key.clone(),
+            payload_hash: event.payload_hash.clone(),
+            wake,
+            content_hash: content_hash(&event.content),
+        }
+    }
+
     /// Reads and checks the columns that [`select_events!`] names, of an event of
     /// this process; answers the checksum too.
     pub(super) fn read(reader: &mut RowReader<'_>, process: i64) -> Result<(Self, i64)> {
@@ -157,30 +175,29 @@ impl EventRow {
             .finish()
     }
 
+    /// The values that [`INSERT`] wants.
+    fn values<'a>(&'a self, content: &'a [u8]) -> [Value<'a>; 11] {
+        let replay_key = self.replay_key.as_deref();
+        [
+            Value::Integer(key(self.process, self.sequence)),
+            Value::Integer(self.process),
+            Value::Text(&self.kind),
+            Value::Integer(type_identity(self.process, &self.kind)),
+            optional_text(replay_key),
+            optional_integer(
+                replay_key.map(|replay_key| replay_identity(self.process, replay_key)),
+            ),
+            Value::Text(&self.payload_hash),
+            Value::Integer(self.wake.code()),
+            Value::Integer(self.content_hash),
+            Value::Integer(self.checksum()),
+            Value::Blob(content),
+        ]
+    }
+
     /// Writes a new event; false if there is one with its replay key.
     pub(super) fn insert(&self, tx: &impl Transaction, content: &[u8]) -> Result<bool> {
-        let replay_key = self.replay_key.as_deref();
-        let inserted = tx.execute(
-            "INSERT INTO process_events (id, process, type, type_identity, replay_key,
-                 replay_identity, payload_hash, wake, content_hash, checksum, content)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            &[
-                Value::Integer(key(self.process, self.sequence)),
-                Value::Integer(self.process),
-                Value::Text(&self.kind),
-                Value::Integer(type_identity(self.process, &self.kind)),
-                optional_text(replay_key),
-                optional_integer(
-                    replay_key.map(|replay_key| replay_identity(self.process, replay_key)),
-                ),
-                Value::Text(&self.payload_hash),
-                Value::Integer(self.wake.code()),
-                Value::Integer(self.content_hash),
-                Value::Integer(self.checksum()),
-                Value::Blob(content),
-            ],
-        );
-        match inserted {
+        match tx.execute(INSERT, &self.values(content)) {
             Ok(_) => Ok(true),
             Err(error) if error.code == ErrorCode::Constraint => Ok(false),
             Err(error) => Err(error.into()),
@@ -198,6 +215,19 @@ impl EventRow {
             ],
         )?;
         Ok(())
+    }
+}
+
+/// Writes new events with their contents; false if one of them is there already.
+pub(super) fn insert_all(tx: &impl Transaction, events: &[(EventRow, &[u8])]) -> Result<bool> {
+    let rows: Vec<[Value<'_>; 11]> = events
+        .iter()
+        .map(|(row, content)| row.values(content))
+        .collect();
+    match execute_rows(tx, INSERT, &rows) {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == ErrorCode::Constraint => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

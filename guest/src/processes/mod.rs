@@ -9,6 +9,7 @@ mod events;
 mod export;
 mod grant_row;
 mod handles;
+mod import;
 mod leases;
 mod retention;
 mod row;
@@ -39,6 +40,7 @@ pub use export::read_page;
 pub use handles::{
     grant_handle, is_granted, of_process, of_scope, revoke, revoke_session, transfer,
 };
+pub use import::{add_events, add_handles, add_processes};
 pub use leases::{claim, release, renew};
 pub use retention::{prunable, prune};
 pub use statistics::statistics;

@@ -152,9 +152,9 @@ impl State {
     pub(super) fn insert(&self, tx: &impl Transaction, seq: i64) -> Result<()> {
         tx.execute(
             "INSERT INTO process_states (seq, status, updated_at_ms, ended_at_ms, last_sequence,
-                 grant_count, grant_sum, wake_count, wake_sum, fencing_token, lease_claimed_ms,
-                 lease_expires_ms, checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 grant_count, grant_sum, wake_count, wake_sum, fencing_token, lease_owner,
+                 lease_token, lease_claimed_ms, lease_expires_ms, checksum, wait, external_ref)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             &[
                 Value::Integer(seq),
                 Value::Integer(code(self.status)),
@@ -166,9 +166,13 @@ impl State {
                 Value::Integer(self.wakes.count.cast_signed()),
                 Value::Integer(self.wakes.sum.cast_signed()),
                 Value::Integer(self.fencing_token),
+                optional_text(self.lease_owner.as_deref()),
+                optional_text(self.lease_token.as_deref()),
                 Value::Integer(self.lease_claimed_ms),
                 Value::Integer(self.lease_expires_ms),
                 Value::Integer(self.checksum(seq)),
+                optional_blob(self.wait.as_deref()),
+                optional_blob(self.external_ref.as_deref()),
             ],
         )?;
         Ok(())

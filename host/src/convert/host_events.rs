@@ -31,6 +31,11 @@ pub(crate) fn handle_sequence(handle: &str) -> Option<u64> {
     sequence(handle, HANDLE)
 }
 
+/// The number in the identifier of a subscription; none if it is none of ours.
+pub(crate) fn subscription_sequence(subscription_id: &str) -> Option<u64> {
+    sequence(subscription_id, SUBSCRIPTION_ID)
+}
+
 /// The number behind a prefix, if it is written as we write it.
 fn sequence(text: &str, prefix: &str) -> Option<u64> {
     let digits = text.strip_prefix(prefix)?;
@@ -171,7 +176,7 @@ pub(crate) fn to_settlements<'r>(
     let mut settlements: Vec<Settlement> = Vec::new();
     for delivery in deliveries {
         let subscription_id = &delivery.subscription.subscription_id;
-        let Some(sequence) = sequence(subscription_id, SUBSCRIPTION_ID) else {
+        let Some(sequence) = subscription_sequence(subscription_id) else {
             continue;
         };
         let occurrence_id = &delivery.occurrence.occurrence_id;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
+use crate::bindings::interfaces::effect_import::Adopted;
 use crate::bindings::interfaces::effects::{Acquired, Claim, Known, Recorded, Request};
 use crate::convert::effects::to_topic;
 use crate::engine::Call;
@@ -43,17 +44,24 @@ pub(super) fn word(known: &Known) -> &'static str {
     }
 }
 
-/// Claims an effect, unless something is known of it.
+/// Claims an effect, unless something is known of it. `scope_id` is the identifier that
+/// it would have been imported with.
 pub(super) async fn take(
     shared: &Arc<Shared>,
+    scope_id: &str,
     request: Request,
     delay_ms: Option<u64>,
 ) -> Result<Taken, Error> {
     let owner = Arc::clone(shared);
+    let scope_id = scope_id.to_owned();
     shared
         .db
         .write("claim effect", move |call| {
             call.of_scope(&request.key.scope);
+            if owner.imported.adopt(call, &scope_id, &request)? == Adopted::Conflict {
+                call.ended(word(&Known::Conflict));
+                return Ok(Taken::Known(Known::Conflict));
+            }
             let acquired = call.effects(|effects, guest, db| {
                 let ttl_ms = owner.lease_ttl_ms();
                 effects.call_acquire(guest, db, &request, &owner.owner_id, ttl_ms, delay_ms)
@@ -71,6 +79,23 @@ pub(super) async fn take(
                     Taken::Known(known)
                 }
             })
+        })
+        .await
+}
+
+/// As [`take`], for who executes nothing: gives an imported effect to its scope.
+pub(super) async fn adopt(
+    shared: &Arc<Shared>,
+    scope_id: &str,
+    request: Request,
+) -> Result<Adopted, Error> {
+    let owner = Arc::clone(shared);
+    let scope_id = scope_id.to_owned();
+    shared
+        .db
+        .write("adopt effect", move |call| {
+            call.of_scope(&request.key.scope);
+            owner.imported.adopt(call, &scope_id, &request)
         })
         .await
 }

@@ -12,9 +12,10 @@ use lash_core::{
 };
 
 use super::ahead::Ahead;
-use super::claim::{HeldEffect, Taken, take, word};
+use super::claim::{HeldEffect, Taken, adopt, take, word};
 use super::execution::{execute, wait_for_due};
 use super::{Shared, SqliteEffectReplayOptions, error, recording};
+use crate::bindings::interfaces::effect_import::Adopted;
 use crate::bindings::interfaces::effects::{Busy, EffectKey, Known, Request};
 use crate::convert::effects::{self as convert, Ended};
 use crate::engine::{OpenOptions, Probe, Waiter};
@@ -198,9 +199,18 @@ impl SqliteRuntimeEffectController {
                 self.find(request).await.map_err(error::from_store)?
             };
             let known = match known {
-                Known::Nothing if strict => return Err(error::missing(&self.scope, request)),
+                Known::Nothing if strict => {
+                    match adopt(&self.shared, self.scope.id(), request.clone())
+                        .await
+                        .map_err(error::from_store)?
+                    {
+                        Adopted::Nothing => return Err(error::missing(&self.scope, request)),
+                        Adopted::Effect => continue,
+                        Adopted::Conflict => Known::Conflict,
+                    }
+                }
                 Known::Nothing => {
-                    match take(&self.shared, request.clone(), delay_ms)
+                    match take(&self.shared, self.scope.id(), request.clone(), delay_ms)
                         .await
                         .map_err(error::from_store)?
                     {

@@ -12,6 +12,7 @@ mod claim;
 mod controller;
 mod error;
 mod execution;
+mod imported;
 mod process;
 mod recording;
 mod retention;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use lash_core::{DurabilityTier, EffectHost, EffectScope, RuntimeError, ScopedEffectController};
 
+use self::imported::Imported;
 use crate::bindings::interfaces::format::Kind;
 use crate::engine::{Database, Initialize, OpenOptions};
 use crate::error::{Error, MEMORY};
@@ -64,6 +66,7 @@ struct Shared {
     /// Who claims, for people who look at the database.
     owner_id: String,
     lease_ttl: Duration,
+    imported: Imported,
 }
 
 impl Shared {
@@ -79,6 +82,7 @@ impl Shared {
             owner_id: format!("pid{}-{random:016x}", std::process::id()),
             db,
             lease_ttl: options.lease_ttl.clamp(SHORTEST_LEASE, LONGEST_LEASE),
+            imported: Imported::default(),
         }))
     }
 

@@ -9,10 +9,11 @@ use super::database::Context;
 use super::state::State;
 use super::worker::Instance;
 use crate::bindings::interfaces::{
-    artifacts, attachments, blobs, checkpoints, effect_export, effect_inspection, effects, format,
-    graph, host_event_export, host_event_inspection, host_events, maintenance, metadata,
-    process_events, process_export, process_handles, process_inspection, process_leases, processes,
-    queue, retention, session, session_export, session_import, session_inspection, usage,
+    artifacts, attachments, blobs, checkpoints, effect_export, effect_import, effect_inspection,
+    effects, format, graph, host_event_export, host_event_import, host_event_inspection,
+    host_events, maintenance, metadata, process_events, process_export, process_handles,
+    process_import, process_inspection, process_leases, processes, queue, retention, session,
+    session_export, session_import, session_inspection, usage,
 };
 use crate::bindings::types;
 use crate::error::Error;
@@ -143,6 +144,12 @@ impl<'a> Call<'a> {
         host_event_export: lash_store_host_event_export;
         /// Calls a function of the interface `effect-export`.
         effect_export: lash_store_effect_export;
+        /// Calls a function of the interface `process-import`.
+        process_import: lash_store_process_import;
+        /// Calls a function of the interface `host-event-import`.
+        host_event_import: lash_store_host_event_import;
+        /// Calls a function of the interface `effect-import`.
+        effect_import: lash_store_effect_import;
         /// Calls a function of the interface `process-inspection`.
         process_inspection: lash_store_process_inspection;
         /// Calls a function of the interface `host-event-inspection`.

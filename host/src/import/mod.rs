@@ -21,6 +21,7 @@ mod destination;
 mod effects;
 mod error;
 mod host_events;
+mod json;
 mod processes;
 mod report;
 mod run;

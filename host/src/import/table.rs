@@ -32,6 +32,11 @@ pub(super) struct SourceRow<'r> {
 }
 
 impl<'r> SourceRow<'r> {
+    /// A row of a query whose first column is the rowid.
+    pub(super) fn new(row: &'r rusqlite::Row<'r>) -> Self {
+        Self { row }
+    }
+
     fn value(&self, column: usize) -> Result<ValueRef<'r>, Reason> {
         // The first column of the query is the rowid.
         self.row
@@ -192,6 +197,29 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Reads a table, and hands over what `read` makes of each row. Whoever gets it writes
+    /// it, and says what was imported.
+    pub(super) fn each<T>(
+        &mut self,
+        table: &Table,
+        mut read: impl FnMut(&Connection, &SourceRow<'_>) -> Result<T, Reason>,
+        mut take: impl FnMut(&mut Self, T) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        let mut after = Some(i64::MIN);
+        while let Some(last) = after {
+            let page = self.page(table, last, &mut read)?;
+            after = page.last;
+            for (name, reason) in page.refused {
+                self.losses.note(table.name, name, reason);
+            }
+            for row in page.read {
+                take(self, row.item)?;
+            }
+            self.advance(page.bytes)?;
+        }
+        Ok(())
+    }
+
     /// Reads a table of one row; none if it is empty, or if the row is a loss.
     pub(super) fn row<T>(
         &mut self,
@@ -275,7 +303,7 @@ fn read_page<T>(
         let mut rows = statement.query([after])?;
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
-            let row = SourceRow { row };
+            let row = SourceRow::new(row);
             let bytes = row.bytes(columns);
             match read(connection, &row) {
                 Ok(item) => page.read.push(Read {
@@ -329,7 +357,7 @@ fn behind_damage(connection: &Connection, table: &Table, after: i64) -> Option<i
 
 /// Writes items, one by one if they are refused together; answers the positions of
 /// those that are refused, and why.
-fn put_each<T>(
+pub(super) fn put_each<T>(
     call: &mut Call<'_>,
     items: &[T],
     put: &impl Fn(&mut Call<'_>, &[T]) -> Result<(), Error>,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lash_wasm_store::import::{ImportError, NativeImport};
 use lash_wasm_store::inspect::Inspector;
+use lash_wasm_store_tests::fixtures::Raw;
 
 /// A source and a destination in a directory of their own.
 pub(crate) struct Files {
@@ -18,6 +19,16 @@ impl Files {
         fs::create_dir(directory.path().join("native")).unwrap();
         fs::create_dir(directory.path().join("ours")).unwrap();
         Self { directory }
+    }
+
+    /// A source with these bytes, and with what a statement did to it.
+    pub(crate) fn damaged(bytes: &[u8], sql: &str) -> Self {
+        let files = Self::new();
+        fs::write(files.source(), bytes).unwrap();
+        let raw = Raw::open(&files.source());
+        raw.execute("PRAGMA foreign_keys = OFF");
+        assert!(raw.execute(sql) > 0, "{sql}");
+        files
     }
 
     /// Where the native crate's file is, alone in its directory.

@@ -4,5 +4,8 @@
 //! answered alike by both, and ours goes on from there.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod effects;
 mod files;
+mod host_events;
+mod processes;
 mod session;

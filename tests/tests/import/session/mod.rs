@@ -1,6 +1,6 @@
 //! Session databases.
 
-mod answers;
+pub(crate) mod answers;
 mod damage;
 mod foreign;
 mod speed;
