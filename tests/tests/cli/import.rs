@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use lash_core::store::RuntimeCommit;
-use lash_core::{RuntimePersistence, SessionReadScope};
+use lash_core::{ProcessRegistry, RuntimePersistence, SessionReadScope};
+use lash_sqlite_store::{SqliteEffectHost, SqliteHostEventStore, SqliteProcessRegistry};
 use lash_wasm_store::Store;
 use lash_wasm_store_tests::damage::wait_until_closed;
+use lash_wasm_store_tests::effects::{self, controller, returning};
 use lash_wasm_store_tests::fixtures::{
     Raw, append, chain, full_checkpoint, ids, large_node, meta, work,
 };
+use lash_wasm_store_tests::{host_events, process_fixtures};
 use tempfile::TempDir;
 
 use crate::interrupted::interrupt;
@@ -93,41 +96,66 @@ async fn a_session_of_the_native_crate_is_imported_and_goes_on() {
     assert_eq!(shown[0]["queue"]["ready"], 1);
 }
 
+/// What a deployment of the native crate has beside its sessions, still open.
+async fn open_deployment(files: &Files) -> impl Sized {
+    let processes = SqliteProcessRegistry::open(&files.native("b.db"))
+        .await
+        .unwrap();
+    let process = process_fixtures::registration("p");
+    processes.register_process(process).await.unwrap();
+    let host_events = SqliteHostEventStore::open(&files.native("c.db"))
+        .await
+        .unwrap();
+    host_events::subscribe(&host_events, "session", "k").await;
+    let effects = SqliteEffectHost::open(&files.native("d.db")).await.unwrap();
+    let effect = effects::effect("e");
+    effects::run(&controller(&effects), effect, returning("told"))
+        .await
+        .unwrap();
+    (processes, host_events, effects)
+}
+
 #[tokio::test]
 async fn a_directory_is_imported_while_it_is_in_use() {
+    const DATABASES: [(&str, &str); 4] = [
+        ("a.db", "session"),
+        ("b.db", "processes"),
+        ("c.db", "host-events"),
+        ("d.db", "effects"),
+    ];
     let files = Files::new();
-    for name in ["a.db", "b.db"] {
-        fill_native(&files.native(name)).await;
-    }
+    fill_native(&files.native("a.db")).await;
+    let in_use = open_deployment(&files).await;
     std::fs::write(files.native("notes.txt"), "a text").unwrap();
     let (native, ours) = (files.native(""), files.directory.path().join("new/ours"));
-    let in_use = lash_sqlite_store::Store::open(&files.native("a.db")).await;
     let run = import(&["--json"], &native, &ours).ended(0);
     drop(in_use);
     let skipped = values(&run.stderr);
-    assert_eq!(skipped.len(), 1);
+    assert_eq!(skipped.len(), 1, "{}", run.stderr);
     let notes = files.native("notes.txt");
     assert_eq!(skipped[0]["path"], notes.to_str().unwrap());
     let imported = run.values();
-    assert_eq!(imported.len(), 2);
-    for (imported, name) in imported.iter().zip(["a.db", "b.db"]) {
+    assert_eq!(imported.len(), DATABASES.len());
+    for (imported, (name, kind)) in imported.iter().zip(DATABASES) {
         assert_eq!(imported["source"], files.native(name).to_str().unwrap());
         assert_eq!(imported["destination"], ours.join(name).to_str().unwrap());
-        assert_eq!(imported["kind"], "session");
+        assert_eq!(imported["kind"], kind);
         assert!(imported["losses"].as_array().unwrap().is_empty());
     }
-    Run::on("verify", &ours).succeeded();
+    let verified = Run::json("verify", &ours).succeeded().values();
+    let kinds: Vec<_> = verified.iter().map(|v| v["kind"].clone()).collect();
+    assert_eq!(kinds, DATABASES.map(|(_, kind)| kind));
 
     // Once more, one that came later is brought over and the others are left alone.
-    fill_native(&files.native("c.db")).await;
+    fill_native(&files.native("e.db")).await;
     let run = import(&["--json"], &native, &ours).ended(3);
     assert_eq!(run.values().len(), 1);
     let failed: Vec<_> = values(&run.stderr)
         .into_iter()
         .filter(|value| value["error"]["code"] == "destination-exists")
         .collect();
-    assert_eq!(failed.len(), 2);
-    assert!(ours.join("c.db").exists());
+    assert_eq!(failed.len(), DATABASES.len());
+    assert!(ours.join("e.db").exists());
 }
 
 #[tokio::test]
