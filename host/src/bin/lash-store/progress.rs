@@ -1,18 +1,18 @@
 //! How far long work is, on a terminal.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::units::{number, plain};
+use crate::units::{bytes, number, plain};
 
 /// What is shown while nobody knows how much there is to do.
 const SPINNER: &str = "{spinner} {msg} {prefix} {elapsed}";
 
 /// How bytes are counted.
-const BYTES: &str =
-    "{msg} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+const BYTES: &str = "{msg} [{bar:30}] {percent} % {binary_bytes_per_sec} {eta}";
 
 /// A bar on standard error. It is not drawn if that is no terminal, and is gone when this
 /// is dropped.
@@ -21,7 +21,9 @@ pub(crate) struct Bar(ProgressBar);
 impl Bar {
     pub(crate) fn new(doing: &str, path: &Path) -> Self {
         let bar = ProgressBar::new_spinner().with_style(style(SPINNER));
-        bar.set_message(format!("{doing} {}", plain(&path.to_string_lossy())));
+        let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let path = plain(&path.to_string_lossy());
+        bar.set_message(format!("{doing} {path}, {}", bytes(size)));
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }
