@@ -352,6 +352,10 @@ impl Error {
                 code: extended_code,
                 message,
             },
+            // The memory that connections share is a file of some KiB, which did not fit.
+            sqlite::ErrorCode::Io if extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+                Self::DiskFull { path, message }
+            }
             sqlite::ErrorCode::Io => Self::Io {
                 path,
                 source: std::io::Error::other(format!("{message} (SQLite code {extended_code})")),
@@ -606,5 +610,17 @@ mod tests {
             Error::Sqlite { code: 1, .. }
         ));
         assert_eq!(error(sqlite::ErrorCode::Misuse).path(), Path::new(MEMORY));
+    }
+
+    /// Opening a database on a full disk was reported as a failing disk.
+    #[test]
+    fn shared_memory_that_does_not_fit_is_a_full_disk() {
+        let error = sqlite::Error {
+            code: sqlite::ErrorCode::Io,
+            extended_code: rusqlite::ffi::SQLITE_IOERR_SHMSIZE,
+            message: "disk I/O error".to_owned(),
+        };
+        let error = Error::from_sqlite(error, Path::new("a.db"), Duration::ZERO);
+        assert!(matches!(error, Error::DiskFull { .. }), "{error:?}");
     }
 }

@@ -10,6 +10,7 @@ use crate::effects::{SqliteEffectHost, SqliteEffectReplayOptions};
 use crate::engine::{Durability, OpenOptions};
 use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
+use crate::inspect::Inspector;
 use crate::processes::SqliteProcessRegistry;
 use crate::store::Store;
 
@@ -167,6 +168,16 @@ impl StoreBuilder {
         options: SqliteEffectReplayOptions,
     ) -> Result<SqliteEffectHost, Error> {
         SqliteEffectHost::open_built(path, &self.open, options).await
+    }
+
+    /// Opens a database of any kind to look into it. Of what is set here, clock and busy
+    /// timeout apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inspector::open`].
+    pub async fn open_inspector(self, path: &Path) -> Result<Inspector, Error> {
+        Inspector::open_built(path, self.open).await
     }
 }
 

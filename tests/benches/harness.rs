@@ -65,7 +65,7 @@ pub(crate) async fn interleave<E>(
     let mut samples = vec![Vec::new(); count];
     for turn in 0..turns {
         for offset in 0..count {
-            let offset = if (turn / count) % 2 == 0 {
+            let offset = if (turn / count).is_multiple_of(2) {
                 offset
             } else {
                 count - 1 - offset

@@ -137,7 +137,8 @@ mod tests {
     #[test]
     fn a_digest_is_that_of_lash_core() {
         let payload = serde_json::json!({ "b": [1, 2.5], "a": "\u{1F980}\n" });
-        let theirs = lash_core::process_event_payload_hash("a \"type\"", &payload).unwrap();
+        let theirs =
+            lash_core::runtime::process_event_payload_hash("a \"type\"", &payload).unwrap();
         assert_eq!(
             digest(&[&quote("a \"type\""), &payload.to_string()]),
             theirs

@@ -34,7 +34,7 @@ pub use verification::{CheckedTable, Problem, Verification};
 
 use std::path::Path;
 
-use crate::engine::Database;
+use crate::engine::{Database, OpenOptions};
 use crate::error::Error;
 use crate::kind::DatabaseKind;
 use crate::options::StoreBuilder;
@@ -45,10 +45,12 @@ use crate::options::StoreBuilder;
 pub struct Inspector {
     db: Database,
     kind: DatabaseKind,
+    options: OpenOptions,
 }
 
 impl Inspector {
-    /// Opens a file, whatever kind of database it is.
+    /// Opens a file, whatever kind of database it is. [`StoreBuilder::open_inspector`] does
+    /// it with another clock or busy timeout.
     ///
     /// # Errors
     ///
@@ -56,11 +58,14 @@ impl Inspector {
     /// [`Error::NotADatabase`] and [`Error::Foreign`] if it is not of this crate,
     /// [`Error::OtherVersion`] if another version of the crate wrote it.
     pub async fn open(path: &Path) -> Result<Self, Error> {
-        let options = StoreBuilder::new().open;
+        StoreBuilder::new().open_inspector(path).await
+    }
+
+    pub(crate) async fn open_built(path: &Path, options: OpenOptions) -> Result<Self, Error> {
         let mut refused = None;
         for kind in DatabaseKind::ALL {
             match Database::open_readonly(path, &options, kind.format()).await {
-                Ok(db) => return Ok(Self { db, kind }),
+                Ok(db) => return Ok(Self { db, kind, options }),
                 Err(error @ Error::OtherKind { .. }) => refused = Some(error),
                 Err(error) => return Err(error),
             }

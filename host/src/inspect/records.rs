@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::{Inspector, Record};
-use crate::engine::Database;
+use crate::engine::{Database, OpenOptions};
 use crate::error::Error;
 use crate::kind::DatabaseKind;
-use crate::options::StoreBuilder;
 
 /// Everything that a database holds, in one snapshot, a page at a time.
 ///
@@ -32,6 +31,7 @@ use crate::options::StoreBuilder;
 pub struct Records {
     path: PathBuf,
     kind: DatabaseKind,
+    options: OpenOptions,
     at: At,
 }
 
@@ -48,6 +48,7 @@ impl Inspector {
         Records {
             path: self.path().to_path_buf(),
             kind: self.kind(),
+            options: self.options.clone(),
             at: At::Start,
         }
     }
@@ -67,12 +68,8 @@ impl Records {
     pub async fn next_page(&mut self) -> Result<Option<Vec<Record>>, Error> {
         let (page, next) = match &self.at {
             At::Start => {
-                let db = Database::open_snapshot(
-                    &self.path,
-                    &StoreBuilder::new().open,
-                    self.kind.format(),
-                )
-                .await?;
+                let db = Database::open_snapshot(&self.path, &self.options, self.kind.format());
+                let db = db.await?;
                 let version = db.layout().await?.schema_version;
                 let mut page = vec![self.database(version)];
                 let (records, next) = read(&db, self.kind, None).await?;
