@@ -4,6 +4,7 @@
 //! answered alike by both, and ours goes on from there.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod anywhere;
 mod effects;
 mod files;
 mod host_events;
