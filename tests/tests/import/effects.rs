@@ -94,7 +94,10 @@ pub(crate) async fn recorded(host: &dyn EffectHost) -> Answers {
     for (scope, controller) in [("first", &first), ("second", &second)] {
         for key in ["a", "b", "c", "é 7", "é 8", "é 19", "é 0"] {
             let ended = run(controller, effect(key), returning("executed")).await;
-            answers.insert(format!("{scope} {key}"), shown(&ended));
+            // The messages of the two crates are not the same.
+            let ended = ended.map(|outcome| json(&outcome));
+            let answer = ended.unwrap_or_else(|error| error.code.into());
+            answers.insert(format!("{scope} {key}"), answer);
         }
     }
     answers
