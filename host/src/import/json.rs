@@ -137,10 +137,11 @@ mod tests {
     #[test]
     fn a_digest_is_that_of_lash_core() {
         let payload = serde_json::json!({ "b": [1, 2.5], "a": "\u{1F980}\n" });
-        let theirs = lash_core::process_event_payload_hash("a \"type\"", &payload).unwrap();
-        assert_eq!(
-            digest(&[&quote("a \"type\""), &payload.to_string()]),
-            theirs
-        );
+        let text = payload.to_string();
+        let request =
+            lash_core::HostEventOccurrenceRequest::new("a \"type\"", "key", payload, "a key");
+        let theirs = lash_core::host_event_occurrence_request_hash(&request).unwrap();
+        let values = [&quote("a \"type\""), &quote("key"), text.as_str(), "null"];
+        assert_eq!(digest(&values), theirs);
     }
 }

@@ -10,3 +10,4 @@ mod files;
 mod host_events;
 mod processes;
 mod session;
+mod speed;
