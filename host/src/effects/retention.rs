@@ -35,7 +35,8 @@ impl SqliteEffectHost {
     /// A scope is needed until its turn is committed, its process has ended, or
     /// its operation is done, and until no retry of that can come any more. One
     /// that comes later executes the effects again. An effect that somebody
-    /// executes right now stays.
+    /// executes right now stays. So does one that was imported and not asked for since:
+    /// it is not known whether it is of this scope.
     ///
     /// # Errors
     ///

@@ -135,9 +135,10 @@ impl Lane {
         }
     }
 
+    /// Closes the connection. Two threads may want to: the one that comes second must
+    /// not go on before the first has closed it, so it is closed within the lock.
     fn take(&self) {
-        let sqlite = self.connection().take();
-        drop(sqlite);
+        drop(self.connection().take());
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -99,6 +99,12 @@ impl NativeImport {
     /// Imports a database of processes, for
     /// [`SqliteProcessRegistry`](crate::SqliteProcessRegistry).
     ///
+    /// A process comes over with its record, its lease and all of its events, or, in a
+    /// partial import, not at all; a handle or an acknowledged wake is left out by itself.
+    /// Leases hold, with their tokens. The next fencing token is higher than every one of
+    /// the source, whichever process it is for. The acknowledgement of an event that has
+    /// not happened yet is dropped.
+    ///
     /// # Errors
     ///
     /// As [`session`](Self::session).
@@ -114,6 +120,15 @@ impl NativeImport {
     /// Imports a database of host events, for
     /// [`SqliteHostEventStore`](crate::SqliteHostEventStore).
     ///
+    /// Subscriptions keep their numbers and handles, and the next one gets the number
+    /// that it would have got. What occurred before the import may be delivered to every
+    /// subscription that was there then, as the native crate does it; not to later ones.
+    ///
+    /// The native crate does not know which deliveries were started, so all of them count
+    /// as reserved. Import the processes too before
+    /// [`TriggerRedelivery`](crate::TriggerRedelivery) looks for what was not started: it
+    /// starts what the registry does not know.
+    ///
     /// # Errors
     ///
     /// As [`session`](Self::session).
@@ -127,6 +142,13 @@ impl NativeImport {
     }
 
     /// Imports a database of effects, for [`SqliteEffectHost`](crate::SqliteEffectHost).
+    ///
+    /// Of a scope the native crate keeps only the last identifier, which scopes of another
+    /// session or kind may have too. So an imported effect is given to the scope that asks
+    /// for it first with its digest; with another digest the scope is told that there is a
+    /// conflict, as by the native crate. Until then
+    /// [`forget_scope`](crate::SqliteEffectHost::forget_scope) does not find it, and
+    /// [`prune`](crate::SqliteEffectHost::prune) does.
     ///
     /// # Errors
     ///

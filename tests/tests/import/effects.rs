@@ -15,8 +15,12 @@ use lash_wasm_store_tests::fixtures::{Raw, TestClock, guarded, json};
 
 use crate::files::{Files, assert_sound, image};
 use crate::processes::assert_counted;
+use crate::session::answers::Answers;
 
-async fn native(files: &Files, lease_ttl: Duration) -> lash_sqlite_store::SqliteEffectHost {
+pub(crate) async fn native(
+    files: &Files,
+    lease_ttl: Duration,
+) -> lash_sqlite_store::SqliteEffectHost {
     let options = NativeOptions { lease_ttl };
     lash_sqlite_store::SqliteEffectHost::open_with_options(&files.source(), options)
         .await
@@ -37,7 +41,7 @@ fn other_scope() -> EffectScope {
 }
 
 /// Effects that end, in two scopes.
-async fn workload(host: &dyn EffectHost) {
+pub(crate) async fn workload(host: &dyn EffectHost) {
     let first = controller(host);
     let second = controller_of(host, other_scope());
     run(&first, effect("a"), returning("result a"))
@@ -79,6 +83,23 @@ async fn answers(host: &dyn EffectHost) -> Vec<serde_json::Value> {
     }
     answers.push(shown(&run(&first, sleep("d", 1), forbidden()).await));
     answers.push(shown(&run(&second, effect("a"), forbidden()).await));
+    answers
+}
+
+/// What is recorded, of a host that may be damaged: what is not is executed.
+pub(crate) async fn recorded(host: &dyn EffectHost) -> Answers {
+    let first = controller(host);
+    let second = controller_of(host, other_scope());
+    let mut answers = Answers::new();
+    for (scope, controller) in [("first", &first), ("second", &second)] {
+        for key in ["a", "b", "c", "é 7", "é 8", "é 19", "é 0"] {
+            let ended = run(controller, effect(key), returning("executed")).await;
+            // The messages of the two crates are not the same.
+            let ended = ended.map(|outcome| json(&outcome));
+            let answer = ended.unwrap_or_else(|error| error.code.into());
+            answers.insert(format!("{scope} {key}"), answer);
+        }
+    }
     answers
 }
 

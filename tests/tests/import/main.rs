@@ -4,8 +4,10 @@
 //! answered alike by both, and ours goes on from there.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod anywhere;
 mod effects;
 mod files;
 mod host_events;
 mod processes;
 mod session;
+mod speed;
