@@ -1,5 +1,7 @@
 //! Reading a table of the source, a page at a time, and going on after what is damaged.
 
+use std::cell::Cell;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection};
 
@@ -29,12 +31,17 @@ pub(super) struct Table {
 /// A row of the source. Columns are counted from 0, as [`Table::columns`] names them.
 pub(super) struct SourceRow<'r> {
     row: &'r rusqlite::Row<'r>,
+    /// What was read besides, in bytes.
+    besides: Cell<u64>,
 }
 
 impl<'r> SourceRow<'r> {
     /// A row of a query whose first column is the rowid.
     pub(super) fn new(row: &'r rusqlite::Row<'r>) -> Self {
-        Self { row }
+        Self {
+            row,
+            besides: Cell::new(0),
+        }
     }
 
     fn value(&self, column: usize) -> Result<ValueRef<'r>, Reason> {
@@ -104,6 +111,12 @@ impl<'r> SourceRow<'r> {
             ValueRef::Blob(bytes) => Ok(bytes),
             _ => Err(self.wrong(column, "blob")),
         }
+    }
+
+    /// Says that as many bytes were read besides the row, of which a page has no more
+    /// than of rows.
+    pub(super) fn brings(&self, bytes: usize) {
+        self.besides.set(self.besides.get() + bytes as u64);
     }
 
     /// What the row is called in a loss.
@@ -304,8 +317,9 @@ fn read_page<T>(
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
             let row = SourceRow::new(row);
-            let bytes = row.bytes(columns);
-            match read(connection, &row) {
+            let item = read(connection, &row);
+            let bytes = row.bytes(columns) + row.besides.get();
+            match item {
                 Ok(item) => page.read.push(Read {
                     name: row.name(),
                     bytes,

@@ -61,7 +61,7 @@ fn read(connection: &Connection, row: &SourceRow<'_>) -> Result<ImportedBatch, R
             merge_key: serde_json::to_string(&merge_key).map_err(|error| error.to_string())?,
             available_at_ms: row.time(7)?,
             enqueued_at_ms: row.time(8)?,
-            payloads: payloads(connection, id)?,
+            payloads: payloads(connection, row, id)?,
         },
         claim,
         fencing_token: row.unsigned(12)?,
@@ -82,7 +82,11 @@ fn slot(name: &str) -> Result<wit::SlotPolicy, Reason> {
 
 /// The payloads of a batch, in order. They are encoded as they would be now, because a
 /// delivery that is repeated later is known by their bytes.
-fn payloads(connection: &Connection, batch_id: &str) -> Result<Vec<Vec<u8>>, Reason> {
+fn payloads(
+    connection: &Connection,
+    of: &SourceRow<'_>,
+    batch_id: &str,
+) -> Result<Vec<Vec<u8>>, Reason> {
     let sql = |error: rusqlite::Error| format!("its payloads can not be read: {error}");
     let mut statement = connection
         .prepare_cached(
@@ -99,6 +103,7 @@ fn payloads(connection: &Connection, batch_id: &str) -> Result<Vec<Vec<u8>>, Rea
             return Err(format!("the payload before {item_id} is missing"));
         }
         let payload: String = row.get(1).map_err(sql)?;
+        of.brings(payload.len());
         let payload: QueuedWorkPayload = serde_json::from_str(&payload)
             .map_err(|error| format!("the payload {item_id} can not be read: {error}"))?;
         payloads.push(serde_json::to_vec(&payload).map_err(|error| error.to_string())?);
