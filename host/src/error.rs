@@ -473,7 +473,7 @@ fn foreign(
     kind: &str,
 ) -> String {
     let found = format!(
-        "{} is not a lash {kind} database of this crate: found application_id {application_id:#010x} and schema version {version}, expected schema version {expected_version}",
+        "{} is not a lash {kind} database of this crate: found application_id {application_id:#010x} and schema version {version}, expected schema version {expected_version} and an application_id of this crate",
         path.display()
     );
     if application_id == 0 {
