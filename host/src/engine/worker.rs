@@ -35,7 +35,8 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    fn new() -> Result<Self, String> {
+    // In a box, because the handles of all exports are kilobytes to move.
+    fn new() -> Result<Box<Self>, String> {
         let shared = shared().map_err(|error| format!("{error:#}"))?;
         let mut store = Store::new(&shared.engine, State::new());
         store.limiter(|state| &mut state.limits);
@@ -46,18 +47,18 @@ impl Instance {
             .instantiate(&mut store)
             .map_err(|error| format!("{error:#}"))?;
         metrics::instance_made();
-        Ok(Self {
+        Ok(Box::new(Self {
             store,
             exports,
             broken: false,
-        })
+        }))
     }
 }
 
 /// What a thread of the pool has to itself.
 #[derive(Default)]
 pub(super) struct Worker {
-    instance: Option<Instance>,
+    instance: Option<Box<Instance>>,
     report: Report,
 }
 
