@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{TempDir, TempPath};
 
 use super::error::ImportError;
+use super::thread::Cancel;
 
 /// What SQLite may put beside a database. A new database must not come to lie beside one
 /// of another: SQLite would take it for its own.
@@ -40,9 +41,11 @@ impl Destination {
         self.dir.path().join("database")
     }
 
-    /// Gives the database its name. Nothing may have it open any more.
-    pub(super) fn publish(self) -> Result<(), ImportError> {
+    /// Gives the database its name, unless the import was cancelled. Nothing may have it
+    /// open any more. Who may not read the source may not read it either.
+    pub(super) fn publish(self, source: &Path, cancel: &Cancel) -> Result<(), ImportError> {
         let draft = self.draft();
+        copy_mode(source, &draft).map_err(|source| io_error(&draft, source))?;
         let log = with_suffix(&draft, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
             return Err(io_error(
@@ -54,6 +57,7 @@ impl Destination {
             .and_then(|file| file.sync_all())
             .map_err(|source| io_error(&draft, source))?;
         refuse_existing(&self.path)?;
+        cancel.check(&self.path)?;
         TempPath::try_from_path(&draft)
             .map_err(|source| io_error(&draft, source))?
             .persist_noclobber(&self.path)
@@ -89,6 +93,19 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()
+}
+
+/// Gives a file the mode of another one; its owner may write it in any case.
+#[cfg(unix)]
+fn copy_mode(from: &Path, to: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(from)?.permissions().mode() & 0o777;
+    fs::set_permissions(to, fs::Permissions::from_mode(mode | 0o600))
+}
+
+#[cfg(not(unix))]
+fn copy_mode(_: &Path, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes the new name survive a loss of power.

@@ -107,8 +107,13 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
 }
 
 /// The number of a subscription.
+/// The largest number of a subscription: there is room for the next one.
+const LARGEST_NUMBER: u64 = i64::MAX as u64 - 1;
+
 fn sequence_of(row: &SourceRow<'_>) -> Result<u64, Reason> {
-    subscription_sequence(row.text(0)?).ok_or_else(|| "the identifier has no number".to_owned())
+    subscription_sequence(row.text(0)?)
+        .filter(|number| *number <= LARGEST_NUMBER)
+        .ok_or_else(|| "the identifier has no number that was given out".to_owned())
 }
 
 fn subscription(row: &SourceRow<'_>, sequence: u64) -> Result<ImportedSubscription, Reason> {
@@ -170,7 +175,14 @@ fn skip_numbers(run: &mut Run<'_>, highest: u64) -> Result<(), ImportError> {
         Ok(rows.max(counter))
     });
     let given_out = match given_out {
-        Ok(number) => u64::try_from(number).unwrap_or(0),
+        Ok(number) if u64::try_from(number).is_ok_and(|number| number <= LARGEST_NUMBER) => {
+            number.unsigned_abs()
+        }
+        Ok(number) => {
+            run.losses
+                .note(NUMBERS, "", format!("{number} was never given out"));
+            0
+        }
         Err(error) if !is_damage(&error) && error.sqlite_error_code().is_some() => {
             return Err(run.source.unreadable(error));
         }

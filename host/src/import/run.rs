@@ -99,13 +99,7 @@ impl Run<'_> {
 
     /// Notes that more was read of the source.
     pub(super) fn advance(&mut self, bytes: u64) -> Result<(), ImportError> {
-        if self.cancel.is_cancelled() {
-            // Nobody sees this: the future was dropped.
-            return Err(ImportError::Io {
-                path: self.source.path().to_path_buf(),
-                source: std::io::ErrorKind::Interrupted.into(),
-            });
-        }
+        self.cancel.check(self.source.path())?;
         // Values are shorter than the pages that they are in, but for damaged files.
         let done = self.progress.done_bytes.saturating_add(bytes);
         self.progress.done_bytes = done.min(self.progress.total_bytes);
@@ -132,6 +126,7 @@ impl Run<'_> {
             losses,
             records,
             db,
+            cancel,
             ..
         } = self;
         drop((source, db));
@@ -144,7 +139,7 @@ impl Run<'_> {
                 omitted_losses,
             });
         }
-        destination.publish()?;
+        destination.publish(&path, cancel)?;
         Ok(ImportReport {
             kind,
             records,

@@ -111,10 +111,11 @@ impl Source {
         .map_err(|error: rusqlite::Error| self.unreadable(error))
     }
 
-    /// Has SQLite check the structure of the file.
+    /// Has SQLite check the structure of the file, and that indexes agree with their tables:
+    /// some rows are found by an index.
     pub(super) fn check(&self, losses: &mut Losses) -> Result<(), ImportError> {
         let checked = self.read(|connection| {
-            let pragma = format!("PRAGMA quick_check({MOST_PROBLEMS})");
+            let pragma = format!("PRAGMA integrity_check({MOST_PROBLEMS})");
             let mut statement = connection.prepare(&pragma)?;
             let mut lines = statement.query([])?;
             while let Some(line) = lines.next()? {

@@ -341,6 +341,10 @@ fn read_page<T>(
     (page, failure)
 }
 
+/// How many row numbers behind a damaged page are tried one by one: more than a page has
+/// rows.
+const NEAR: i64 = 4096;
+
 /// A row number behind `after` from which on the table can be read; none if there is no
 /// such number.
 ///
@@ -352,7 +356,13 @@ fn behind_damage(connection: &Connection, table: &Table, after: i64) -> Option<i
             .and_then(|mut statement| statement.query([from])?.next().map(|_| ()))
             .is_ok()
     };
-    let first = after.max(0);
+    let damaged = after.max(0);
+    // One by one while it is likely that the page behind is near and whole.
+    let near = damaged.saturating_add(NEAR);
+    if let Some(found) = (damaged.checked_add(1)?..=near).find(|from| readable(*from)) {
+        return Some(found);
+    }
+    let first = near;
     let mut step = 1_i64;
     while !readable(first.checked_add(step)?) {
         step = step.checked_mul(2)?;

@@ -34,8 +34,15 @@ impl Cancel {
         *self.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+    /// An error if nobody waits any more. Nobody sees it either.
+    pub(super) fn check(&self, path: &Path) -> Result<(), ImportError> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(ImportError::Io {
+                path: path.to_path_buf(),
+                source: io::ErrorKind::Interrupted.into(),
+            });
+        }
+        Ok(())
     }
 
     fn cancel(&self) {

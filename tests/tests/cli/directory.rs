@@ -25,7 +25,7 @@ const DATABASES: [(&str, &str); 4] = [
     ("d-effects.db", "effects"),
 ];
 
-const FOREIGN: [&str; 4] = ["empty.db", "foreign.db", "native.db", "notes.txt"];
+const FOREIGN: [&str; 4] = ["empty", "foreign.sqlite", "native.db", "notes.txt"];
 
 impl Directory {
     async fn new() -> Self {
@@ -122,6 +122,17 @@ async fn every_database_is_done_and_every_other_file_is_named() {
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
+}
+
+/// A database without its header was skipped like a text, and the exit code was 0: who
+/// removes what was verified or imported loses it.
+#[tokio::test]
+async fn what_should_be_a_database_is_not_skipped() {
+    let directory = Directory::new().await;
+    std::fs::write(directory.path().join("lost.db"), "no header").unwrap();
+    let run = Run::json("verify", directory.path()).ended(3);
+    assert_of_each(&run.values(), &directory);
+    assert!(run.stderr.contains("lost.db"), "{}", run.stderr);
 }
 
 #[tokio::test]

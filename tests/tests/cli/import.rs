@@ -130,6 +130,11 @@ async fn a_directory_is_imported_while_it_is_in_use() {
     let (native, ours) = (files.native(""), files.directory.path().join("new/ours"));
     let run = import(&["--json"], &native, &ours).ended(0);
     drop(in_use);
+    // What has the name of a database and is none is not passed over.
+    std::fs::write(files.native("lost.db"), "no header").unwrap();
+    let again = files.directory.path().join("again");
+    let lost = import(&["--json"], &native, &again).ended(3);
+    assert!(lost.stderr.contains("lost.db"), "{}", lost.stderr);
     let skipped = values(&run.stderr);
     assert_eq!(skipped.len(), 1, "{}", run.stderr);
     let notes = files.native("notes.txt");

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use lash_wasm_store::StoreBuilder;
 use lash_wasm_store::import::{ImportError, ImportReport, NativeImport};
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Bar;
-use crate::targets::{files, is_directory, none_in};
+use crate::targets::{files, is_directory, is_named_so, none_in};
 use crate::units::{bytes, count, number, plain};
 
 #[derive(Serialize)]
@@ -38,6 +39,12 @@ pub(crate) async fn run(arguments: Import, output: &mut Output) -> Result<(), Fa
     imported(&source, &file, report, output)
 }
 
+/// Whether a file that is no database of lash-sqlite-store must not be passed over: it has
+/// the name of one, and is none of this crate either.
+async fn is_lost(file: &Path) -> bool {
+    is_named_so(file) && StoreBuilder::new().open_inspector(file).await.is_err()
+}
+
 /// Imports every database in a directory. What fails does not keep the rest from being
 /// done.
 async fn directory(
@@ -55,7 +62,7 @@ async fn directory(
         let to = destination.join(name);
         let done = match import(&file, &to, partial).await {
             Ok(report) => imported(&file, &to, report, output),
-            Err(ImportError::NotNative { found, .. }) => {
+            Err(ImportError::NotNative { found, .. }) if !is_lost(&file).await => {
                 output.skipped(&file, &found);
                 continue;
             }

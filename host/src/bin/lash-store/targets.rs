@@ -17,8 +17,8 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl Databases {
     /// Calls `command` for each database, opened for reading. In a directory, what is no
-    /// database of this crate is skipped and said, and what fails does not keep the rest
-    /// from being done.
+    /// database of this crate is skipped and said, but for what [should be one](is_named_so),
+    /// and what fails does not keep the rest from being done.
     ///
     /// # Errors
     ///
@@ -36,7 +36,11 @@ impl Databases {
         let mut found = 0_usize;
         for file in files(path)? {
             let opened = self.builder().open_inspector(&file).await;
-            if let Some(reason) = opened.as_ref().err().and_then(not_ours) {
+            if let Some(reason) = opened
+                .as_ref()
+                .err()
+                .and_then(|error| not_ours(&file, error))
+            {
                 output.skipped(&file, reason);
                 continue;
             }
@@ -106,9 +110,17 @@ fn is_companion(path: &Path) -> bool {
         .any(|database| path.with_file_name(database).is_file())
 }
 
+/// Whether a file has the name that databases have. If it is none then, it has lost its
+/// header, and must not pass for another file that happens to be there.
+pub(crate) fn is_named_so(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "db")
+}
+
 /// Why a file in a directory is none that the command is for.
-fn not_ours(error: &Error) -> Option<&'static str> {
+fn not_ours(path: &Path, error: &Error) -> Option<&'static str> {
     match error {
+        Error::NotADatabase { .. } if is_named_so(path) => None,
+        Error::Foreign { application_id, .. } if *application_id != 0 && is_named_so(path) => None,
         Error::NotADatabase { .. } => Some("it is not a SQLite database"),
         Error::Foreign {
             application_id: 0, ..

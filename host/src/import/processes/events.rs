@@ -214,7 +214,7 @@ pub(super) fn repeated_key(
 ) -> rusqlite::Result<Option<String>> {
     connection
         .query_row(
-            "SELECT idempotency_key FROM process_events
+            "SELECT idempotency_key FROM process_events NOT INDEXED
              WHERE process_id = ?1 AND idempotency_key IS NOT NULL
              GROUP BY idempotency_key HAVING count(*) > 1 LIMIT 1",
             [process_id],

@@ -24,7 +24,8 @@ struct Turn {
     is_gone: bool,
 }
 
-/// Brings the stamps over. None may be of a later revision than the head.
+/// Brings the stamps over. None may be of a later revision than the head, nor
+/// without one.
 pub(super) fn import(run: &mut Run<'_>, revision: Option<u64>) -> Result<(), ImportError> {
     const TURNS: Table = Table {
         name: "runtime_turn_commits",
@@ -37,8 +38,8 @@ pub(super) fn import(run: &mut Run<'_>, revision: Option<u64>) -> Result<(), Imp
         |connection, row| {
             let result: RuntimeCommitResult = serde_json::from_str(row.text(3)?)
                 .map_err(|error| format!("the result of the commit can not be read: {error}"))?;
-            if revision.is_some_and(|revision| result.head_revision > revision) {
-                return Err("the commit is later than the head".to_owned());
+            if revision.is_none_or(|revision| result.head_revision > revision) {
+                return Err("the commit is later than the head, or there is no head".to_owned());
             }
             let manifest = manifest::to_blob(&path, &result.checkpoint_ref, &result.manifest);
             Ok(Turn {

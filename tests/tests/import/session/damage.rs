@@ -1,7 +1,7 @@
 //! Sources that are damaged: every loss is named, and either nothing is imported, or
 //! what is whole.
 
-use std::fs;
+use std::{fs, iter};
 
 use lash_core::{RuntimePersistence, SessionReadScope};
 use lash_sqlite_store::BuiltinBlobProfile;
@@ -33,6 +33,35 @@ fn damaged(bytes: &[u8], sql: &str) -> Files {
     assert!(raw.execute(sql) > 0, "{sql}");
     drop(raw);
     files
+}
+
+/// Parents and payloads are found by an index. A flipped byte in it hid them, and what
+/// they belong to was imported as if it had none, without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_its_index_does_not_know_is_a_loss() {
+    const NODE: &str = "answer-2";
+    let (bytes, _) = closed().await;
+    let count = |files: &Files, source: &str| -> Option<i64> {
+        let sql = format!("SELECT count(*) FROM graph_nodes {source} WHERE node_id = '{NODE}'");
+        let raw = Raw::open(&files.source());
+        raw.connection().query_row(&sql, [], |row| row.get(0)).ok()
+    };
+    let places = bytes
+        .windows(NODE.len())
+        .enumerate()
+        .filter_map(|(place, found)| (found == NODE.as_bytes()).then_some(place));
+    let mut hidden = 0;
+    for place in places {
+        let files = Files::new();
+        let mut flipped = bytes.clone();
+        flipped[place + NODE.len() - 1] = b'!';
+        fs::write(files.source(), flipped).unwrap();
+        if count(&files, "") == Some(0) && count(&files, "NOT INDEXED") == Some(1) {
+            hidden += 1;
+            assert!(!files.refused_losses().await.is_empty());
+        }
+    }
+    assert_eq!(hidden, 1);
 }
 
 /// What is wrong in one place is a loss by name; everything else comes over.
@@ -144,12 +173,17 @@ async fn a_row_that_is_damaged_is_named_and_the_rest_is_imported() {
             vec!["session_meta: root".to_owned()],
         ),
         (
+            // There is no stamp without a head that it is not later than.
             "UPDATE session_head SET head_json = '{'".to_owned(),
-            vec!["session_head: root".to_owned()],
+            iter::once("session_head: root".to_owned())
+                .chain((0..6).map(|turn| format!("runtime_turn_commits: turn-{turn}")))
+                .collect(),
         ),
         (
             "UPDATE session_head SET head_revision = -1".to_owned(),
-            vec!["session_head: root".to_owned()],
+            iter::once("session_head: root".to_owned())
+                .chain((0..6).map(|turn| format!("runtime_turn_commits: turn-{turn}")))
+                .collect(),
         ),
     ];
     for (sql, expected) in cases {
