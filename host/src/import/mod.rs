@@ -46,6 +46,10 @@ type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// Imports databases of `lash-sqlite-store` 0.1.0-alpha.46.
 ///
+/// What can be known to be damaged is a loss: the file's structure, references, digests, and
+/// what can not be decoded. The native format has no checksums: a number, or a letter of a
+/// text, that is another one now is brought over as it is.
+///
 /// If a future is dropped before it is ready, nothing is left behind: dropping it waits
 /// for the step that is being done, which takes some milliseconds, or seconds in a
 /// database of gigabytes.
@@ -83,6 +87,10 @@ impl NativeImport {
     }
 
     /// Imports a session database, for [`Store`](crate::Store).
+    ///
+    /// Stamps of turns that are later than the head are losses. A file has them, without
+    /// being damaged, if `save_session_head` or `save_session_head_meta` of the native crate
+    /// was called after stamped turns: these set the revision back.
     ///
     /// # Errors
     ///
