@@ -248,11 +248,7 @@ pub(crate) fn export<T: Transaction>(
     page: &mut Page,
 ) -> Result<bool> {
     let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
-        let stamp = TurnStamp {
-            session_id: reader.text()?.to_string(),
-            turn_id: reader.text()?.to_string(),
-            commit_hash: reader.text()?.to_string(),
-        };
+        let stamp = read_stamp(reader)?;
         let (turn, committed_at_ms, checksum) = read(reader, &stamp)?;
         cursor.found.insert(checksum);
         page.push(

@@ -111,9 +111,8 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
             let stored = Stored::decode(row.blob(1)?);
             match stored.descriptor.kind {
                 PersistedArtifactKind::CheckpointManifest => {
-                    let length = stored.inflated()?.len();
-                    row.brings(length);
-                    manifest::with_manifest(&path, key, stored).map(|(blob, _)| blob)
+                    manifest::with_manifest(&path, key, stored, |length| row.brings(length))
+                        .map(|(blob, _)| blob)
                 }
                 _ => Ok(stored.into_imported(key)),
             }

@@ -87,7 +87,7 @@ fn checkpoint(
         blobs::find(connection, &key)
             .map_err(|error| error.to_string())?
             .ok_or_else(|| "it is missing".to_owned())
-            .and_then(|stored| manifest::with_manifest(&path, &key, stored))
+            .and_then(|stored| manifest::with_manifest(&path, &key, stored, |_| ()))
     });
     // What was damaged is not in the new database.
     let (mut blob, mut checkpoint) = match found {

@@ -46,13 +46,18 @@ pub(super) fn to_blob(
     })
 }
 
-/// A blob that is a manifest, with what it says.
+/// A blob that is a manifest, with what it says. `inflated` is told its length.
 pub(super) fn with_manifest(
     path: &Path,
     key: &str,
     stored: Stored,
+    inflated: impl FnOnce(usize),
 ) -> Result<(ImportedBlob, SessionCheckpoint), Reason> {
-    let manifest = decode(&stored.inflated()?)?;
+    let manifest = {
+        let content = stored.inflated()?;
+        inflated(content.len());
+        decode(&content)?
+    };
     let mut blob = stored.into_imported(key);
     blob.kind = BlobKind::CheckpointManifest;
     blob.manifest = Some(to_wit(path, &manifest).map_err(|error| error.to_string())?);
