@@ -46,8 +46,47 @@ pub const CONFORMANCE: Artifact = Artifact {
     digest: "conformance/component/sources.sha256",
 };
 
+/// A plugin that keeps notes.
+pub const NOTES: Artifact = Artifact {
+    package: "lash-plugin-notes",
+    sources: &[
+        "plugins/notes",
+        "guest/src/runtime.rs",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "host/examples/plugins/notes.wasm",
+    digest: "host/examples/plugins/notes.sha256",
+};
+
+/// A plugin that tries to read what is not its own.
+pub const SNOOP: Artifact = Artifact {
+    package: "lash-plugin-snoop",
+    sources: &[
+        "plugins/snoop",
+        "guest/src/runtime.rs",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "host/examples/plugins/snoop.wasm",
+    digest: "host/examples/plugins/snoop.sha256",
+};
+
+/// A plugin that does what the tests tell it.
+pub const PROBE: Artifact = Artifact {
+    package: "lash-plugin-probe",
+    sources: &[
+        "plugins/probe",
+        "guest/src/runtime.rs",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "tests/tests/plugins/probe.wasm",
+    digest: "tests/tests/plugins/probe.sha256",
+};
+
 /// All of them.
-pub const ARTIFACTS: [&Artifact; 2] = [&STORE, &CONFORMANCE];
+pub const ARTIFACTS: [&Artifact; 5] = [&STORE, &CONFORMANCE, &NOTES, &SNOOP, &PROBE];
 
 /// The target that they are built for.
 pub const TARGET: &str = "wasm32-wasip2";
