@@ -58,6 +58,7 @@ mod kind;
 mod metrics;
 mod operation;
 mod options;
+pub mod plugin;
 mod processes;
 pub mod sqlite;
 mod store;

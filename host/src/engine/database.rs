@@ -4,6 +4,7 @@ use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
@@ -408,7 +409,12 @@ impl Database {
 
     /// The time in ms since 1970, by the clock that the database goes by.
     pub(crate) fn now_ms(&self) -> u64 {
-        epoch_ms((self.inner.context.options.clock)())
+        epoch_ms(self.now())
+    }
+
+    /// The time, by the clock that the database goes by.
+    pub(crate) fn now(&self) -> SystemTime {
+        (self.inner.context.options.clock)()
     }
 
     /// A job that calls the component.
