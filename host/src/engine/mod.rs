@@ -17,6 +17,8 @@ mod options;
 mod pool;
 mod reply;
 mod state;
+mod ticker;
+mod trap;
 mod watch;
 mod worker;
 
@@ -24,7 +26,7 @@ mod worker;
 mod tests;
 
 pub(crate) use call::Call;
-pub use component::COMPONENT;
+pub use component::{COMPONENT, StoreComponent};
 pub(crate) use database::Database;
 pub(crate) use open::Initialize;
 pub use options::Durability;

@@ -10,7 +10,9 @@ use wasmtime::component::Resource;
 use super::connection::SqliteConnection;
 use super::error::{Error, ErrorCode, failure};
 use super::host::{Database, Transaction};
+use super::limits::Allowance;
 use super::traffic::Traffic;
+use crate::limits::Limit;
 
 /// The database that the component of a wasmtime store has, if it has one.
 ///
@@ -36,6 +38,7 @@ pub struct SqliteCtx {
     call: u32,
     transaction: u32,
     committed: bool,
+    pub(super) allowance: Allowance,
     pub(super) traffic: Traffic,
 }
 
@@ -71,6 +74,9 @@ impl SqliteCtx {
     pub fn begin_call(&mut self) -> Resource<Database> {
         self.forget_handles();
         self.roll_back_or_close();
+        if let Some(connection) = &mut self.connection {
+            self.allowance = connection.begin_call();
+        }
         Resource::new_borrow(self.call)
     }
 
@@ -94,6 +100,14 @@ impl SqliteCtx {
     #[must_use]
     pub fn has_committed(&self) -> bool {
         self.committed
+    }
+
+    /// Which limit of [`Settings::limits`](super::Settings::limits) the running call has
+    /// reached, or the one that was ended last. The component was told by an error and
+    /// may have gone on.
+    #[must_use]
+    pub fn reached(&self) -> Option<Limit> {
+        self.allowance.reached()
     }
 
     /// What the component has read and written since this was asked last.
@@ -131,6 +145,24 @@ impl SqliteCtx {
     pub(super) fn ended(&mut self, committed: bool) {
         self.transaction = self.transaction.wrapping_add(1);
         self.committed |= committed;
+    }
+
+    /// Takes so many statements from what the call has left. There is none for a handle
+    /// that refers to nothing.
+    pub(super) fn allow(&mut self, statements: usize) -> Result<(), Limit> {
+        match &self.connection {
+            Some(connection) => self.allowance.take(connection.limits(), statements),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes what an answer says about limits.
+    pub(super) fn noted<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
+        if let (Err(error), Some(connection)) = (&answer, &self.connection) {
+            self.allowance
+                .note(connection.limits(), connection.call, error);
+        }
+        answer
     }
 
     fn forget_handles(&mut self) {
