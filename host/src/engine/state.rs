@@ -50,7 +50,7 @@ impl SqliteView for State {
 }
 
 /// Bounds what an instance consists of, and remembers how much memory it has.
-pub(super) struct Growth {
+pub(crate) struct Growth {
     /// All memories together.
     pub(super) memory: usize,
     /// The elements of all tables together.
@@ -59,7 +59,7 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    fn new(limits: Option<&Limits>) -> Self {
+    pub(super) fn new(limits: Option<&Limits>) -> Self {
         Self {
             memory: 0,
             elements: 0,

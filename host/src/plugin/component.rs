@@ -9,8 +9,8 @@ use super::error::Error;
 use super::grant::Grant;
 use super::granted::GrantedPlugin;
 use super::imports::{self, Import};
-use super::limits::Limits;
-use super::runtime::Runtime;
+use crate::engine::Sandbox;
+use crate::limits::Limits;
 use crate::store::Store;
 
 /// The interface that a plugin exports.
@@ -19,9 +19,8 @@ const ENTRY: &str = "lash:store/plugin-entry@0.1.0";
 /// A component of the world `plugin`, compiled. Clones share it.
 #[derive(Clone)]
 pub struct Plugin {
-    pub(super) runtime: Arc<Runtime>,
+    pub(super) sandbox: Arc<Sandbox>,
     pub(super) component: Component,
-    pub(super) limits: Limits,
     imports: Arc<[Import]>,
 }
 
@@ -86,7 +85,7 @@ impl Plugin {
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plugin")
-            .field("limits", &self.limits)
+            .field("limits", self.sandbox.limits())
             .finish_non_exhaustive()
     }
 }

@@ -7,8 +7,8 @@
 //! a component that imports a function of `sqlite` is refused.
 //!
 //! ```no_run
-//! use lash_wasm_store::Store;
-//! use lash_wasm_store::plugin::{Access, Grant, Limits, NameSpace, Plugin};
+//! use lash_wasm_store::plugin::{Access, Grant, NameSpace, Plugin};
+//! use lash_wasm_store::{Limits, Store};
 //!
 //! # async fn example(wasm: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
 //! let store = Store::open("session.db".as_ref()).await?;
@@ -48,7 +48,8 @@
 //! Its calls of the store run like all others, on the threads of the store and in the
 //! store's own component, one after the other with those of the application. The plugin
 //! itself runs on another thread, in a new instance for every call of
-//! [`GrantedPlugin::run`], under [`Limits`]. The quotas of the grant hold over all calls
+//! [`GrantedPlugin::run`], under [`Limits`](crate::Limits), of which those about SQL do
+//! not concern it. The quotas of the grant hold over all calls
 //! together, as long as the [`GrantedPlugin`] or a clone of it exists; [`Usage`] says
 //! what is used, and a later grant can begin with it.
 //!
@@ -63,16 +64,13 @@ mod error;
 mod grant;
 mod granted;
 mod imports;
-mod limits;
 mod name_space;
-mod runtime;
 mod state;
 mod usage;
 
 pub use component::Plugin;
-pub use error::{Error, Limit, Quota};
+pub use error::{Error, Quota};
 pub use grant::{Access, Grant};
 pub use granted::GrantedPlugin;
-pub use limits::Limits;
 pub use name_space::NameSpace;
 pub use usage::Usage;
