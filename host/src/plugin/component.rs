@@ -33,18 +33,19 @@ impl Plugin {
     /// [`Error::NotAPlugin`], and [`Error::ForeignImport`] if it asks for something
     /// that no grant can give.
     pub fn new(wasm: &[u8], limits: Limits) -> Result<Self, Error> {
-        let runtime =
-            Runtime::shared().map_err(|error| Error::not_a_plugin(error.into_boxed_dyn_error()))?;
-        let component = Component::from_binary(&runtime.engine, wasm)
-            .map_err(|error| Error::not_a_plugin(error.into_boxed_dyn_error()))?;
-        let imports = imports::of(&runtime.engine, &component)?;
+        let load = || {
+            let sandbox = Sandbox::new(limits)?;
+            let component = Component::from_binary(sandbox.engine(), wasm)?;
+            Ok((sandbox, component))
+        };
+        let (sandbox, component) = load().map_err(unusable)?;
+        let imports = imports::of(sandbox.engine(), &component)?;
         if component.get_export_index(None, ENTRY).is_none() {
             return Err(Error::not_a_plugin(format!("it does not export {ENTRY}")));
         }
         Ok(Self {
-            runtime,
+            sandbox: Arc::new(sandbox),
             component,
-            limits,
             imports: imports.into(),
         })
     }
@@ -80,6 +81,11 @@ impl Plugin {
             _ => Err(Error::not_a_plugin(format!("{ENTRY} has no function run"))),
         }
     }
+}
+
+/// What the engine says about a component.
+pub(super) fn unusable(error: wasmtime::Error) -> Error {
+    Error::not_a_plugin(error.into_boxed_dyn_error())
 }
 
 impl std::fmt::Debug for Plugin {

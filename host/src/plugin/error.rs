@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::Source;
+use crate::limits::Limit;
 
 /// What a grant bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,31 +20,6 @@ impl fmt::Display for Quota {
         f.write_str(match self {
             Self::Calls => "calls of the store",
             Self::Bytes => "bytes stored",
-        })
-    }
-}
-
-/// What stopped a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Limit {
-    /// The time of one call.
-    CallTime,
-    /// The memory of an instance.
-    Memory,
-    /// The elements of a table of an instance.
-    TableElements,
-    /// The stack of an instance, 512 KiB.
-    Stack,
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::CallTime => "the time of a call",
-            Self::Memory => "its memory",
-            Self::TableElements => "the elements of its tables",
-            Self::Stack => "its stack",
         })
     }
 }
@@ -93,18 +69,15 @@ pub enum Error {
         import: String,
     },
 
-    /// The plugin ran into one of its limits and was stopped.
+    /// The plugin has reached one of its [`Limits`](crate::Limits), and was stopped.
     #[error(
-        "plugin {name_space} was stopped at the limit of {limit}; raise it with `Limits`, or give the plugin less to do"
+        "plugin {name_space} has reached its limit {limit}; raise it, or give the plugin less to do"
     )]
     Limit {
         /// The plugin's name space.
         name_space: String,
-        /// Which one.
+        /// The limit and its value.
         limit: Limit,
-        /// Where it was.
-        #[source]
-        source: Source,
     },
 
     /// A call of the plugin was refused because a quota of its grant was used up. The

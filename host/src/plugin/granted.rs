@@ -1,24 +1,23 @@
 //! A plugin that is bound to a store.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Span;
 use tracing::field::Empty;
+use wasmtime::Store as WasmStore;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Resource};
-use wasmtime::{Store as WasmStore, Trap};
 
-use super::component::Plugin;
-use super::error::{Error, Limit};
+use super::component::{Plugin, unusable};
+use super::error::Error;
 use super::grant::Grant;
 use super::imports;
-use super::limits::Limits;
-use super::runtime::Runtime;
 use super::state::State;
 use super::usage::{Meter, Usage};
 use crate::bindings::types::BlobProfile;
-use crate::engine::Database;
+use crate::engine::{Database, Sandbox};
 use crate::sqlite;
 use crate::store::Store;
 
@@ -30,6 +29,7 @@ const RUNNING: usize = 8;
 pub struct GrantedPlugin {
     granted: Arc<Granted>,
     linked: Arc<Linked>,
+    permits: Arc<Semaphore>,
 }
 
 /// What a plugin is bound to.
@@ -51,19 +51,17 @@ impl Granted {
 
 /// The component, with what it imports.
 struct Linked {
-    runtime: Arc<Runtime>,
+    sandbox: Arc<Sandbox>,
     instance: InstancePre<State>,
     entry: ComponentExportIndex,
-    limits: Limits,
-    permits: Semaphore,
 }
 
 impl GrantedPlugin {
     pub(super) fn new(plugin: &Plugin, store: &Store, grant: Grant) -> Result<Self, Error> {
         let grant = Arc::new(grant);
-        let instance = imports::linker(&plugin.runtime.engine, &grant)
+        let instance = imports::linker(plugin.sandbox.engine(), &grant)
             .and_then(|linker| linker.instantiate_pre(&plugin.component))
-            .map_err(|error| Error::not_a_plugin(error.into_boxed_dyn_error()))?;
+            .map_err(unusable)?;
         let (db, profile) = store.lend();
         Ok(Self {
             granted: Arc::new(Granted {
@@ -74,12 +72,11 @@ impl GrantedPlugin {
                 stored: Mutex::default(),
             }),
             linked: Arc::new(Linked {
-                runtime: Arc::clone(&plugin.runtime),
+                sandbox: Arc::clone(&plugin.sandbox),
                 instance,
                 entry: plugin.entry()?,
-                limits: plugin.limits.clone(),
-                permits: Semaphore::new(RUNNING),
             }),
+            permits: Arc::new(Semaphore::new(RUNNING)),
         })
     }
 
@@ -98,34 +95,36 @@ impl GrantedPlugin {
     /// All of [`Error`] that are about a call.
     pub async fn run(&self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>, Error> {
         let input = input.into();
-        let plugin = self.clone();
         // The semaphore is never closed.
-        let _permit = self.linked.permits.acquire().await.ok();
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let (reply, answer) = oneshot::channel();
-        let span = tracing::Span::current();
-        thread::Builder::new()
-            .name("lash-plugin".to_owned())
-            .spawn(move || {
-                let answer = span.in_scope(|| plugin.run_blocking(&input));
-                // If nobody waits any more, what was done is done.
-                drop(reply.send(answer));
-            })
-            .map_err(|source| Error::Thread {
-                name_space: self.name_space(),
-                source,
-            })?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(self.stopped("the thread that ran the plugin has stopped")))
+        self.spawn(input, move |answer| {
+            drop(permit);
+            // If nobody waits any more, what was done is done.
+            drop(reply.send(answer));
+        })?;
+        answer.await.unwrap_or_else(|_| Err(self.lost()))
     }
 
-    /// As [`run`](Self::run), and blocks this thread, on which the plugin runs. It needs
-    /// no runtime, and must not be called on a thread of one.
+    /// As [`run`](Self::run), and blocks this thread, which must not be one of an
+    /// asynchronous runtime. It does not wait for other calls of the plugin.
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub fn run_blocking(&self, input: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn run_blocking(&self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>, Error> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.spawn(input.into(), move |answer| drop(reply.send(answer)))?;
+        answer.recv().unwrap_or_else(|_| Err(self.lost()))
+    }
+
+    /// Calls the plugin on a thread that has the stack for it.
+    fn spawn(
+        &self,
+        input: Vec<u8>,
+        reply: impl FnOnce(Result<Vec<u8>, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let plugin = self.clone();
         let span = tracing::debug_span!(
             target: "lash_wasm_store",
             "plugin",
@@ -133,6 +132,18 @@ impl GrantedPlugin {
             path = %self.granted.db.path().display(),
             outcome = Empty,
         );
+        thread::Builder::new()
+            .name("lash-plugin".to_owned())
+            .stack_size(self.linked.sandbox.thread_stack())
+            .spawn(move || reply(plugin.observed(&span, &input)))
+            .map(drop)
+            .map_err(|source| Error::Thread {
+                name_space: self.name_space(),
+                source,
+            })
+    }
+
+    fn observed(&self, span: &Span, input: &[u8]) -> Result<Vec<u8>, Error> {
         let answer = span.in_scope(|| self.call(input));
         span.record(
             "outcome",
@@ -142,23 +153,14 @@ impl GrantedPlugin {
     }
 
     fn call(&self, input: &[u8]) -> Result<Vec<u8>, Error> {
-        let linked = &*self.linked;
-        let state = State::new(Arc::clone(&self.granted), &linked.limits);
-        let mut store = WasmStore::new(&linked.runtime.engine, state);
-        store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(linked.limits.import_bytes);
-        store.set_max_component_handles(linked.limits.handles);
-        store.set_epoch_deadline(Runtime::epochs(linked.limits.call_time));
-        let running = linked.runtime.running();
-        let answer = enter(linked, &mut store, input);
-        drop(running);
+        let sandbox = &self.linked.sandbox;
+        let state = State::new(Arc::clone(&self.granted), sandbox.growth());
+        let mut store = sandbox.store(state, |state| &mut state.growth);
+        let answer = enter(&self.linked, &mut store, input);
         let State {
-            used_up,
-            failure,
-            limiter,
-            ..
+            used_up, failure, ..
         } = store.into_data();
-        let answer = answer.map_err(|error| self.interrupted(error, limiter.refused))?;
+        let answer = answer.map_err(|trap| self.trapped(trap))?;
         if let Some(quota) = used_up {
             return Err(Error::Quota {
                 name_space: self.name_space(),
@@ -174,23 +176,19 @@ impl GrantedPlugin {
         })
     }
 
-    /// Why a plugin did not come to its end.
-    fn interrupted(&self, error: wasmtime::Error, refused: Option<Limit>) -> Error {
-        let limit = match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Some(Limit::CallTime),
-            Some(Trap::StackOverflow) => Some(Limit::Stack),
-            // Most programs trap when they get no memory.
-            _ => refused,
-        };
-        let source = error.into_boxed_dyn_error();
-        match limit {
+    /// Why the plugin did not come to its end.
+    fn trapped(&self, trap: wasmtime::Error) -> Error {
+        match self.linked.sandbox.reached(&trap) {
             Some(limit) => Error::Limit {
                 name_space: self.name_space(),
                 limit,
-                source,
             },
-            None => self.stopped(source),
+            None => self.stopped(trap.into_boxed_dyn_error()),
         }
+    }
+
+    fn lost(&self) -> Error {
+        self.stopped("the thread that ran the plugin has stopped")
     }
 
     fn stopped(&self, source: impl Into<crate::error::Source>) -> Error {

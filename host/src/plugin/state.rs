@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use wasmtime::ResourceLimiter;
-
-use super::error::{Limit, Quota};
+use super::error::Quota;
 use super::grant::{Access, Grant};
 use super::granted::Granted;
-use super::limits::Limits;
 use super::name_space::NameSpace;
 use crate::bindings::sqlite::{Error as SqliteError, ErrorCode};
 use crate::bindings::types::{self, BlobProfile, Corruption};
-use crate::engine::Call;
+use crate::engine::{Call, Growth};
 use crate::error::Error;
 
 /// What a function of the store answers to a plugin.
@@ -21,7 +18,7 @@ pub(super) type Answer<T> = Result<T, types::Error>;
 /// The data of a wasmtime store.
 pub(super) struct State {
     granted: Arc<Granted>,
-    pub(super) limiter: Limiter,
+    pub(super) growth: Growth,
     /// The first quota that was used up in this call.
     pub(super) used_up: Option<Quota>,
     /// The last failure of the store in this call.
@@ -29,14 +26,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(granted: Arc<Granted>, limits: &Limits) -> Self {
+    pub(super) fn new(granted: Arc<Granted>, growth: Growth) -> Self {
         Self {
             granted,
-            limiter: Limiter {
-                memory_bytes: limits.memory_bytes,
-                table_elements: limits.table_elements,
-                refused: None,
-            },
+            growth,
             used_up: None,
             failure: None,
         }
@@ -160,38 +153,4 @@ pub(super) fn denied(message: &str) -> types::Error {
 /// What contradicts the rules for plugins.
 pub(super) fn invalid(message: &str) -> types::Error {
     types::Error::Invalid(message.to_owned())
-}
-
-/// Bounds memory and tables of an instance.
-pub(super) struct Limiter {
-    memory_bytes: usize,
-    table_elements: usize,
-    /// What the instance last asked for too much of.
-    pub(super) refused: Option<Limit>,
-}
-
-impl ResourceLimiter for Limiter {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        if desired > self.memory_bytes {
-            self.refused = Some(Limit::Memory);
-        }
-        Ok(desired <= self.memory_bytes)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        if desired > self.table_elements {
-            self.refused = Some(Limit::TableElements);
-        }
-        Ok(desired <= self.table_elements)
-    }
 }
