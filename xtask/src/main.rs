@@ -41,7 +41,7 @@ enum Task {
         cases: Vec<String>,
     },
     /// Builds the components: host/component/lash_store.wasm, which the host
-    /// crate embeds, and conformance/component/lash_host_conformance.wasm.
+    /// crate embeds, conformance/component/lash_host_conformance.wasm, and the plugins.
     Component {
         /// Change nothing; fail if a component is not what its sources build.
         #[arg(long)]

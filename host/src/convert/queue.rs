@@ -42,7 +42,7 @@ pub(crate) fn is_turn_input(draft: &Draft) -> bool {
             .is_ok_and(|payload| matches!(payload, QueuedWorkPayload::TurnInput { .. }))
     };
     let merge_key = serde_json::from_str::<MergeKey>(&draft.merge_key);
-    merge_key.is_ok() && draft.payloads.iter().all(input)
+    merge_key.is_ok() && !draft.payloads.is_empty() && draft.payloads.iter().all(input)
 }
 
 pub(crate) fn to_delivery(policy: DeliveryPolicy) -> wit::DeliveryPolicy {

@@ -54,7 +54,7 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
                 source_key: Some(word(1)).filter(|key| *key != "-").map(String::from),
                 delivery: queue::DeliveryPolicy::EarliestSafeBoundary,
                 slot: queue::SlotPolicy::Exclusive,
-                merge_key: "\"none\"".to_string(),
+                merge_key: "\"never\"".to_string(),
                 available_at_ms: 0,
                 payloads: words
                     .iter()

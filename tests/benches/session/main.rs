@@ -16,6 +16,7 @@ mod harness;
 mod load;
 mod logic;
 mod memory;
+mod plugin;
 mod queue;
 #[path = "../report.rs"]
 mod report;
@@ -38,6 +39,7 @@ fn main() {
         commit::run(&wanted, &mut report).await;
         load::run(&wanted, &mut report).await;
         queue::run(&wanted, &mut report).await;
+        plugin::run(&wanted, &mut report).await;
         upkeep::run(&wanted, &mut report).await;
         start::run(&wanted, &mut report).await;
         throughput::run(&wanted, &mut report).await;
