@@ -37,7 +37,9 @@ async fn main() -> Result<()> {
     println!("  used: {:?}", notes.usage());
 
     section("snoop, with all names of its own, looks for what others have");
-    let secret = store.try_put_blob(b"what only the application knows").await?;
+    let secret = store
+        .try_put_blob(b"what only the application knows")
+        .await?;
     let grant = Grant::new(NameSpace::new("snoop")?)
         .artifacts(Access::Write)
         .blobs(Access::Write)

@@ -33,7 +33,7 @@ impl Plugin {
     /// [`Error::NotAPlugin`], and [`Error::ForeignImport`] if it asks for something
     /// that no grant can give.
     pub fn new(wasm: &[u8], limits: Limits) -> Result<Self, Error> {
-        let load = || {
+        let load = || -> wasmtime::Result<_> {
             let sandbox = Sandbox::new(limits)?;
             let component = Component::from_binary(sandbox.engine(), wasm)?;
             Ok((sandbox, component))

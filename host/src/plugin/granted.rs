@@ -215,7 +215,7 @@ fn enter(
             &linked.entry,
         )?;
     // There is one database, so the handle need not say which.
-    let database = Resource::new_own(0);
+    let database = Resource::new_borrow(0);
     let (answer,) = run.call(store, (database, input))?;
     Ok(answer)
 }

@@ -35,7 +35,10 @@ async fn a_run_is_a_span_around_its_calls() {
     let place = Place::new();
     let (_store, plugin) = plugin(&place).await;
     plugin.run("put a b\nget a").await.unwrap();
-    plugin.run(format!("put a {}", "b".repeat(100))).await.unwrap_err();
+    plugin
+        .run(format!("put a {}", "b".repeat(100)))
+        .await
+        .unwrap_err();
     let mut runs = recorded().of(place.path());
     runs.retain(|span| span.name == "plugin");
     let outcomes: Vec<&str> = runs.iter().map(|span| span.text("outcome")).collect();

@@ -23,7 +23,11 @@ fn input(text: &str) -> String {
 async fn the_application_gets_what_a_plugin_delivers() {
     let store = Store::memory().await.unwrap();
     let plugin = delivering(&store, "one");
-    let batch = says(&plugin, &format!("enqueue {SESSION} key {}", input("hello"))).await;
+    let batch = says(
+        &plugin,
+        &format!("enqueue {SESSION} key {}", input("hello")),
+    )
+    .await;
     assert!(batch.starts_with(&format!("{SESSION} key qwb:")), "{batch}");
 
     let held = claim(&store, 60_000, 1).await.unwrap();
@@ -55,7 +59,10 @@ async fn a_plugin_sees_and_cancels_only_what_it_delivered() {
     assert_ne!(own, others);
     assert_eq!(says(&one, &deliver).await, own);
 
-    assert_eq!(says(&one, &format!("list {SESSION}")).await, format!("[{own}]"));
+    assert_eq!(
+        says(&one, &format!("list {SESSION}")).await,
+        format!("[{own}]")
+    );
     ids.push(others.split(' ').nth(2).unwrap().to_owned());
     ids.push("qwb:unknown".to_owned());
     for id in &ids {
@@ -89,7 +96,10 @@ async fn only_input_for_a_turn_is_delivered() {
     let plugin = delivering(&store, "one");
     let command = r#"{"type":"session_command","command":{"kind":"reset_session","reason":"x"}}"#;
     let parsed: Result<QueuedWorkPayload, _> = serde_json::from_str(command);
-    assert!(matches!(parsed, Ok(QueuedWorkPayload::SessionCommand { .. })), "{parsed:?}");
+    assert!(
+        matches!(parsed, Ok(QueuedWorkPayload::SessionCommand { .. })),
+        "{parsed:?}"
+    );
     let deep = "[".repeat(100_000);
     let rest = format!("key {}", input("hello"));
     for payloads in [

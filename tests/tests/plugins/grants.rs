@@ -12,12 +12,30 @@ async fn what_is_not_granted_is_not_linked() {
     let store = Store::memory().await.unwrap();
     let all = || Grant::new(names("one"));
     let grants = [
-        ("lash:store/artifacts@0.1.0", all().blobs(Access::Write).queue(Access::Write).session()),
-        ("lash:store/blobs@0.1.0", all().artifacts(Access::Write).queue(Access::Write).session()),
-        ("lash:store/queue@0.1.0", all().artifacts(Access::Write).blobs(Access::Write).session()),
+        (
+            "lash:store/artifacts@0.1.0",
+            all().blobs(Access::Write).queue(Access::Write).session(),
+        ),
+        (
+            "lash:store/blobs@0.1.0",
+            all()
+                .artifacts(Access::Write)
+                .queue(Access::Write)
+                .session(),
+        ),
+        (
+            "lash:store/queue@0.1.0",
+            all()
+                .artifacts(Access::Write)
+                .blobs(Access::Write)
+                .session(),
+        ),
         (
             "lash:store/session@0.1.0",
-            all().artifacts(Access::Write).blobs(Access::Write).queue(Access::Write),
+            all()
+                .artifacts(Access::Write)
+                .blobs(Access::Write)
+                .queue(Access::Write),
         ),
     ];
     for (interface, grant) in grants {
@@ -58,7 +76,10 @@ async fn a_grant_for_reading_changes_nothing() {
         &format!("cancel jobs {id}"),
     ] {
         let answer = says(&reader, command).await;
-        assert!(answer.starts_with("error ErrorCode::ReadOnly"), "{command}: {answer}");
+        assert!(
+            answer.starts_with("error ErrorCode::ReadOnly"),
+            "{command}: {answer}"
+        );
     }
     assert_eq!(says(&reader, "get name").await, "content");
     assert_eq!(says(&reader, "list jobs").await, format!("[{batch}]"));
@@ -80,7 +101,12 @@ fn a_component_that_imports_a_function_of_sqlite_is_no_plugin() {
 #[test]
 fn what_is_no_component_is_no_plugin() {
     // The last is an empty component, which exports nothing.
-    for bytes in [&b""[..], b"\0asm\x01\0\0\0", &PROBE[..1000], b"\0asm\x0d\0\x01\0"] {
+    for bytes in [
+        &b""[..],
+        b"\0asm\x01\0\0\0",
+        &PROBE[..1000],
+        b"\0asm\x0d\0\x01\0",
+    ] {
         let error = Plugin::new(bytes, Limits::default()).unwrap_err();
         assert!(matches!(error, Error::NotAPlugin { .. }), "{error:?}");
         assert!(std::error::Error::source(&error).is_some());

@@ -96,7 +96,9 @@ async fn a_limit_holds_for_each_call_anew() {
 
 #[test]
 fn a_plugin_is_called_without_a_runtime() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let store = runtime.block_on(Store::memory()).unwrap();
     let plugin = bound(&store, "one");
     drop(runtime);

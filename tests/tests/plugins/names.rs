@@ -75,7 +75,10 @@ async fn a_blob_that_others_stored_is_not_found() {
     assert_eq!(says(&other, &format!("get-blob {own}")).await, "none");
     let application = store.try_put_blob(b"a secret").await.unwrap();
     for plugin in [&one, &other] {
-        assert_eq!(says(plugin, &format!("get-blob {application}")).await, "none");
+        assert_eq!(
+            says(plugin, &format!("get-blob {application}")).await,
+            "none"
+        );
     }
     let missing = format!("blake3:{}", "0".repeat(64));
     assert_eq!(says(&one, &format!("get-blob {missing}")).await, "none");
@@ -102,12 +105,21 @@ async fn queues_are_apart_from_each_other_and_from_the_application() {
     assert!(batch.starts_with(&format!("{SESSION} key qwb:")), "{batch}");
     assert!(batch.ends_with(" a b"), "{batch}");
     // The source key makes it the same work.
-    assert_eq!(says(&one, &format!("enqueue {SESSION} key a b")).await, batch);
-    assert_eq!(says(&one, &format!("list {SESSION}")).await, format!("[{batch}]"));
+    assert_eq!(
+        says(&one, &format!("enqueue {SESSION} key a b")).await,
+        batch
+    );
+    assert_eq!(
+        says(&one, &format!("list {SESSION}")).await,
+        format!("[{batch}]")
+    );
     assert_eq!(says(&other, &format!("list {SESSION}")).await, "[]");
     assert_eq!(says(&other, &format!("claim {SESSION}")).await, "none");
     let id = batch.split(' ').nth(2).unwrap();
-    assert_eq!(says(&other, &format!("cancel {SESSION} {id}")).await, "none");
+    assert_eq!(
+        says(&other, &format!("cancel {SESSION} {id}")).await,
+        "none"
+    );
 
     let listed = store.list_queued_work(SESSION).await.unwrap();
     assert_eq!(listed.len(), 1);

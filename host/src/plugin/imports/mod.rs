@@ -34,7 +34,7 @@ struct Interface {
     is_granted: fn(&Grant) -> bool,
 }
 
-const INTERFACES: [Interface; 6] = [
+static INTERFACES: [Interface; 6] = [
     Interface {
         name: "lash:store/artifacts@0.1.0",
         functions: artifacts::FUNCTIONS,
@@ -107,8 +107,7 @@ pub(super) fn of(engine: &Engine, component: &Component) -> Result<Vec<Import>, 
 }
 
 fn find(interface: &str, function: &str) -> Result<Import, Error> {
-    static OFFERED: [Interface; 6] = INTERFACES;
-    OFFERED
+    INTERFACES
         .iter()
         .find(|offered| offered.name == interface && offered.functions.contains(&function))
         .map(|interface| Import {
