@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
     ensure!(kept.lines().count() == before + 2, "a note was lost");
     println!("  used: {:?}", notes.usage());
 
-    section("snoop, with all names of its own, looks for what others have");
+    section("snoop, with names of its own, looks for what others have");
     let secret = store
         .try_put_blob(b"what only the application knows")
         .await?;

@@ -19,7 +19,7 @@ impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Calls => "calls of the store",
-            Self::Bytes => "bytes stored",
+            Self::Bytes => "bytes to store",
         })
     }
 }
@@ -83,7 +83,7 @@ pub enum Error {
     /// A call of the plugin was refused because a quota of its grant was used up. The
     /// plugin was told, and may have coped with it: its answer is here.
     #[error(
-        "plugin {name_space} has used up its grant of {most} {quota}; bind it with a larger one"
+        "plugin {name_space} went beyond its grant of {most} {quota}; bind it with a larger one"
     )]
     Quota {
         /// The plugin's name space.
