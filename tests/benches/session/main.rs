@@ -21,6 +21,7 @@ mod queue;
 mod report;
 mod start;
 mod throughput;
+mod untrusted;
 mod upkeep;
 
 use engines::Setup;
@@ -41,6 +42,7 @@ fn main() {
         upkeep::run(&wanted, &mut report).await;
         start::run(&wanted, &mut report).await;
         throughput::run(&wanted, &mut report).await;
+        untrusted::run(&wanted, &mut report).await;
     });
     memory::run(&wanted, &mut report);
     report.finish();
