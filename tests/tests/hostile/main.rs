@@ -8,6 +8,7 @@
 mod arena;
 mod attacks;
 mod contained;
+mod liar;
 mod limits;
 
 use lash_wasm_store::Limits;
