@@ -1,6 +1,6 @@
 //! What can go wrong with a store, in words that say what to do about it.
 //!
-//! Every variant names the file. None mentions a type of SQLite's or the
+//! Every variant names the file, if it is about one. None mentions a type of SQLite's or the
 //! engine's bindings, so that neither becomes part of this crate's interface;
 //! the cause is behind [`source`](std::error::Error::source). What a caller is
 //! expected to handle as an outcome (a lost race, a claim that expired) is not

@@ -51,8 +51,9 @@ macro_rules! limits {
 }
 
 limits! {
-    /// How long one call of an exported function may take, with all that it waits
-    /// for: 30 s by default. It is looked at every 10 ms.
+    /// How long one call may take, with all that it waits for: 30 s by default. It is
+    /// looked at every 10 ms. Where a call of a store needs several exported functions
+    /// at once, they share it.
     call_time: Duration = Duration::from_secs(30);
     /// The linear memory of an instance, all memories together: 512 MiB by default.
     memory_bytes: usize = 512 * MIB;

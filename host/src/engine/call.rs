@@ -182,10 +182,6 @@ impl<'a> Call<'a> {
         if self.instance.broken {
             return Err(self.stopped("the instance was stopped by an earlier call"));
         }
-        self.context
-            .options
-            .component
-            .begin_call(&mut self.instance.store);
         let db = self.instance.store.data_mut().sqlite.begin_call();
         let answer = call(self.instance, db);
         let sqlite = &mut self.instance.store.data_mut().sqlite;

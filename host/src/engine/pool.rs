@@ -36,6 +36,8 @@ const WARM_LANES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 pub(super) struct Pool {
     this: Weak<Pool>,
     threads: usize,
+    /// Whether it is the one of the process, which metrics are about.
+    measured: bool,
     /// The stack of each thread; what the standard library chooses if none is said.
     stack: Option<usize>,
     state: Mutex<State>,
@@ -79,20 +81,21 @@ impl Pool {
         static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
         POOL.get_or_init(|| {
             let cores = thread::available_parallelism().map_or(2, usize::from);
-            Pool::new(cores.clamp(2, 4), None)
+            Pool::new(cores.clamp(2, 4), true, None)
         })
     }
 
     /// A pool for a component that may keep its threads busy: as many databases as it
     /// holds up in this way hold up no other one.
     pub(super) fn patient(stack: usize) -> Arc<Self> {
-        Self::new(MOST_THREADS, Some(stack))
+        Self::new(MOST_THREADS, false, Some(stack))
     }
 
-    fn new(threads: usize, stack: Option<usize>) -> Arc<Self> {
+    fn new(threads: usize, measured: bool, stack: Option<usize>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             threads,
+            measured,
             stack,
             state: Mutex::new(State::default()),
             warm: Mutex::new(LruCache::new(WARM_LANES)),
@@ -113,7 +116,7 @@ impl Pool {
     pub(super) fn schedule(&self, lane: Arc<Lane>) -> io::Result<()> {
         let mut state = self.state();
         state.ready.push_back(lane);
-        metrics::waiting_databases(state.ready.len());
+        self.measure(&state);
         self.staff(&mut state).inspect_err(|_| {
             state.ready.pop_back();
         })
@@ -131,7 +134,7 @@ impl Pool {
                 Err(error) => return Err(error),
             }
         }
-        metrics::threads(state.threads);
+        self.measure(state);
         state.wake_one();
         Ok(())
     }
@@ -190,13 +193,13 @@ impl Pool {
         loop {
             if self.has_spare_threads(&state) {
                 state.threads -= 1;
-                metrics::threads(state.threads);
+                self.measure(&state);
                 // Whatever woke this thread is for another one.
                 state.wake_one();
                 return None;
             }
             if let Some(lane) = state.ready.pop_front() {
-                metrics::waiting_databases(state.ready.len());
+                self.measure(&state);
                 return Some(lane);
             }
             if state.closed {
@@ -211,6 +214,13 @@ impl Pool {
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
             }
+        }
+    }
+
+    fn measure(&self, state: &State) {
+        if self.measured {
+            metrics::threads(state.threads);
+            metrics::waiting_databases(state.ready.len());
         }
     }
 

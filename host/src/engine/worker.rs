@@ -68,6 +68,7 @@ impl Worker {
             None => Instance::new(&context.options.component)
                 .map_err(|trap| context.trapped(trap, None, operation, false))?,
         };
+        context.options.component.begin_call(&mut instance.store);
         let state = instance.store.data_mut();
         state.clock = Some(context.options.clock.clone());
         if let Some(connection) = slot.take() {

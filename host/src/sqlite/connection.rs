@@ -46,8 +46,7 @@ pub struct Settings {
     /// The limits of a component that is not trusted. None by default: then a
     /// transaction is interrupted after five minutes, and that is all. Those of
     /// [`Limits`] apply that are about statements and the database, and
-    /// [`Limits::call_time`] from [`SqliteCtx::begin_call`](super::SqliteCtx::begin_call)
-    /// on; the others are wasmtime's to keep.
+    /// [`Limits::call_time`] from [`SqliteCtx::lend`](super::SqliteCtx::lend) on; the others are wasmtime's to keep.
     pub limits: Option<Limits>,
 }
 

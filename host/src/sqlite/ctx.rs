@@ -51,8 +51,13 @@ impl SqliteCtx {
 
     /// Lends a connection to the calls that follow. One that was lent before and
     /// not taken back is closed.
-    pub fn lend(&mut self, connection: SqliteConnection) {
+    ///
+    /// Of [`Settings::limits`](super::Settings::limits), the time of a call and its
+    /// statements are counted from now on: calls that follow share them, until the
+    /// connection is lent again.
+    pub fn lend(&mut self, mut connection: SqliteConnection) {
         self.forget_handles();
+        self.allowance = connection.begin_call();
         self.connection = Some(connection);
         self.committed = false;
     }
@@ -74,9 +79,6 @@ impl SqliteCtx {
     pub fn begin_call(&mut self) -> Resource<Database> {
         self.forget_handles();
         self.roll_back_or_close();
-        if let Some(connection) = &mut self.connection {
-            self.allowance = connection.begin_call();
-        }
         Resource::new_borrow(self.call)
     }
 
@@ -102,9 +104,8 @@ impl SqliteCtx {
         self.committed
     }
 
-    /// Which limit of [`Settings::limits`](super::Settings::limits) the running call has
-    /// reached, or the one that was ended last. The component was told by an error and
-    /// may have gone on.
+    /// Which limit of [`Settings::limits`](super::Settings::limits) was reached since the
+    /// connection was lent. The component was told by an error and may have gone on.
     #[must_use]
     pub fn reached(&self) -> Option<Limit> {
         self.allowance.reached()

@@ -191,6 +191,10 @@ impl SqliteConnection {
         if self.role == Role::Reader {
             return Err(reading_only());
         }
+        if self.limits().is_some() {
+            // Many transactions of one call would make the log as long as they like.
+            self.tidy();
+        }
         if self.synchronous != synchronous {
             let _granted = self.permission.grant();
             self.connection.execute_batch(match synchronous {

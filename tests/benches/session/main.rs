@@ -22,6 +22,7 @@ mod queue;
 mod report;
 mod start;
 mod throughput;
+mod untrusted;
 mod upkeep;
 
 use engines::Setup;
@@ -43,6 +44,7 @@ fn main() {
         upkeep::run(&wanted, &mut report).await;
         start::run(&wanted, &mut report).await;
         throughput::run(&wanted, &mut report).await;
+        untrusted::run(&wanted, &mut report).await;
     });
     memory::run(&wanted, &mut report);
     report.finish();
