@@ -105,7 +105,7 @@ pub enum Error {
         message: String,
         /// The last failure of the store in this call, if there was one.
         #[source]
-        source: Option<crate::Error>,
+        source: Option<Box<crate::Error>>,
     },
 
     /// The plugin trapped, or broke the rules of the component model.

@@ -172,7 +172,7 @@ impl GrantedPlugin {
         answer.map_err(|message| Error::Failed {
             name_space: self.name_space(),
             message,
-            source: failure,
+            source: failure.map(Box::new),
         })
     }
 
