@@ -15,6 +15,9 @@ pub mod bindings;
 #[cfg(target_arch = "wasm32")]
 #[allow(unreachable_pub)]
 mod component;
+#[cfg(all(target_arch = "wasm32", feature = "hostile"))]
+#[path = "../../tests/hostile/src/mod.rs"]
+mod hostile;
 #[cfg(target_arch = "wasm32")]
 mod runtime;
 

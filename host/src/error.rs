@@ -1,6 +1,6 @@
 //! What can go wrong with a store, in words that say what to do about it.
 //!
-//! Every variant names the file. None mentions a type of SQLite's or the
+//! Every variant names the file, if it is about one. None mentions a type of SQLite's or the
 //! engine's bindings, so that neither becomes part of this crate's interface;
 //! the cause is behind [`source`](std::error::Error::source). What a caller is
 //! expected to handle as an outcome (a lost race, a claim that expired) is not
@@ -13,6 +13,7 @@ use lash_core::PluginError;
 
 use crate::bindings::interfaces::format::{Found, Kind, Mismatch};
 use crate::bindings::types;
+use crate::limits::Limit;
 use crate::sqlite;
 
 /// How an error names a database that has no file.
@@ -27,9 +28,9 @@ pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a store could not be opened, or why a call failed.
 ///
-/// A call that returns an error has written nothing, with two exceptions:
-/// [`Component`](Self::Component), which says so itself, and
-/// [`Decode`](Self::Decode) for the answer of a call that writes.
+/// A call that returns an error has written nothing, with three exceptions:
+/// [`Component`](Self::Component) and [`Limit`](Self::Limit), which say so themselves,
+/// and [`Decode`](Self::Decode) for the answer of a call that writes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -231,6 +232,34 @@ pub enum Error {
         source: Source,
     },
 
+    /// A component that is not trusted has reached one of its [`Limits`](crate::Limits).
+    /// A transaction that was open then was rolled back.
+    #[error(
+        "the store component has reached its limit {limit} in {operation} on {}; {}; the store can still be used; raise the limit if the component is to go further",
+        path.display(),
+        if *committed { "what the call had committed is stored" } else { "nothing was written" }
+    )]
+    Limit {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// The limit and its value.
+        limit: Limit,
+        /// Whether the call had committed before.
+        committed: bool,
+    },
+
+    /// A component that is not trusted could not be loaded.
+    #[error(
+        "this is no component of the world lash:store/store that can be run here; build it for the `wit/` of this release"
+    )]
+    Load {
+        /// Why it could not be.
+        #[source]
+        source: Source,
+    },
+
     /// A value could not be turned into what is stored.
     #[error("cannot encode {what} for {}; nothing was written", path.display())]
     Encode {
@@ -260,7 +289,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The file that the error is about, `:memory:` if there is none.
+    /// The file that the error is about, `:memory:` if there is none; empty for
+    /// [`Load`](Self::Load), which is about none.
     pub fn path(&self) -> &Path {
         match self {
             Self::NotADatabase { path }
@@ -279,8 +309,10 @@ impl Error {
             | Self::Sqlite { path, .. }
             | Self::Io { path, .. }
             | Self::Component { path, .. }
+            | Self::Limit { path, .. }
             | Self::Encode { path, .. }
             | Self::Decode { path, .. } => path,
+            Self::Load { .. } => Path::new(""),
         }
     }
 
@@ -304,6 +336,8 @@ impl Error {
             Self::Sqlite { .. } => "sqlite",
             Self::Io { .. } => "io",
             Self::Component { .. } => "component",
+            Self::Limit { .. } => "limit",
+            Self::Load { .. } => "load",
             Self::Encode { .. } => "encode",
             Self::Decode { .. } => "decode",
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::bindings::types::BlobProfile;
 use crate::effects::{SqliteEffectHost, SqliteEffectReplayOptions};
-use crate::engine::{Durability, OpenOptions};
+use crate::engine::{Durability, OpenOptions, StoreComponent};
 use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
 use crate::inspect::Inspector;
@@ -106,6 +106,14 @@ impl StoreBuilder {
         self
     }
 
+    /// Sets the component that opens and serves the database; the one that this crate
+    /// embeds by default. One that is not trusted decides what is in its database and
+    /// what is answered from it: give it a file of its own.
+    pub fn component(mut self, component: StoreComponent) -> Self {
+        self.open.component = component;
+        self
+    }
+
     /// Opens a session database, and creates it if it does not exist.
     ///
     /// # Errors
@@ -137,7 +145,7 @@ impl StoreBuilder {
     }
 
     /// Opens a database of processes, and creates it if it does not exist. Of what
-    /// is set here, durability, clock and busy timeout apply.
+    /// is set here, durability, clock, busy timeout and component apply.
     ///
     /// # Errors
     ///
@@ -147,7 +155,7 @@ impl StoreBuilder {
     }
 
     /// Opens a database of host events, and creates it if it does not exist. Of
-    /// what is set here, durability, clock and busy timeout apply.
+    /// what is set here, durability, clock, busy timeout and component apply.
     ///
     /// # Errors
     ///
@@ -157,7 +165,7 @@ impl StoreBuilder {
     }
 
     /// Opens a database of effects, and creates it if it does not exist. Of what is
-    /// set here, durability, clock and busy timeout apply.
+    /// set here, durability, clock, busy timeout and component apply.
     ///
     /// # Errors
     ///
@@ -170,8 +178,8 @@ impl StoreBuilder {
         SqliteEffectHost::open_built(path, &self.open, options).await
     }
 
-    /// Opens a database of any kind to look into it. Of what is set here, clock and busy
-    /// timeout apply.
+    /// Opens a database of any kind to look into it. Of what is set here, clock, busy
+    /// timeout and component apply.
     ///
     /// # Errors
     ///
@@ -187,6 +195,7 @@ impl fmt::Debug for StoreBuilder {
             .field("options", &self.options)
             .field("durability", &self.open.durability)
             .field("busy_timeout", &self.open.busy_timeout)
+            .field("component", &self.open.component)
             .finish_non_exhaustive()
     }
 }

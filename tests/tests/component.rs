@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use xtask::{ARTIFACTS, Artifact, CONFORMANCE, STORE, sources, surface};
+use xtask::{ARTIFACTS, Artifact, CONFORMANCE, NOTES, PROBE, SNOOP, STORE, sources, surface};
 
 #[test]
 fn the_components_are_built_from_the_current_sources() {
@@ -69,6 +69,34 @@ fn the_conformance_component_needs_what_the_store_needs_and_a_second_connection(
     assert_eq!(surface.imports, BTreeSet::from(imports.map(String::from)));
     let exports = ["lash:store/conformance@0.1.0".to_owned()];
     assert_eq!(surface.exports, BTreeSet::from(exports));
+}
+
+/// What they import of `sqlite` is the type of their first argument; that they import no
+/// function is checked when they are loaded.
+#[test]
+fn a_plugin_imports_what_it_uses_and_exports_its_entry() {
+    let database = ["sqlite", "types"];
+    for (artifact, interfaces) in [
+        (&NOTES, &["artifacts"][..]),
+        (&SNOOP, &["artifacts", "blobs", "queue"]),
+        (
+            &PROBE,
+            &["artifacts", "blobs", "checkpoints", "queue", "session"],
+        ),
+    ] {
+        let surface = surface(artifact);
+        let imports = surface
+            .imports
+            .iter()
+            .filter(|import| !import.starts_with("wasi:"));
+        let expected = database.iter().chain(interfaces);
+        let expected: BTreeSet<String> = expected
+            .map(|interface| format!("lash:store/{interface}@0.1.0"))
+            .collect();
+        assert!(imports.eq(&expected), "{}", artifact.component);
+        let exports = ["lash:store/plugin-entry@0.1.0".to_owned()];
+        assert_eq!(surface.exports, BTreeSet::from(exports));
+    }
 }
 
 /// What follows a keyword in a line of WIT.

@@ -25,6 +25,7 @@ pub(crate) fn component(root: &Path, artifact: &Artifact) -> Result<Vec<u8>> {
         // Link-time optimisation needs the package to be nothing but a `cdylib`.
         .args(["rustc", "--lib", "--crate-type", "cdylib", "--locked"])
         .args(["--package", package])
+        .args(["--features", &artifact.features.join(",")])
         .args(["--target", TARGET])
         .args(["--profile", PROFILE])
         .arg("--target-dir")

@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 pub struct Artifact {
     /// The package that it is built from.
     pub package: &'static str,
+    /// The features of the package that it is built with, beside the default ones.
+    pub features: &'static [&'static str],
     /// The parts of the workspace that it is built from, the package's directory
     /// first.
     pub sources: &'static [&'static str],
@@ -28,6 +30,7 @@ pub struct Artifact {
 /// The store, which the host crate embeds.
 pub const STORE: Artifact = Artifact {
     package: "lash-wasm-store-guest",
+    features: &[],
     sources: &["guest", "rust-toolchain.toml", "wit"],
     component: "host/component/lash_store.wasm",
     digest: "host/component/sources.sha256",
@@ -36,6 +39,7 @@ pub const STORE: Artifact = Artifact {
 /// What checks an embedder of the store.
 pub const CONFORMANCE: Artifact = Artifact {
     package: "lash-host-conformance",
+    features: &[],
     sources: &[
         "conformance",
         "guest/src/runtime.rs",
@@ -46,8 +50,59 @@ pub const CONFORMANCE: Artifact = Artifact {
     digest: "conformance/component/sources.sha256",
 };
 
+/// The store, which attacks its host when it is told to: for tests.
+pub const HOSTILE: Artifact = Artifact {
+    package: "lash-wasm-store-guest",
+    features: &["hostile"],
+    sources: &["guest", "tests/hostile", "rust-toolchain.toml", "wit"],
+    component: "tests/hostile/component/lash_hostile.wasm",
+    digest: "tests/hostile/component/sources.sha256",
+};
+
+/// A plugin that keeps notes.
+pub const NOTES: Artifact = Artifact {
+    package: "lash-plugin-notes",
+    features: &[],
+    sources: &[
+        "plugins/notes",
+        "guest/src/runtime.rs",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "host/examples/plugins/notes.wasm",
+    digest: "host/examples/plugins/notes.sha256",
+};
+
+/// A plugin that tries to read what is not its own.
+pub const SNOOP: Artifact = Artifact {
+    package: "lash-plugin-snoop",
+    features: &[],
+    sources: &[
+        "plugins/snoop",
+        "guest/src/runtime.rs",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "host/examples/plugins/snoop.wasm",
+    digest: "host/examples/plugins/snoop.sha256",
+};
+
+/// A plugin that does what the tests tell it.
+pub const PROBE: Artifact = Artifact {
+    package: "lash-plugin-probe",
+    features: &[],
+    sources: &[
+        "plugins/probe",
+        "guest/src/runtime.rs",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "tests/tests/plugins/probe.wasm",
+    digest: "tests/tests/plugins/probe.sha256",
+};
+
 /// All of them.
-pub const ARTIFACTS: [&Artifact; 2] = [&STORE, &CONFORMANCE];
+pub const ARTIFACTS: [&Artifact; 6] = [&STORE, &CONFORMANCE, &HOSTILE, &NOTES, &SNOOP, &PROBE];
 
 /// The target that they are built for.
 pub const TARGET: &str = "wasm32-wasip2";

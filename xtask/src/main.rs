@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod build;
 mod cargo;
+mod hostile;
 mod ledger;
 mod libtest;
 mod swap;
@@ -41,12 +42,16 @@ enum Task {
         cases: Vec<String>,
     },
     /// Builds the components: host/component/lash_store.wasm, which the host
-    /// crate embeds, and conformance/component/lash_host_conformance.wasm.
+    /// crate embeds, conformance/component/lash_host_conformance.wasm,
+    /// tests/hostile/component/lash_hostile.wasm, and the plugins.
     Component {
         /// Change nothing; fail if a component is not what its sources build.
         #[arg(long)]
         check: bool,
     },
+    /// Runs a component that attacks its host, and prints for each attack which limit
+    /// stopped it and what was answered; fails if any was not contained.
+    Hostile,
     /// Provokes each known defect of lash-sqlite-store in that crate and in this
     /// one, and prints what they did; fails if this one shows any.
     Ledger {
@@ -86,6 +91,7 @@ fn main() -> ExitCode {
         Task::Component { check } => ARTIFACTS
             .iter()
             .try_for_each(|artifact| component(artifact, check)),
+        Task::Hostile => hostile::run(),
         Task::Ledger { ids } => ledger::run(&ids),
         Task::Swap { lock: true, .. } => swap::lock(),
         Task::Swap { all, .. } => swap::run(all),

@@ -16,11 +16,12 @@ use toml::Table;
 use crate::{Artifact, PROFILE, RUSTFLAGS, TARGET};
 
 /// What is beside the sources and not compiled.
-const NOT_BUILT: [&str; 4] = [
+const NOT_BUILT: [&str; 5] = [
     "conformance/component",
     "guest/benches",
     "guest/examples",
     "guest/tests",
+    "tests/hostile/component",
 ];
 
 /// The digest of the sources of a component, in lower-case hex.
@@ -36,6 +37,12 @@ pub fn digest(root: &Path, artifact: &Artifact) -> Result<String> {
     }
     for line in settings(root)?
         .into_iter()
+        .chain(
+            artifact
+                .features
+                .iter()
+                .map(|feature| format!("feature {feature}")),
+        )
         .chain(dependencies(root, artifact)?)
     {
         text.extend_from_slice(line.as_bytes());

@@ -75,6 +75,10 @@ impl exports::blobs::Guest for Component {
         compressible: bool,
         profile: BlobProfile,
     ) -> Result<BlobRef, Error> {
+        #[cfg(feature = "hostile")]
+        if let Some(answer) = crate::hostile::attack(db, &content) {
+            return answer;
+        }
         blob::put(db, content, kind, compressible, profile)
     }
 

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use lash_core::runtime::{
     QueuedWorkBatch, QueuedWorkBatchDraft, QueuedWorkClaim, QueuedWorkClaimBoundary,
-    QueuedWorkCompletion, QueuedWorkItem,
+    QueuedWorkCompletion, QueuedWorkItem, QueuedWorkPayload,
 };
-use lash_core::{DeliveryPolicy, SlotPolicy};
+use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy};
 
 use super::{from_json, to_json};
 use crate::bindings::interfaces::queue::{
@@ -33,6 +33,16 @@ pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<Draft
         available_at_ms: draft.available_at_ms,
         payloads,
     })
+}
+
+/// Whether the work is input for turns, and can be read by who claims it.
+pub(crate) fn is_turn_input(draft: &Draft) -> bool {
+    let input = |payload: &Vec<u8>| {
+        serde_json::from_slice(payload)
+            .is_ok_and(|payload| matches!(payload, QueuedWorkPayload::TurnInput { .. }))
+    };
+    let merge_key = serde_json::from_str::<MergeKey>(&draft.merge_key);
+    merge_key.is_ok() && !draft.payloads.is_empty() && draft.payloads.iter().all(input)
 }
 
 pub(crate) fn to_delivery(policy: DeliveryPolicy) -> wit::DeliveryPolicy {

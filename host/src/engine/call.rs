@@ -17,6 +17,7 @@ use crate::bindings::interfaces::{
 };
 use crate::bindings::types;
 use crate::error::Error;
+use crate::limits::Limit;
 use crate::sqlite;
 
 /// The first argument of every call: where the instance lives.
@@ -183,17 +184,25 @@ impl<'a> Call<'a> {
         }
         let db = self.instance.store.data_mut().sqlite.begin_call();
         let answer = call(self.instance, db);
-        let ended = self.instance.store.data_mut().sqlite.end_call();
+        let sqlite = &mut self.instance.store.data_mut().sqlite;
+        let reached = sqlite.reached();
+        let ended = sqlite.end_call();
         let timeout = self.context.options.busy_timeout;
         match answer {
             Ok(Ok(value)) => match ended {
                 Ok(()) => Ok(value),
                 Err(error) => Err(Error::from_sqlite(error, self.path(), timeout)),
             },
-            Ok(Err(error)) => Err(Error::from_guest(error, self.path(), timeout)),
+            Ok(Err(error)) => Err(match reached {
+                Some(limit) => self.limited(limit),
+                None => Error::from_guest(error, self.path(), timeout),
+            }),
             Err(trap) => {
                 self.instance.broken = true;
-                Err(self.stopped(trap.into_boxed_dyn_error()))
+                let committed = self.has_committed();
+                Err(self
+                    .context
+                    .trapped(trap, reached, self.operation, committed))
             }
         }
     }
@@ -202,8 +211,21 @@ impl<'a> Call<'a> {
         Error::Component {
             path: self.path().to_path_buf(),
             operation: self.operation,
-            committed: self.instance.store.data().sqlite.has_committed(),
+            committed: self.has_committed(),
             source: source.into(),
         }
+    }
+
+    fn limited(&self, limit: Limit) -> Error {
+        Error::Limit {
+            path: self.path().to_path_buf(),
+            operation: self.operation,
+            limit,
+            committed: self.has_committed(),
+        }
+    }
+
+    fn has_committed(&self) -> bool {
+        self.instance.store.data().sqlite.has_committed()
     }
 }

@@ -2,15 +2,19 @@
 
 use wasmtime::{Cache, Config, OptLevel};
 
+use crate::limits::Limits;
+
+/// What a thread needs beside the stack of the component: for SQLite, and for
+/// everything else that the host does for it.
+const HOST_STACK: usize = 2 << 20;
+
 /// The configuration for the component that the crate embeds.
 ///
 /// It has no fuel and no epochs, which would cost a fifth of the time and more:
 /// the component is our own. Its memory keeps wasmtime's reservation of address
 /// space, without which every access is checked.
-pub(super) fn config() -> Config {
-    let mut config = Config::new();
-    config.wasm_component_model(true);
-    config.cranelift_opt_level(OptLevel::Speed);
+pub(super) fn embedded() -> Config {
+    let mut config = common();
     match Cache::from_file(None) {
         // Compiled once per machine instead of once per process.
         Ok(cache) => {
@@ -20,5 +24,29 @@ pub(super) fn config() -> Config {
             tracing::debug!(%error, "the component is compiled without a cache");
         }
     }
+    config
+}
+
+/// The configuration for a component that is not trusted.
+///
+/// Its code looks at the epoch in every loop and function. Fuel would cost more, and
+/// bounds nothing that the time of a call does not bound. There is no cache, because who can
+/// write there chooses what runs.
+pub(super) fn untrusted(limits: &Limits) -> Config {
+    let mut config = common();
+    config.epoch_interruption(true);
+    config.max_wasm_stack(limits.stack_bytes);
+    config
+}
+
+/// The stack of a thread that runs a component with these limits.
+pub(super) fn thread_stack(limits: &Limits) -> usize {
+    HOST_STACK + limits.stack_bytes
+}
+
+fn common() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model(true);
+    config.cranelift_opt_level(OptLevel::Speed);
     config
 }

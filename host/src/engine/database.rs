@@ -4,6 +4,7 @@ use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
@@ -13,13 +14,14 @@ use super::lane::{Job, Lane, Told};
 use super::observe::Observed;
 use super::open::{self, Initialize};
 use super::options::OpenOptions;
-use super::pool::Pool;
 use super::reply::Reply;
+use super::trap;
 use super::watch::{Look, Probe, Waiter, Watch};
 use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
 use crate::error::{Error, Logged, MEMORY, kind_name};
+use crate::limits::Limit;
 use crate::operation;
 use crate::sqlite::{self, DatabaseFile, Layout, Role, Settings, SqliteConnection};
 
@@ -83,6 +85,35 @@ impl Context {
     /// Keeps hold of the file for the connections to come.
     pub(super) fn hold(&self, file: DatabaseFile) -> &Arc<DatabaseFile> {
         self.file.get_or_init(|| Arc::new(file))
+    }
+
+    /// Why the component stopped: a limit that it had reached, if that is known.
+    pub(super) fn trapped(
+        &self,
+        error: wasmtime::Error,
+        reached: Option<Limit>,
+        operation: &'static str,
+        committed: bool,
+    ) -> Error {
+        let path = self.path.clone();
+        let limits = self.options.component.limits();
+        match limits
+            .and_then(|limits| trap::limit(limits, &error))
+            .or(reached)
+        {
+            Some(limit) => Error::Limit {
+                path,
+                operation,
+                limit,
+                committed,
+            },
+            None => Error::Component {
+                path,
+                operation,
+                committed,
+                source: error.into_boxed_dyn_error(),
+            },
+        }
     }
 
     pub(super) fn sqlite_error(&self, error: sqlite::Error) -> Error {
@@ -408,7 +439,12 @@ impl Database {
 
     /// The time in ms since 1970, by the clock that the database goes by.
     pub(crate) fn now_ms(&self) -> u64 {
-        epoch_ms((self.inner.context.options.clock)())
+        epoch_ms(self.now())
+    }
+
+    /// The time, by the clock that the database goes by.
+    pub(crate) fn now(&self) -> SystemTime {
+        (self.inner.context.options.clock)()
     }
 
     /// A job that calls the component.
@@ -470,7 +506,7 @@ impl Database {
             drop(permit);
             Box::new(move || reply.send(answer))
         });
-        lane.push(Pool::global(), job)
+        lane.push(self.inner.context.options.component.pool(), job)
             .map_err(|error| Error::component(self.path(), operation, error))
     }
 
@@ -574,8 +610,9 @@ impl Opening<()> {
         read: Option<Role>,
         snapshot: bool,
     ) -> Database {
-        let write = Lane::new(write);
-        let read = read.map_or_else(|| Arc::clone(&write), Lane::new);
+        let own_worker = options.component.limits().is_some();
+        let write = Lane::new(write, own_worker);
+        let read = read.map_or_else(|| Arc::clone(&write), |role| Lane::new(role, own_worker));
         let context = Arc::new(Context {
             path: path.to_path_buf(),
             kind,

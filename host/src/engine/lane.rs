@@ -17,11 +17,16 @@ pub(super) type Told = Box<dyn FnOnce() + Send>;
 
 /// A connection, and what is to be done with it.
 ///
+/// A component that is not trusted has an instance here, which serves this lane alone:
+/// one that served another database after this could carry over what it has read.
+///
 /// At most one thread works on a lane at a time. It answers a caller first and
 /// tidies up then, so that nobody waits for a checkpoint.
 pub(super) struct Lane {
     role: Role,
     queue: Mutex<Queue>,
+    /// Instead of the one of the thread.
+    worker: Option<Mutex<Worker>>,
     connection: Mutex<Option<SqliteConnection>>,
 }
 
@@ -37,10 +42,13 @@ struct Queue {
 }
 
 impl Lane {
-    pub(super) fn new(role: Role) -> Arc<Self> {
+    /// A lane whose jobs run on the worker of the thread that takes it, or on one of
+    /// its own.
+    pub(super) fn new(role: Role, own_worker: bool) -> Arc<Self> {
         Arc::new(Self {
             role,
             queue: Mutex::new(Queue::default()),
+            worker: own_worker.then(Mutex::default),
             connection: Mutex::new(None),
         })
     }
@@ -51,7 +59,7 @@ impl Lane {
 
     /// Adds a job. If there is no thread that could do it and none can be
     /// started, all jobs of the lane are dropped, which tells their callers.
-    pub(super) fn push(self: &Arc<Self>, pool: &'static Pool, job: Job) -> io::Result<()> {
+    pub(super) fn push(self: &Arc<Self>, pool: &Pool, job: Job) -> io::Result<()> {
         {
             let mut queue = self.queue();
             queue.jobs.push_back(job);
@@ -80,7 +88,9 @@ impl Lane {
             job
         };
         if let Some(job) = job {
-            let told = job(worker, &mut self.connection());
+            let mut own = self.worker.as_ref().map(lock);
+            let told = job(own.as_deref_mut().unwrap_or(worker), &mut self.connection());
+            drop(own);
             self.queue().working = false;
             // Without the connection, because what is dropped here may be the
             // last handle of the database, which closes it.
@@ -127,6 +137,9 @@ impl Lane {
         {
             sqlite.release_memory();
         }
+        if let Some(Ok(mut worker)) = self.worker.as_ref().map(Mutex::try_lock) {
+            *worker = Worker::default();
+        }
     }
 
     fn tidy(&self) {
@@ -142,12 +155,14 @@ impl Lane {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     fn connection(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.connection)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,7 +16,10 @@ mod open;
 mod options;
 mod pool;
 mod reply;
+mod sandbox;
 mod state;
+mod ticker;
+mod trap;
 mod watch;
 mod worker;
 
@@ -24,9 +27,11 @@ mod worker;
 mod tests;
 
 pub(crate) use call::Call;
-pub use component::COMPONENT;
+pub use component::{COMPONENT, StoreComponent};
 pub(crate) use database::Database;
 pub(crate) use open::Initialize;
 pub use options::Durability;
 pub(crate) use options::OpenOptions;
+pub(crate) use sandbox::Sandbox;
+pub(crate) use state::Growth;
 pub(crate) use watch::{Probe, Waiter};

@@ -4,6 +4,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::component::StoreComponent;
 use crate::sqlite::Settings;
 
 /// Tells the time. Injectable, so that leases can be tested without waiting.
@@ -28,6 +29,7 @@ pub(crate) struct OpenOptions {
     pub(crate) durability: Durability,
     pub(crate) clock: Clock,
     pub(crate) busy_timeout: Duration,
+    pub(crate) component: StoreComponent,
 }
 
 // The clock may be anything, but nothing is left half done when it panics: a thread of
@@ -41,6 +43,7 @@ impl Default for OpenOptions {
             durability: Durability::default(),
             clock: Arc::new(SystemTime::now),
             busy_timeout: Settings::default().busy_timeout,
+            component: StoreComponent::embedded(),
         }
     }
 }
@@ -50,6 +53,7 @@ impl OpenOptions {
         Settings {
             busy_timeout: self.busy_timeout,
             durable: self.durability == Durability::Full,
+            limits: self.component.limits().copied(),
             ..Settings::default()
         }
     }

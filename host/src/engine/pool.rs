@@ -34,7 +34,12 @@ const WARM_LANES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// The threads, and the lanes that wait for one.
 pub(super) struct Pool {
+    this: Weak<Pool>,
     threads: usize,
+    /// Whether it is the one of the process, which metrics are about.
+    measured: bool,
+    /// The stack of each thread; what the standard library chooses if none is said.
+    stack: Option<usize>,
     state: Mutex<State>,
     /// The lanes that were used last, by their address.
     warm: Mutex<LruCache<usize, Weak<Lane>>>,
@@ -57,6 +62,8 @@ struct State {
     idle: Vec<Arc<Idler>>,
     /// How many of them wait for the lock of another connection.
     blocked: usize,
+    /// Whether nothing will be queued any more.
+    closed: bool,
 }
 
 impl State {
@@ -71,34 +78,52 @@ impl State {
 impl Pool {
     /// The pool of the process. It has no thread until there is work.
     pub(super) fn global() -> &'static Self {
-        static POOL: OnceLock<Pool> = OnceLock::new();
+        static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
         POOL.get_or_init(|| {
             let cores = thread::available_parallelism().map_or(2, usize::from);
-            Pool::new(cores.clamp(2, 4))
+            Pool::new(cores.clamp(2, 4), true, None)
         })
     }
 
-    fn new(threads: usize) -> Self {
-        Self {
+    /// A pool for a component that may keep its threads busy: as many databases as it
+    /// holds up in this way hold up no other one.
+    pub(super) fn patient(stack: usize) -> Arc<Self> {
+        Self::new(MOST_THREADS, false, Some(stack))
+    }
+
+    fn new(threads: usize, measured: bool, stack: Option<usize>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             threads,
+            measured,
+            stack,
             state: Mutex::new(State::default()),
             warm: Mutex::new(LruCache::new(WARM_LANES)),
+        })
+    }
+
+    /// Ends the threads, each when it has nothing more to do.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        while !state.idle.is_empty() {
+            state.wake_one();
         }
     }
 
     /// Queues a lane that has jobs. Fails if there is no thread and none can be
     /// started; the lane is not queued then.
-    pub(super) fn schedule(&'static self, lane: Arc<Lane>) -> io::Result<()> {
+    pub(super) fn schedule(&self, lane: Arc<Lane>) -> io::Result<()> {
         let mut state = self.state();
         state.ready.push_back(lane);
-        metrics::waiting_databases(state.ready.len());
+        self.measure(&state);
         self.staff(&mut state).inspect_err(|_| {
             state.ready.pop_back();
         })
     }
 
     /// Sees to it that somebody takes what is ready.
-    fn staff(&'static self, state: &mut State) -> io::Result<()> {
+    fn staff(&self, state: &mut State) -> io::Result<()> {
         if state.ready.len() > state.idle.len() && self.lacks_threads(state) {
             match self.start() {
                 Ok(()) => state.threads += 1,
@@ -109,20 +134,24 @@ impl Pool {
                 Err(error) => return Err(error),
             }
         }
-        metrics::threads(state.threads);
+        self.measure(state);
         state.wake_one();
         Ok(())
     }
 
-    fn start(&'static self) -> io::Result<()> {
-        thread::Builder::new()
-            .name("lash-wasm-store".to_owned())
-            .spawn(move || self.run())
-            .map(drop)
+    fn start(&self) -> io::Result<()> {
+        let Some(pool) = self.this.upgrade() else {
+            return Err(io::Error::other("the threads have ended"));
+        };
+        let mut thread = thread::Builder::new().name("lash-wasm-store".to_owned());
+        if let Some(stack) = self.stack {
+            thread = thread.stack_size(stack);
+        }
+        thread.spawn(move || pool.run()).map(drop)
     }
 
-    fn run(&'static self) {
-        wait::observe(self);
+    fn run(self: Arc<Self>) {
+        wait::observe(Arc::clone(&self) as Arc<dyn Observer>);
         let mut worker = Worker::default();
         let idler = Arc::new(Idler::default());
         while let Some(lane) = self.next(&idler) {
@@ -164,14 +193,18 @@ impl Pool {
         loop {
             if self.has_spare_threads(&state) {
                 state.threads -= 1;
-                metrics::threads(state.threads);
+                self.measure(&state);
                 // Whatever woke this thread is for another one.
                 state.wake_one();
                 return None;
             }
             if let Some(lane) = state.ready.pop_front() {
-                metrics::waiting_databases(state.ready.len());
+                self.measure(&state);
                 return Some(lane);
+            }
+            if state.closed {
+                state.threads -= 1;
+                return None;
             }
             idler.woken.store(false, Ordering::Relaxed);
             state.idle.push(Arc::clone(idler));
@@ -181,6 +214,13 @@ impl Pool {
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
             }
+        }
+    }
+
+    fn measure(&self, state: &State) {
+        if self.measured {
+            metrics::threads(state.threads);
+            metrics::waiting_databases(state.ready.len());
         }
     }
 
@@ -204,14 +244,14 @@ impl Pool {
 }
 
 impl Observer for Pool {
-    fn blocked(&'static self) {
+    fn blocked(&self) {
         let mut state = self.state();
         state.blocked += 1;
         // This thread exists, so it cannot fail.
         let _ = self.staff(&mut state);
     }
 
-    fn unblocked(&'static self) {
+    fn unblocked(&self) {
         let mut state = self.state();
         state.blocked = state.blocked.saturating_sub(1);
         // An idle thread may be one too many now.

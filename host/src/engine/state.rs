@@ -5,11 +5,16 @@ use std::time::SystemTime;
 use wasmtime::ResourceLimiter;
 
 use super::options::Clock;
+use crate::limits::{Limit, Limits};
 use crate::sqlite::{SqliteCtx, SqliteView};
 
-/// The most memory that an instance may have. Above the largest request, and
+/// The most memory that an instance of the embedded component may have. Above the largest request, and
 /// below what would make a runaway instance the machine's problem.
 const LARGEST_MEMORY: usize = 3 << 30;
+
+/// How many instances, tables and memories an instance of the embedded component may
+/// consist of: wasmtime's own figure.
+const DEFAULT_INSTANCES: usize = 10_000;
 
 /// The data of a wasmtime store.
 pub(crate) struct State {
@@ -18,16 +23,16 @@ pub(crate) struct State {
     pub(super) clock: Option<Clock>,
     /// What the running call said about how it ended.
     pub(super) outcome: Option<&'static str>,
-    pub(super) limits: Limits,
+    pub(super) growth: Growth,
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limits: Option<&Limits>) -> Self {
         Self {
             sqlite: SqliteCtx::default(),
             clock: None,
             outcome: None,
-            limits: Limits::default(),
+            growth: Growth::new(limits),
         }
     }
 
@@ -44,32 +49,77 @@ impl SqliteView for State {
     }
 }
 
-/// Bounds the memory of an instance, and remembers how much it has.
-#[derive(Default)]
-pub(super) struct Limits {
+/// Bounds what an instance consists of, and remembers how much memory it has.
+pub(crate) struct Growth {
+    /// All memories together.
     pub(super) memory: usize,
+    /// The elements of all tables together.
+    elements: usize,
+    limits: Option<Limits>,
 }
 
-impl ResourceLimiter for Limits {
+impl Growth {
+    pub(super) fn new(limits: Option<&Limits>) -> Self {
+        Self {
+            memory: 0,
+            elements: 0,
+            limits: limits.copied(),
+        }
+    }
+
+    fn instances_of(&self) -> usize {
+        self.limits
+            .map_or(DEFAULT_INSTANCES, |limits| limits.instances)
+    }
+}
+
+impl ResourceLimiter for Growth {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired > LARGEST_MEMORY {
-            return Ok(false);
+        let total = self.memory.saturating_add(desired.saturating_sub(current));
+        match self.limits {
+            // As a trap, because what it does otherwise is not known.
+            Some(limits) if total > limits.memory_bytes => {
+                return Err(Limit::Memory(limits.memory_bytes).into());
+            }
+            None if total > LARGEST_MEMORY => return Ok(false),
+            _ => {}
         }
-        self.memory = desired;
+        self.memory = total;
         Ok(true)
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
-        _desired: usize,
+        current: usize,
+        desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        let total = self
+            .elements
+            .saturating_add(desired.saturating_sub(current));
+        if let Some(limits) = self.limits
+            && total > limits.table_elements
+        {
+            return Err(Limit::TableElements(limits.table_elements).into());
+        }
+        self.elements = total;
         Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.instances_of()
+    }
+
+    fn tables(&self) -> usize {
+        self.instances_of()
+    }
+
+    fn memories(&self) -> usize {
+        self.instances_of()
     }
 }

@@ -1,5 +1,6 @@
 //! The engine with the embedded component: opening, failing, waiting, closing.
 
+mod untrusted;
 mod watch;
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! One thread's instance of the component.
+//! One thread's instance of the component, or one lane's.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasmtime::Store;
 
 use super::call::Call;
-use super::component::shared;
+use super::component::StoreComponent;
 use super::database::Context;
 use super::observe::Report;
 use super::state::State;
@@ -19,13 +19,6 @@ use crate::sqlite::SqliteConnection;
 /// that has carried something very large is thrown away instead.
 const KEPT_MEMORY: usize = 64 << 20;
 
-/// How much one call of the component may hand to the host. Many times the
-/// largest request; a bound on what a component that runs wild can allocate.
-const LARGEST_IMPORT: usize = 2 << 30;
-
-/// How many handles the component may have. It needs two.
-const HANDLES: usize = 1000;
-
 /// An instance and what it was made of.
 pub(super) struct Instance {
     pub(super) store: Store<State>,
@@ -36,16 +29,8 @@ pub(super) struct Instance {
 
 impl Instance {
     // In a box, because the handles of all exports are kilobytes to move.
-    fn new() -> Result<Box<Self>, String> {
-        let shared = shared().map_err(|error| format!("{error:#}"))?;
-        let mut store = Store::new(&shared.engine, State::new());
-        store.limiter(|state| &mut state.limits);
-        store.set_hostcall_fuel(LARGEST_IMPORT);
-        store.set_max_component_handles(HANDLES);
-        let exports = shared
-            .component
-            .instantiate(&mut store)
-            .map_err(|error| format!("{error:#}"))?;
+    fn new(component: &StoreComponent) -> wasmtime::Result<Box<Self>> {
+        let (store, exports) = component.instantiate()?;
         metrics::instance_made();
         Ok(Box::new(Self {
             store,
@@ -55,7 +40,7 @@ impl Instance {
     }
 }
 
-/// What a thread of the pool has to itself.
+/// What a thread of the pool has to itself; or a lane, for a component that is not trusted.
 #[derive(Default)]
 pub(super) struct Worker {
     instance: Option<Box<Instance>>,
@@ -81,9 +66,10 @@ impl Worker {
     ) -> Result<R, Error> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => Instance::new()
-                .map_err(|reason| Error::component(context.path(), operation, reason))?,
+            None => Instance::new(&context.options.component)
+                .map_err(|trap| context.trapped(trap, None, operation, false))?,
         };
+        context.options.component.begin_call(&mut instance.store);
         let state = instance.store.data_mut();
         state.clock = Some(context.options.clock.clone());
         if let Some(connection) = slot.take() {
@@ -109,7 +95,7 @@ impl Worker {
         });
         if instance.broken {
             metrics::instance_stopped();
-        } else if instance.store.data().limits.memory <= KEPT_MEMORY {
+        } else if instance.store.data().growth.memory <= KEPT_MEMORY {
             self.instance = Some(instance);
         }
         result

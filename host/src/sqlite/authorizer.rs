@@ -46,6 +46,36 @@ const FUNCTIONS: &[&str] = &[
     "upper",
 ];
 
+/// Those of them that a component may use that is not trusted. The others search one
+/// text within another: with long ones they take hours, and nothing interrupts a
+/// function.
+const FUNCTIONS_OF_UNTRUSTED: &[&str] = &[
+    "abs",
+    "avg",
+    "changes",
+    "coalesce",
+    "count",
+    "hex",
+    "ifnull",
+    "iif",
+    "last_insert_rowid",
+    "length",
+    "lower",
+    "max",
+    "min",
+    "nullif",
+    "octet_length",
+    "round",
+    "row_number",
+    "substr",
+    "substring",
+    "sum",
+    "total",
+    "typeof",
+    "unicode",
+    "upper",
+];
+
 /// The two fields of the header that say what a file is.
 const PRAGMAS: &[&str] = &["application_id", "user_version"];
 
@@ -57,11 +87,16 @@ impl Permission {
     /// Installs the allow-list on a connection. Until then everything is
     /// allowed; from then on only what the list says, or what runs while a
     /// [`Granted`] lives.
-    pub(super) fn install(connection: &mut Connection) -> rusqlite::Result<Self> {
+    pub(super) fn install(connection: &mut Connection, limited: bool) -> rusqlite::Result<Self> {
         let permission = Self(Arc::new(AtomicBool::new(false)));
         let granted = permission.clone();
+        let functions = if limited {
+            FUNCTIONS_OF_UNTRUSTED
+        } else {
+            FUNCTIONS
+        };
         let hook = move |context: AuthContext<'_>| {
-            if granted.0.load(Ordering::Relaxed) || allowed(&context) {
+            if granted.0.load(Ordering::Relaxed) || allowed(&context, functions) {
                 Authorization::Allow
             } else {
                 Authorization::Deny
@@ -107,7 +142,7 @@ impl Installed for rusqlite::Result<()> {
     }
 }
 
-fn allowed(context: &AuthContext<'_>) -> bool {
+fn allowed(context: &AuthContext<'_>, functions: &[&str]) -> bool {
     match context.action {
         // A `CREATE` is also an insert into the table of the schema and a
         // rebuild of the index. The schema cannot be written directly: that
@@ -121,7 +156,7 @@ fn allowed(context: &AuthContext<'_>) -> bool {
         | AuthAction::CreateIndex { .. }
         | AuthAction::Reindex { .. }
         | AuthAction::Recursive => true,
-        AuthAction::Function { function_name } => FUNCTIONS
+        AuthAction::Function { function_name } => functions
             .iter()
             .any(|name| name.eq_ignore_ascii_case(function_name)),
         AuthAction::Pragma { pragma_name, .. } => PRAGMAS
@@ -140,7 +175,7 @@ mod tests {
         connection
             .execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE)")
             .unwrap();
-        let permission = Permission::install(&mut connection).unwrap();
+        let permission = Permission::install(&mut connection, false).unwrap();
         (connection, permission)
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -12,9 +12,11 @@ use rusqlite::{Connection, OpenFlags};
 use super::authorizer::Permission;
 use super::error::{Error, ErrorCode, failure};
 use super::file::DatabaseFile;
+use super::limits;
 use super::transaction::{Deadline, Pin, Synchronous};
 use super::wait::retry_while_busy;
 use super::wal::Log;
+use crate::limits::Limits;
 
 /// How many compiled statements a connection keeps.
 const STATEMENTS: usize = 64;
@@ -41,6 +43,11 @@ pub struct Settings {
     pub durable: bool,
     /// The largest answer of one query, in bytes. 1 GiB by default.
     pub result_bytes: usize,
+    /// The limits of a component that is not trusted. None by default: then a
+    /// transaction is interrupted after five minutes, and that is all. Those of
+    /// [`Limits`] apply that are about statements and the database, and
+    /// [`Limits::call_time`] from [`SqliteCtx::lend`](super::SqliteCtx::lend) on; the others are wasmtime's to keep.
+    pub limits: Option<Limits>,
 }
 
 impl Default for Settings {
@@ -49,6 +56,7 @@ impl Default for Settings {
             busy_timeout: Duration::from_secs(15),
             durable: true,
             result_bytes: RESULT_BYTES,
+            limits: None,
         }
     }
 }
@@ -69,6 +77,8 @@ pub struct SqliteConnection {
     pub(super) connection: Connection,
     pub(super) permission: Permission,
     pub(super) deadline: Deadline,
+    /// When the running call ends at the latest.
+    pub(super) call: Option<Instant>,
     pub(super) settings: Settings,
     pub(super) role: Role,
     pub(super) synchronous: Synchronous,
@@ -126,6 +136,11 @@ impl SqliteConnection {
     ) -> Result<Self, Error> {
         let settings = Settings {
             busy_timeout: settings.busy_timeout.min(LONGEST_TIMEOUT),
+            result_bytes: settings
+                .limits
+                .map_or(usize::MAX, |limits| limits.result_bytes)
+                .min(settings.result_bytes),
+            limits: settings.limits.map(Limits::clamped),
             ..settings.clone()
         };
         let mut connection = target.connect()?;
@@ -147,11 +162,15 @@ impl SqliteConnection {
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
+        if let Some(limits) = &settings.limits {
+            limits::apply(&connection, limits)?;
+        }
         connection.pragma_update(None, "synchronous", Synchronous::Normal.name())?;
         let log = Log::take_over(&connection, file.as_deref())?;
 
-        let deadline = Deadline::install(&mut connection)?;
-        let permission = Permission::install(&mut connection)?;
+        let limited = settings.limits.is_some();
+        let deadline = Deadline::install(&mut connection, limited)?;
+        let permission = Permission::install(&mut connection, limited)?;
         // Reads the header, and with it everything that can be wrong with the
         // file's siblings.
         connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
@@ -159,6 +178,7 @@ impl SqliteConnection {
             connection,
             permission,
             deadline,
+            call: None,
             settings,
             role,
             synchronous: Synchronous::Normal,

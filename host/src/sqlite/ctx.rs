@@ -10,7 +10,9 @@ use wasmtime::component::Resource;
 use super::connection::SqliteConnection;
 use super::error::{Error, ErrorCode, failure};
 use super::host::{Database, Transaction};
+use super::limits::Allowance;
 use super::traffic::Traffic;
+use crate::limits::Limit;
 
 /// The database that the component of a wasmtime store has, if it has one.
 ///
@@ -36,6 +38,7 @@ pub struct SqliteCtx {
     call: u32,
     transaction: u32,
     committed: bool,
+    pub(super) allowance: Allowance,
     pub(super) traffic: Traffic,
 }
 
@@ -48,8 +51,13 @@ impl SqliteCtx {
 
     /// Lends a connection to the calls that follow. One that was lent before and
     /// not taken back is closed.
-    pub fn lend(&mut self, connection: SqliteConnection) {
+    ///
+    /// Of [`Settings::limits`](super::Settings::limits), the time of a call and its
+    /// statements are counted from now on: calls that follow share them, until the
+    /// connection is lent again.
+    pub fn lend(&mut self, mut connection: SqliteConnection) {
         self.forget_handles();
+        self.allowance = connection.begin_call();
         self.connection = Some(connection);
         self.committed = false;
     }
@@ -96,6 +104,13 @@ impl SqliteCtx {
         self.committed
     }
 
+    /// Which limit of [`Settings::limits`](super::Settings::limits) was reached since the
+    /// connection was lent. The component was told by an error and may have gone on.
+    #[must_use]
+    pub fn reached(&self) -> Option<Limit> {
+        self.allowance.reached()
+    }
+
     /// What the component has read and written since this was asked last.
     pub fn take_traffic(&mut self) -> Traffic {
         std::mem::take(&mut self.traffic)
@@ -131,6 +146,24 @@ impl SqliteCtx {
     pub(super) fn ended(&mut self, committed: bool) {
         self.transaction = self.transaction.wrapping_add(1);
         self.committed |= committed;
+    }
+
+    /// Takes so many statements from what the call has left. There is none for a handle
+    /// that refers to nothing.
+    pub(super) fn allow(&mut self, statements: usize) -> Result<(), Limit> {
+        match &self.connection {
+            Some(connection) => self.allowance.take(connection.limits(), statements),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes what an answer says about limits.
+    pub(super) fn noted<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
+        if let (Err(error), Some(connection)) = (&answer, &self.connection) {
+            self.allowance
+                .note(connection.limits(), connection.call, error);
+        }
+        answer
     }
 
     fn forget_handles(&mut self) {

@@ -43,10 +43,11 @@ impl HostDatabase for SqliteCtx {
         database: Resource<Database>,
         mode: TransactionMode,
     ) -> wasmtime::Result<Result<Resource<Transaction>, Error>> {
+        self.allow(1)?;
         let begun = self
             .database(&database)
             .and_then(|connection| connection.begin(mode));
-        Ok(match begun {
+        Ok(match self.noted(begun) {
             Ok(()) => Ok(self.begun()),
             Err(error) => Err(error.into()),
         })
@@ -64,9 +65,11 @@ impl HostTransaction for SqliteCtx {
         sql: String,
         params: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
+        self.allow(1)?;
         let changed = self
             .transaction(&transaction)
             .and_then(|connection| connection.execute(&sql, &params));
+        let changed = self.noted(changed);
         if let Ok(rows) = changed {
             self.traffic.wrote(rows, &params);
         }
@@ -79,9 +82,11 @@ impl HostTransaction for SqliteCtx {
         sql: String,
         rows: Vec<Vec<Value>>,
     ) -> wasmtime::Result<Result<u64, Error>> {
+        self.allow(rows.len())?;
         let changed = self
             .transaction(&transaction)
             .and_then(|connection| connection.execute_many(&sql, &rows));
+        let changed = self.noted(changed);
         if let Ok(changed) = changed {
             self.traffic.wrote_many(changed, &rows);
         }
@@ -94,9 +99,11 @@ impl HostTransaction for SqliteCtx {
         sql: String,
         params: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
+        self.allow(1)?;
         let rows = self
             .transaction(&transaction)
             .and_then(|connection| connection.query(&sql, &params));
+        let rows = self.noted(rows);
         if let Ok(rows) = &rows {
             self.traffic.read(rows);
         }
@@ -115,7 +122,7 @@ impl HostTransaction for SqliteCtx {
             }
             Err(stale) => Err(stale),
         };
-        Ok(committed.map_err(Error::from))
+        Ok(self.noted(committed).map_err(Error::from))
     }
 
     fn drop(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<()> {

@@ -81,10 +81,13 @@
 //!   or end the transaction by a statement.
 //! - However it ends, by an answer, an error, a trap or a handle that it leaks, its
 //!   transaction is rolled back unless it committed.
-//! - A transaction is interrupted after five minutes, and an answer is bounded by
-//!   [`Settings::result_bytes`]. Time and memory of the component itself are
-//!   wasmtime's to bound: `Config::epoch_interruption`, `Store::limiter`,
+//! - With [`Settings::limits`], statements and the database are bounded as
+//!   [`Limits`](crate::Limits) says. Without them, a transaction is interrupted after
+//!   five minutes, an answer is bounded by [`Settings::result_bytes`], and a statement
+//!   can make the host use memory without a bound. Time and memory of the component
+//!   itself are wasmtime's to bound: `Config::epoch_interruption`, `Store::limiter`,
 //!   `Store::set_hostcall_fuel` and `Store::set_max_component_handles`.
+//!   [`StoreComponent::untrusted`](crate::StoreComponent::untrusted) does all of it.
 //! - It does not hold that a component leaves the contents of the database that it
 //!   was lent in order: lend it one of its own.
 //!
@@ -103,6 +106,7 @@ mod error;
 mod file;
 mod host;
 mod inspection;
+mod limits;
 mod rows;
 mod traffic;
 mod transaction;

@@ -32,8 +32,13 @@ const ROLLBACK: &str = "ROLLBACK";
 /// authorizer is not asked any more, so the component must not name them.
 const COMMANDS: [&str; 4] = [BEGIN_READING, BEGIN_WRITING, COMMIT, ROLLBACK];
 
-/// How many instructions SQLite runs before it looks at the clock.
+/// How many instructions SQLite runs before it looks at the clock: so many that it costs
+/// nothing.
 const INSTRUCTIONS: i32 = 100_000;
+
+/// The same for a component that is not trusted: one instruction may have to do with a
+/// value of many megabytes.
+const INSTRUCTIONS_OF_UNTRUSTED: i32 = 1000;
 
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +73,17 @@ pub(super) struct Deadline(Arc<Mutex<Option<Instant>>>);
 const VACUUM_PAGES: usize = 1000;
 
 impl Deadline {
-    pub(super) fn install(connection: &mut Connection) -> rusqlite::Result<Self> {
+    pub(super) fn install(connection: &mut Connection, limited: bool) -> rusqlite::Result<Self> {
+        let instructions = if limited {
+            INSTRUCTIONS_OF_UNTRUSTED
+        } else {
+            INSTRUCTIONS
+        };
         let deadline = Self(Arc::new(Mutex::new(None)));
         let watched = deadline.clone();
         let hook = move || watched.has_passed();
         connection
-            .progress_handler(INSTRUCTIONS, Some(hook))
+            .progress_handler(instructions, Some(hook))
             .installed()?;
         Ok(deadline)
     }
@@ -152,8 +162,7 @@ impl SqliteConnection {
             }
             pin.in_use = true;
             self.reading = true;
-            self.deadline
-                .set(Instant::now().checked_add(LONGEST_TRANSACTION));
+            self.deadline.set(self.latest(LONGEST_TRANSACTION));
             return Ok(());
         }
         match mode {
@@ -165,14 +174,26 @@ impl SqliteConnection {
             TransactionMode::WriteDurable => self.begin_writing(Synchronous::Normal)?,
         }
         self.reading = mode == TransactionMode::Read;
-        self.deadline
-            .set(Instant::now().checked_add(LONGEST_TRANSACTION));
+        self.deadline.set(self.latest(LONGEST_TRANSACTION));
         Ok(())
+    }
+
+    /// When what begins now and may take `longest` ends at the latest.
+    fn latest(&self, longest: Duration) -> Option<Instant> {
+        let end = Instant::now().checked_add(longest);
+        match self.call {
+            Some(call) => Some(end.map_or(call, |end| end.min(call))),
+            None => end,
+        }
     }
 
     fn begin_writing(&mut self, synchronous: Synchronous) -> Result<(), Error> {
         if self.role == Role::Reader {
             return Err(reading_only());
+        }
+        if self.limits().is_some() {
+            // Many transactions of one call would make the log as long as they like.
+            self.tidy();
         }
         if self.synchronous != synchronous {
             let _granted = self.permission.grant();
@@ -185,13 +206,18 @@ impl SqliteConnection {
         // The wait is ours, so that others may work meanwhile; other statements
         // wait in SQLite, and hardly ever.
         self.connection.busy_timeout(Duration::ZERO)?;
-        let begun = retry_while_busy(self.settings.busy_timeout, || self.command(BEGIN_WRITING));
+        let left = self.call.map_or(Duration::MAX, |call| {
+            call.saturating_duration_since(Instant::now())
+        });
+        let timeout = self.settings.busy_timeout.min(left);
+        let begun = retry_while_busy(timeout, || self.command(BEGIN_WRITING));
         self.connection.busy_timeout(self.settings.busy_timeout)?;
         Ok(begun?)
     }
 
     /// Runs one statement; answers how many rows it changed.
     pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        self.check_statement(sql, params)?;
         let mut statement = self.prepare(sql)?;
         self.run(&mut statement, params)
     }
@@ -199,9 +225,11 @@ impl SqliteConnection {
     /// Runs one statement for every row of parameters; answers how many rows it
     /// changed altogether.
     pub(crate) fn execute_many(&self, sql: &str, rows: &[Vec<Value>]) -> Result<u64, Error> {
+        self.check_statement(sql, &[])?;
         let mut statement = self.prepare(sql)?;
         let mut changed = 0_u64;
         for params in rows {
+            self.check_statement(sql, params)?;
             changed = changed.saturating_add(self.run(&mut statement, params)?);
         }
         Ok(changed)
@@ -209,6 +237,7 @@ impl SqliteConnection {
 
     /// Runs one statement and answers its rows.
     pub(crate) fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, Error> {
+        self.check_statement(sql, params)?;
         let mut statement = self.prepare(sql)?;
         bind(&mut statement, params)?;
         let columns = statement.column_count();
@@ -317,6 +346,9 @@ impl SqliteConnection {
         self.check_open()?;
         if COMMANDS.contains(&sql.trim()) {
             return Err(failure(ErrorCode::Denied, "not authorized"));
+        }
+        if let Some(limits) = self.limits() {
+            self.deadline.set(self.latest(limits.statement_time));
         }
         let statement = self.connection.prepare_cached(sql)?;
         if self.reading && !statement.readonly() {

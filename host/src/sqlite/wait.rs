@@ -4,7 +4,8 @@
 //! all for a change of the journal mode. Here the thread says that it waits, so
 //! that the pool it belongs to can let another thread work meanwhile.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,20 +18,20 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 const WORTH_TELLING: Duration = Duration::from_millis(1);
 
 /// Is told when a thread of its begins and ends to wait.
-pub(crate) trait Observer {
+pub(crate) trait Observer: Send + Sync {
     /// The calling thread begins to wait.
-    fn blocked(&'static self);
+    fn blocked(&self);
     /// The calling thread goes on.
-    fn unblocked(&'static self);
+    fn unblocked(&self);
 }
 
 thread_local! {
-    static OBSERVER: Cell<Option<&'static dyn Observer>> = const { Cell::new(None) };
+    static OBSERVER: RefCell<Option<Arc<dyn Observer>>> = const { RefCell::new(None) };
 }
 
 /// From now on `observer` is told when the calling thread waits.
-pub(crate) fn observe(observer: &'static dyn Observer) {
-    OBSERVER.set(Some(observer));
+pub(crate) fn observe(observer: Arc<dyn Observer>) {
+    OBSERVER.replace(Some(observer));
 }
 
 /// Waited for a lock.
@@ -44,11 +45,11 @@ impl Drop for Waited {
     }
 }
 
-struct Waiting(&'static dyn Observer);
+struct Waiting(Arc<dyn Observer>);
 
 impl Waiting {
     fn begin() -> Option<Self> {
-        let observer = OBSERVER.get()?;
+        let observer = OBSERVER.with_borrow(Option::clone)?;
         observer.blocked();
         Some(Self(observer))
     }
@@ -106,10 +107,10 @@ mod tests {
     }
 
     impl Observer for Counter {
-        fn blocked(&'static self) {
+        fn blocked(&self) {
             self.blocked.fetch_add(1, Ordering::SeqCst);
         }
-        fn unblocked(&'static self) {
+        fn unblocked(&self) {
             self.unblocked.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -120,11 +121,11 @@ mod tests {
 
     #[test]
     fn a_long_wait_is_told_once_and_a_short_one_not_at_all() {
-        static COUNTER: Counter = Counter {
+        let counter = Arc::new(Counter {
             blocked: AtomicUsize::new(0),
             unblocked: AtomicUsize::new(0),
-        };
-        observe(&COUNTER);
+        });
+        observe(counter.clone());
         let mut attempts = 0;
         let result = retry_while_busy(Duration::from_secs(5), || {
             attempts += 1;
@@ -135,12 +136,12 @@ mod tests {
             }
         });
         assert_eq!(result.unwrap(), 3);
-        assert_eq!(COUNTER.blocked.load(Ordering::SeqCst), 0);
+        assert_eq!(counter.blocked.load(Ordering::SeqCst), 0);
 
         let result = retry_while_busy::<()>(Duration::from_millis(30), || Err(busy()));
         assert!(result.is_err());
-        assert_eq!(COUNTER.blocked.load(Ordering::SeqCst), 1);
-        assert_eq!(COUNTER.unblocked.load(Ordering::SeqCst), 1);
+        assert_eq!(counter.blocked.load(Ordering::SeqCst), 1);
+        assert_eq!(counter.unblocked.load(Ordering::SeqCst), 1);
     }
 
     #[test]

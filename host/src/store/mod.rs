@@ -144,6 +144,11 @@ impl Store {
             .await
     }
 
+    /// What a plugin calls the store with: the database, and how blobs are stored.
+    pub(crate) fn lend(&self) -> (Database, BlobProfile) {
+        (self.db.clone(), self.profile())
+    }
+
     fn profile(&self) -> BlobProfile {
         self.options.blob_profile.to_wit()
     }

@@ -1,10 +1,11 @@
 //! The engines that are compared, `synchronous = NORMAL` on all but one.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use lash_core::RuntimePersistence;
 use lash_core::store::{RuntimeCommit, SessionReadScope};
-use lash_wasm_store::{Durability, StoreBuilder};
+use lash_wasm_store::{COMPONENT, Durability, Limits, StoreBuilder, StoreComponent};
 
 use crate::logic::Logic;
 
@@ -23,6 +24,8 @@ pub(crate) enum Setup {
     Component,
     /// The component with `synchronous = FULL`.
     Durable,
+    /// The component as one that is not trusted, with the default limits.
+    Untrusted,
     NativeLogic,
 }
 
@@ -35,6 +38,7 @@ impl Setup {
             Self::NativeCrate => "lash-sqlite-store",
             Self::Component => "component",
             Self::Durable => "component, FULL",
+            Self::Untrusted => "component, untrusted",
             Self::NativeLogic => "native-logic",
         }
     }
@@ -54,7 +58,7 @@ impl Setup {
         let durability = match self {
             Self::NativeCrate => return Engine::Native(open_native(path, profile).await),
             Self::NativeLogic => return Engine::Logic(Logic::open(path)),
-            Self::Component => Durability::Normal,
+            Self::Component | Self::Untrusted => Durability::Normal,
             Self::Durable => Durability::Full,
         };
         use lash_wasm_store::{BuiltinBlobProfile, StoreOptions};
@@ -66,9 +70,23 @@ impl Setup {
             },
             ..StoreOptions::default()
         };
-        let builder = StoreBuilder::new().durability(durability).options(options);
+        let component = match self {
+            Self::Untrusted => untrusted(),
+            _ => StoreComponent::embedded(),
+        };
+        let builder = StoreBuilder::new()
+            .durability(durability)
+            .options(options)
+            .component(component);
         Engine::Ours(builder.open(path).await.unwrap())
     }
+}
+
+/// Compiled once.
+fn untrusted() -> StoreComponent {
+    static UNTRUSTED: OnceLock<StoreComponent> = OnceLock::new();
+    let compile = || StoreComponent::untrusted(COMPONENT, Limits::default()).unwrap();
+    UNTRUSTED.get_or_init(compile).clone()
 }
 
 async fn open_native(path: &Path, profile: Profile) -> lash_sqlite_store::Store {

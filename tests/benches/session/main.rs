@@ -16,11 +16,13 @@ mod harness;
 mod load;
 mod logic;
 mod memory;
+mod plugin;
 mod queue;
 #[path = "../report.rs"]
 mod report;
 mod start;
 mod throughput;
+mod untrusted;
 mod upkeep;
 
 use engines::Setup;
@@ -38,9 +40,11 @@ fn main() {
         commit::run(&wanted, &mut report).await;
         load::run(&wanted, &mut report).await;
         queue::run(&wanted, &mut report).await;
+        plugin::run(&wanted, &mut report).await;
         upkeep::run(&wanted, &mut report).await;
         start::run(&wanted, &mut report).await;
         throughput::run(&wanted, &mut report).await;
+        untrusted::run(&wanted, &mut report).await;
     });
     memory::run(&wanted, &mut report);
     report.finish();

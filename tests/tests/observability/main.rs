@@ -4,6 +4,7 @@
 
 #[cfg(feature = "metrics")]
 mod metrics;
+mod plugins;
 mod secret;
 mod subscriber;
 

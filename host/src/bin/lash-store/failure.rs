@@ -108,7 +108,11 @@ impl From<Error> for Failure {
             Error::Corrupt { .. } | Error::Malformed { .. } | Error::MissingBlob { .. } => {
                 Exit::Problems
             }
-            Error::Component { .. } | Error::Encode { .. } | Error::Invalid { .. } => Exit::Fault,
+            Error::Component { .. }
+            | Error::Limit { .. }
+            | Error::Load { .. }
+            | Error::Encode { .. }
+            | Error::Invalid { .. } => Exit::Fault,
             _ => Exit::Unusable,
         };
         let message = match &error {

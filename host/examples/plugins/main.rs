@@ -1,0 +1,107 @@
+//! Two plugins that persist through one session: `notes` keeps notes across its runs,
+//! `snoop` tries to read them. Their sources are in `plugins/` of the repository.
+//!
+//! ```text
+//! cargo run --example plugins [-- FILE]
+//! ```
+//!
+//! `FILE` is a session database, `./plugins.db` by default. Run it again: the notes are
+//! still there. It checks what it shows, and fails if `snoop` finds anything.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use lash_wasm_store::plugin::{Access, Error, Grant, GrantedPlugin, NameSpace, Plugin};
+use lash_wasm_store::{COMPONENT, Limits, Store};
+
+const NOTES: &[u8] = include_bytes!("notes.wasm");
+const SNOOP: &[u8] = include_bytes!("snoop.wasm");
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let file = std::env::args_os().nth(1);
+    let file = file.map_or_else(|| PathBuf::from("plugins.db"), PathBuf::from);
+    let store = Store::open(&file).await?;
+
+    section("notes, with its own names and 64 KiB to write");
+    let grant = Grant::new(NameSpace::new("notes")?)
+        .artifacts(Access::Write)
+        .most_bytes(64 << 10);
+    let notes = Plugin::new(NOTES, Limits::default())?.with(&store, grant)?;
+    let before = call(&notes, "list").await?.lines().count();
+    for note in ["Water the plants.", "The door code is 4711."] {
+        call(&notes, &format!("add {note}")).await?;
+    }
+    let kept = call(&notes, "list").await?;
+    ensure!(kept.lines().count() == before + 2, "a note was lost");
+    println!("  used: {:?}", notes.usage());
+
+    section("snoop, with names of its own, looks for what others have");
+    let secret = store
+        .try_put_blob(b"what only the application knows")
+        .await?;
+    let grant = Grant::new(NameSpace::new("snoop")?)
+        .artifacts(Access::Write)
+        .blobs(Access::Write)
+        .queue(Access::Write);
+    let snoop = Plugin::new(SNOOP, Limits::default())?.with(&store, grant)?;
+    let places = format!(
+        "artifact notes\nartifact plugin/notes/notes\nartifact ../notes/notes\n\
+         blob {}\nblob blake3:{}\nqueue session",
+        secret.0,
+        "0".repeat(64)
+    );
+    let found = call(&snoop, &places).await?;
+    for line in found.lines() {
+        let nothing = line.ends_with(": nothing") || line.ends_with(": 0 batches");
+        ensure!(nothing, "snoop has found something: {line}");
+    }
+
+    section("notes, for reading only");
+    let grant = Grant::new(NameSpace::new("notes")?).artifacts(Access::Read);
+    let reader = Plugin::new(NOTES, Limits::default())?.with(&store, grant)?;
+    ensure!(call(&reader, "list").await? == kept, "a note is not read");
+    refused(reader.run("add One more.").await)?;
+
+    section("notes, with 16 bytes to write");
+    let grant = Grant::new(NameSpace::new("notes")?)
+        .artifacts(Access::Write)
+        .most_bytes(16);
+    let small = Plugin::new(NOTES, Limits::default())?.with(&store, grant)?;
+    refused(small.run("add This is more than that.").await)?;
+    ensure!(call(&notes, "list").await? == kept, "a note was changed");
+
+    section("snoop, with artifacts only");
+    let grant = Grant::new(NameSpace::new("snoop")?).artifacts(Access::Read);
+    refused(Plugin::new(SNOOP, Limits::default())?.with(&store, grant))?;
+
+    section("a component that speaks SQL");
+    refused(Plugin::new(COMPONENT, Limits::default()))?;
+    Ok(())
+}
+
+/// Calls a plugin and prints what was said.
+async fn call(plugin: &GrantedPlugin, input: &str) -> Result<String> {
+    let answer = plugin.run(input).await?;
+    let answer = String::from_utf8(answer).context("the answer is not UTF-8")?;
+    for line in input.lines() {
+        println!("  > {line}");
+    }
+    for line in answer.lines() {
+        println!("    {line}");
+    }
+    Ok(answer)
+}
+
+/// Prints why something was refused, as it must be.
+fn refused<T>(result: Result<T, Error>) -> Result<()> {
+    match result {
+        Ok(_) => bail!("it was let through"),
+        Err(error) => println!("  {}: {error}", error.code()),
+    }
+    Ok(())
+}
+
+fn section(title: &str) {
+    println!("\n{title}");
+}

@@ -1,0 +1,154 @@
+//! Why a plugin was not bound, or did not answer.
+
+use std::fmt;
+
+use crate::error::Source;
+use crate::limits::Limit;
+
+/// What a grant bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Quota {
+    /// Calls of functions of the store.
+    Calls,
+    /// Bytes stored.
+    Bytes,
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Calls => "calls of the store",
+            Self::Bytes => "bytes to store",
+        })
+    }
+}
+
+/// Why a plugin was not bound, or did not answer.
+///
+/// Each of its calls of the store is done or not done by itself: those that ended before
+/// the plugin was stopped are done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not a name of a name space.
+    #[error(
+        "{name:?} is no name of a name space; use 1 to 64 characters of a to z, 0 to 9, `-`, `_` and `.`"
+    )]
+    NameSpace {
+        /// The name.
+        name: String,
+    },
+
+    /// The bytes are no component of the world `plugin`.
+    #[error("this is no plugin; build a component of the world `plugin` in lash:store")]
+    NotAPlugin {
+        /// What is wrong with it.
+        #[source]
+        source: Source,
+    },
+
+    /// The component imports something that no grant can give, such as a function of
+    /// `sqlite`.
+    #[error(
+        "the component imports {import}, which no plugin can have; see the world `plugin` in lash:store"
+    )]
+    ForeignImport {
+        /// The interface and the function.
+        import: String,
+    },
+
+    /// The component imports something that its grant does not give.
+    #[error(
+        "plugin {name_space} imports {import}, which its grant does not include; grant the interface, or do not run the plugin"
+    )]
+    NotGranted {
+        /// The plugin's name space.
+        name_space: String,
+        /// The interface and the function.
+        import: String,
+    },
+
+    /// The plugin has reached one of its [`Limits`](crate::Limits), and was stopped.
+    #[error(
+        "plugin {name_space} has reached its limit {limit}; raise it, or give the plugin less to do"
+    )]
+    Limit {
+        /// The plugin's name space.
+        name_space: String,
+        /// The limit and its value.
+        limit: Limit,
+    },
+
+    /// A call of the plugin was refused because a quota of its grant was used up. The
+    /// plugin was told, and may have coped with it: its answer is here.
+    #[error(
+        "plugin {name_space} went beyond its grant of {most} {quota}; bind it with a larger one"
+    )]
+    Quota {
+        /// The plugin's name space.
+        name_space: String,
+        /// Which one.
+        quota: Quota,
+        /// How much is granted.
+        most: u64,
+        /// What the plugin answered all the same.
+        answer: Result<Vec<u8>, String>,
+    },
+
+    /// The plugin answered an error.
+    #[error("plugin {name_space} failed: {message}")]
+    Failed {
+        /// The plugin's name space.
+        name_space: String,
+        /// What it says.
+        message: String,
+        /// The last failure of the store in this call, if there was one.
+        #[source]
+        source: Option<Box<crate::Error>>,
+    },
+
+    /// The plugin trapped, or broke the rules of the component model.
+    #[error("plugin {name_space} stopped; the store is as its finished calls left it")]
+    Stopped {
+        /// The plugin's name space.
+        name_space: String,
+        /// Why.
+        #[source]
+        source: Source,
+    },
+
+    /// No thread could be started for the plugin.
+    #[error("no thread could be started for plugin {name_space}")]
+    Thread {
+        /// The plugin's name space.
+        name_space: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// A word for programs: the name of the variant, in lower case with hyphens. It is
+    /// the outcome of a run in spans, and stays as it is.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NameSpace { .. } => "name-space",
+            Self::NotAPlugin { .. } => "not-a-plugin",
+            Self::ForeignImport { .. } => "foreign-import",
+            Self::NotGranted { .. } => "not-granted",
+            Self::Limit { .. } => "limit",
+            Self::Quota { .. } => "quota",
+            Self::Failed { .. } => "failed",
+            Self::Stopped { .. } => "stopped",
+            Self::Thread { .. } => "thread",
+        }
+    }
+
+    pub(super) fn not_a_plugin(source: impl Into<Source>) -> Self {
+        Self::NotAPlugin {
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The interface `artifacts`, as a plugin has it: every name is within its name space.
+
+use wasmtime::component::LinkerInstance;
+
+use super::super::state::State;
+use super::{Db, function};
+use crate::bindings::interfaces::artifacts::NameSpace;
+use crate::bindings::types::{BlobKind, BlobProfile};
+
+pub(super) const FUNCTIONS: &[&str] = &["get", "put"];
+
+pub(super) fn link(artifacts: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    function(artifacts, "get", get)?;
+    function(artifacts, "put", put)
+}
+
+fn get(
+    state: &mut State,
+    (_, space, name): (Db, NameSpace, String),
+) -> super::Answer<Option<Vec<u8>>> {
+    let name = state.name_space().outside(&name);
+    state.read("plugin get artifact", move |call| {
+        call.artifacts(|artifacts, guest, db| artifacts.call_get(guest, db, space, &name))
+    })
+}
+
+/// How content is stored is the application's choice. What a plugin says that it is may
+/// be wrong, so it is recorded as nothing in particular.
+fn put(
+    state: &mut State,
+    (_, space, name, content, _, compressible, _): (
+        Db,
+        NameSpace,
+        String,
+        Vec<u8>,
+        BlobKind,
+        bool,
+        BlobProfile,
+    ),
+) -> super::Answer<()> {
+    let access = state.grant().artifacts;
+    let profile = state.profile();
+    let bytes = name.len() + content.len();
+    let name = state.name_space().outside(&name);
+    state.write(access, "plugin put artifact", bytes, move |call| {
+        call.artifacts(|artifacts, guest, db| {
+            let kind = BlobKind::Generic;
+            artifacts.call_put(
+                guest,
+                db,
+                space,
+                &name,
+                &content,
+                kind,
+                compressible,
+                profile,
+            )
+        })
+    })
+}

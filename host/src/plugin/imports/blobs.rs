@@ -1,0 +1,43 @@
+//! The interface `blobs`, as a plugin has it: it reads what it has stored itself.
+//!
+//! A key is a digest of what it names: who can ask for any key can find out what others
+//! have stored. So the store is asked only for keys that it answered to this plugin.
+
+use wasmtime::component::LinkerInstance;
+
+use super::super::state::State;
+use super::{Db, function};
+use crate::bindings::types::{BlobKind, BlobProfile};
+
+pub(super) const FUNCTIONS: &[&str] = &["get", "put"];
+
+pub(super) fn link(blobs: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    function(blobs, "get", get)?;
+    function(blobs, "put", put)
+}
+
+fn get(state: &mut State, (_, key): (Db, String)) -> super::Answer<Option<Vec<u8>>> {
+    if !state.has_stored(&key) {
+        return state.refuse_to_look();
+    }
+    state.read("plugin get blob", move |call| {
+        call.blobs(|blobs, guest, db| blobs.call_get(guest, db, &key))
+    })
+}
+
+fn put(
+    state: &mut State,
+    (_, content, _, compressible, _): (Db, Vec<u8>, BlobKind, bool, BlobProfile),
+) -> super::Answer<String> {
+    let access = state.grant().blobs;
+    let profile = state.profile();
+    let bytes = content.len();
+    let key = state.write(access, "plugin put blob", bytes, move |call| {
+        call.blobs(|blobs, guest, db| {
+            let kind = BlobKind::Generic;
+            blobs.call_put(guest, db, &content, kind, compressible, profile)
+        })
+    })?;
+    state.note_stored(&key);
+    Ok(key)
+}

@@ -1,0 +1,119 @@
+//! Limits of statements and of the database, for a component that is not trusted.
+
+use std::time::Instant;
+
+use rusqlite::Connection;
+use rusqlite::limits::Limit as Setting;
+
+use super::connection::SqliteConnection;
+use super::error::{Error, ErrorCode, failure};
+use crate::bindings::sqlite::Value;
+use crate::limits::{Limit, Limits};
+
+/// Sets what SQLite itself bounds.
+pub(super) fn apply(connection: &Connection, limits: &Limits) -> rusqlite::Result<()> {
+    let set = |setting, value: usize| {
+        connection.set_limit(setting, i32::try_from(value).unwrap_or(i32::MAX))
+    };
+    set(Setting::SQLITE_LIMIT_LENGTH, limits.row_bytes)?;
+    set(Setting::SQLITE_LIMIT_SQL_LENGTH, limits.sql_bytes)?;
+    set(Setting::SQLITE_LIMIT_VARIABLE_NUMBER, limits.parameters)?;
+    // In memory, what a statement sorts or makes distinct would be bounded by nothing.
+    connection.pragma_update(None, "temp_store", "FILE")?;
+    let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let pages = (limits.database_bytes / page.max(1)).clamp(1, u64::from(u32::MAX - 1));
+    // Answers the new limit, so that it is no update to rusqlite.
+    connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+}
+
+/// What the running call has left.
+#[derive(Default)]
+pub(super) struct Allowance {
+    statements: u64,
+    /// The limit that was reached last.
+    reached: Option<Limit>,
+}
+
+impl Allowance {
+    pub(super) fn of_call(limits: &Limits) -> Self {
+        Self {
+            statements: limits.statements_per_call,
+            reached: None,
+        }
+    }
+
+    pub(super) fn reached(&self) -> Option<Limit> {
+        self.reached
+    }
+
+    /// Takes some statements; if there are not so many left, none is run.
+    pub(super) fn take(&mut self, limits: Option<&Limits>, statements: usize) -> Result<(), Limit> {
+        let Some(limits) = limits else {
+            return Ok(());
+        };
+        let statements = u64::try_from(statements).unwrap_or(u64::MAX).max(1);
+        match self.statements.checked_sub(statements) {
+            Some(left) => {
+                self.statements = left;
+                Ok(())
+            }
+            None => Err(Limit::Statements(limits.statements_per_call)),
+        }
+    }
+
+    /// Notes which limit an error says to be reached.
+    pub(super) fn note(&mut self, limits: Option<&Limits>, call: Option<Instant>, error: &Error) {
+        let Some(limits) = limits else {
+            return;
+        };
+        let is_late = call.is_some_and(|call| Instant::now() >= call);
+        let is_sqlites = error.extended_code != 0;
+        self.reached = match error.code {
+            ErrorCode::Interrupted | ErrorCode::Busy if is_late => {
+                Some(Limit::CallTime(limits.call_time))
+            }
+            ErrorCode::Interrupted => Some(Limit::StatementTime(limits.statement_time)),
+            ErrorCode::Full => Some(Limit::Database(limits.database_bytes)),
+            ErrorCode::TooBig if is_sqlites => Some(Limit::Row(limits.row_bytes)),
+            ErrorCode::TooBig => match error.message.as_str() {
+                LONG_SQL => Some(Limit::Sql(limits.sql_bytes)),
+                MANY_PARAMETERS => Some(Limit::Parameters(limits.parameters)),
+                _ => Some(Limit::Result(limits.result_bytes)),
+            },
+            _ => self.reached,
+        };
+    }
+}
+
+const LONG_SQL: &str = "the statement is longer than is allowed";
+const MANY_PARAMETERS: &str = "there are more parameters than are allowed";
+
+impl SqliteConnection {
+    /// A call begins: its time is counted from now on.
+    pub(super) fn begin_call(&mut self) -> Allowance {
+        let Some(limits) = self.settings.limits else {
+            return Allowance::default();
+        };
+        self.call = Instant::now().checked_add(limits.call_time);
+        Allowance::of_call(&limits)
+    }
+
+    pub(super) fn limits(&self) -> Option<&Limits> {
+        self.settings.limits.as_ref()
+    }
+
+    /// Refuses a statement that is too long, or has too many parameters, before SQLite
+    /// sees it.
+    pub(super) fn check_statement(&self, sql: &str, params: &[Value]) -> Result<(), Error> {
+        let Some(limits) = self.limits() else {
+            return Ok(());
+        };
+        if sql.len() > limits.sql_bytes {
+            return Err(failure(ErrorCode::TooBig, LONG_SQL));
+        }
+        if params.len() > limits.parameters {
+            return Err(failure(ErrorCode::TooBig, MANY_PARAMETERS));
+        }
+        Ok(())
+    }
+}

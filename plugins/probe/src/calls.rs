@@ -1,0 +1,167 @@
+//! Calls of the store, and their answers in words.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::bindings::lash::store::artifacts::{self, NameSpace};
+use crate::bindings::lash::store::blobs;
+use crate::bindings::lash::store::queue::{self, Batch, Completion};
+use crate::bindings::lash::store::session::{self, ReadScope};
+use crate::bindings::lash::store::sqlite::Database;
+use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
+use crate::bindings::wasi::clocks::wall_clock;
+use crate::bindings::wasi::random::random;
+use crate::number;
+
+/// Makes the call that `command` names, with what follows it in the line.
+pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, String> {
+    let words: Vec<&str> = rest.split(' ').collect();
+    let word = |index: usize| words.get(index).copied().unwrap_or_default();
+    let answer = match command {
+        "put" => put(db, word(0), word(1).as_bytes(), BlobKind::Generic),
+        "put-module" => artifacts::put(
+            db,
+            NameSpace::Modules,
+            word(0),
+            word(1).as_bytes(),
+            BlobKind::Module,
+            true,
+            BlobProfile::Compact,
+        )
+        .map(|()| "ok".to_string()),
+        // Another kind than that of `put`.
+        "put-snapshot" => put(db, word(0), word(1).as_bytes(), BlobKind::PluginSnapshot),
+        "put-bytes" => {
+            let length = usize::try_from(number(word(1))?).unwrap_or(usize::MAX);
+            put(db, word(0), &vec![b'x'; length], BlobKind::Generic)
+        }
+        "get" => artifacts::get(db, NameSpace::Bytes, word(0)).map(content),
+        "get-module" => artifacts::get(db, NameSpace::Modules, word(0)).map(content),
+        "put-blob" => blobs::put(
+            db,
+            word(0).as_bytes(),
+            BlobKind::CheckpointManifest,
+            false,
+            BlobProfile::LowLatency,
+        ),
+        "get-blob" => blobs::get(db, word(0)).map(content),
+        "enqueue" => queue::enqueue(
+            db,
+            &queue::Draft {
+                session_id: word(0).to_string(),
+                source_key: Some(word(1)).filter(|key| *key != "-").map(String::from),
+                delivery: queue::DeliveryPolicy::EarliestSafeBoundary,
+                slot: queue::SlotPolicy::Exclusive,
+                merge_key: "\"never\"".to_string(),
+                available_at_ms: 0,
+                payloads: words
+                    .iter()
+                    .skip(2)
+                    .map(|word| word.as_bytes().to_vec())
+                    .collect(),
+            },
+        )
+        .map(|batch| describe(&batch)),
+        "list" => queue::list(db, word(0), word(1) == "pending").map(|batches| all(&batches)),
+        "cancel" => queue::cancel(db, word(0), word(1))
+            .map(|batch| batch.map_or_else(none, |batch| describe(&batch))),
+        "claim" => queue::claim(
+            db,
+            &queue::ClaimRequest {
+                session_id: word(0).to_string(),
+                owner_id: "probe".to_string(),
+                boundary: queue::Boundary::Idle,
+                lease_ttl_ms: 60_000,
+                max_batches: 10,
+                exactly: None,
+            },
+        )
+        .map(|held| {
+            held.map_or_else(none, |held| {
+                format!(
+                    "{} {} {} {}",
+                    held.session_id,
+                    held.id,
+                    held.lease_token,
+                    all(&held.batches)
+                )
+            })
+        }),
+        "renew" => queue::renew(db, &completion(&words), 60_000)
+            .map(|expiry| expiry.map_or_else(none, |_| "renewed".to_string())),
+        "abandon" => queue::abandon(db, &completion(&words)).map(|()| "ok".to_string()),
+        "head" => session::load_head(db).map(|head| {
+            head.map_or_else(none, |head| {
+                format!("{} {}", head.session_id, head.revision)
+            })
+        }),
+        "nodes" => session::load(db, &ReadScope::Full).map(|snapshot| {
+            snapshot.map_or_else(none, |snapshot| format!("{} nodes", snapshot.nodes.len()))
+        }),
+        "time" => return Ok(format!("{}", wall_clock::now().seconds)),
+        "random" => return Ok(format!("{}", random::get_random_u64())),
+        _ => return Err(format!("unknown command {command}")),
+    };
+    Ok(answer.unwrap_or_else(|error| failure(&error)))
+}
+
+fn put(db: &Database, name: &str, content: &[u8], kind: BlobKind) -> Result<String, Error> {
+    let profile = BlobProfile::Balanced;
+    artifacts::put(db, NameSpace::Bytes, name, content, kind, true, profile)
+        .map(|()| "ok".to_string())
+}
+
+/// `SESSION CLAIM TOKEN BATCH...`.
+fn completion(words: &[&str]) -> Completion {
+    let mut words = words.iter().copied().map(String::from);
+    let mut next = || words.next().unwrap_or_default();
+    Completion {
+        session_id: next(),
+        claim_id: next(),
+        lease_token: next(),
+        batch_ids: words.collect(),
+    }
+}
+
+fn none() -> String {
+    "none".to_string()
+}
+
+fn content(found: Option<Vec<u8>>) -> String {
+    found.map_or_else(none, |content| {
+        if content.len() > 1024 {
+            format!("{} bytes", content.len())
+        } else {
+            String::from_utf8_lossy(&content).into_owned()
+        }
+    })
+}
+
+fn all(batches: &[Batch]) -> String {
+    let batches: Vec<String> = batches.iter().map(describe).collect();
+    format!("[{}]", batches.join(", "))
+}
+
+fn describe(batch: &Batch) -> String {
+    let payloads: Vec<String> = batch
+        .payloads
+        .iter()
+        .map(|payload| String::from_utf8_lossy(payload).into_owned())
+        .collect();
+    format!(
+        "{} {} {} {}",
+        batch.session_id,
+        batch.source_key.as_deref().unwrap_or("-"),
+        batch.id,
+        payloads.join(" ")
+    )
+}
+
+fn failure(error: &Error) -> String {
+    match error {
+        Error::Sqlite(error) => format!("error {:?} {}", error.code, error.message),
+        error => format!("error {error:?}"),
+    }
+}

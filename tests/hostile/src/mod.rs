@@ -1,0 +1,64 @@
+//! A component that means harm: the store, which attacks when a blob tells it to.
+//!
+//! `cargo xtask component` compiles this into the guest for
+//! `tests/hostile/component/lash_hostile.wasm`, which the tests run, and into nothing
+//! else. A blob with the content `attack NAME ARGUMENT` is not stored: the attack is
+//! run instead. Everything else is what the store does, so that the call after an attack
+//! can be an honest one.
+
+mod boundary;
+mod sql;
+mod time;
+
+use alloc::string::String;
+
+use crate::Result;
+use crate::bindings::lash::store::sqlite::Database;
+
+/// What an attack answers that was not stopped.
+const SURVIVED: &str = "not stopped";
+
+/// Runs the attack that the content of a blob names, if it does, and answers what
+/// `blobs.put` is to answer.
+pub(crate) fn attack(db: &Database, content: &[u8]) -> Option<Result<String>> {
+    let command = core::str::from_utf8(content)
+        .ok()?
+        .strip_prefix("attack ")?;
+    let (name, argument) = command.split_once(' ').unwrap_or((command, ""));
+    let answer = match name {
+        "loop" => time::run_forever(),
+        "loop-in-transaction" => time::run_forever_in_transaction(db),
+        "loop-after-commit" => time::run_forever_after_commit(db),
+        "recurse" => time::recurse(),
+        "grow" => time::grow(),
+        "trap" => time::trap(db),
+        "leave-open" => time::leave_open(db),
+        "long-list" => boundary::long_list(db),
+        "same-bytes" => boundary::same_bytes(db),
+        "invalid-text" => boundary::invalid_text(db),
+        "invalid-answer" => Ok(boundary::invalid_answer()),
+        "long-answer" => Ok(boundary::long_answer()),
+        "handles" => boundary::handles(db),
+        "dropped-handle" => boundary::dropped_handle(db),
+        "keep-handle" => boundary::keep_handle(db),
+        "kept-handle" => boundary::kept_handle(),
+        "guessed-handle" => boundary::guessed_handle(),
+        "write" => sql::write(db, argument),
+        "read" => sql::read(db, argument),
+        "distinct" => sql::distinct(db),
+        "sort" => sql::sort(db),
+        "long-statement" => sql::long_statement(db, argument),
+        "parameters" => sql::parameters(db, argument),
+        "long-row" => sql::long_row(db),
+        "fill" => sql::fill(db),
+        "log" => sql::fill_log(db),
+        "statements" => sql::statements(db),
+        "bomb" => sql::bomb(db),
+        _ => Ok(String::from("no such attack")),
+    };
+    Some(answer)
+}
+
+fn survived() -> Result<String> {
+    Ok(SURVIVED.into())
+}

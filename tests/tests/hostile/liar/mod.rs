@@ -1,0 +1,172 @@
+//! A component that answers anything: every exported function makes its answer out of
+//! bytes that follow from the time, which the test chooses.
+//!
+//! Half of the words are 0, others are small numbers, addresses of the same bytes, the
+//! largest number there is, or anything. So there are answers that the component model
+//! refuses (an enum without such a case, a list beyond the memory, text that is no UTF-8),
+//! and answers that it lets pass: absurd numbers, keys and payloads that nobody wrote,
+//! lists that are empty or too long.
+
+mod asked;
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use lash_wasm_store::{Limits, StoreBuilder, StoreComponent};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::abi::AbiVariant;
+use wit_parser::{Resolve, WorldItem};
+
+/// Where the bytes are of which answers are made, and where arguments are put.
+const ANSWER: u32 = 1024;
+const WORDS: u32 = 4096;
+const ARGUMENTS: u32 = 1 << 20;
+
+/// Fills the bytes from the time; with zeros at the time 0, which makes every answer a
+/// success with nothing in it.
+fn prelude(realloc: &str) -> String {
+    let end = ANSWER + 4 * WORDS;
+    format!(
+        r#"
+    (import "wasi:clocks/wall-clock@0.2.0" "now" (func $now (param i32)))
+    (memory (export "memory") 64)
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+        {realloc} (i32.const {ARGUMENTS}))
+    (func $answer (param $function i64) (result i32)
+        (local $seed i64) (local $at i32) (local $any i32) (local $word i32)
+        (call $now (i32.const 0))
+        (local.set $seed (i64.load (i32.const 0)))
+        (if (i64.ne (local.get $seed) (i64.const 0))
+            (then (local.set $seed (i64.mul
+                (i64.xor (local.get $seed) (i64.shl (local.get $function) (i64.const 40)))
+                (i64.const 0x9e3779b97f4a7c15)))))
+        (local.set $at (i32.const {ANSWER}))
+        (loop $next
+            (local.set $seed (i64.xor (local.get $seed) (i64.shl (local.get $seed) (i64.const 13))))
+            (local.set $seed (i64.xor (local.get $seed) (i64.shr_u (local.get $seed) (i64.const 7))))
+            (local.set $seed (i64.xor (local.get $seed) (i64.shl (local.get $seed) (i64.const 17))))
+            (local.set $any (i32.wrap_i64 (i64.shr_u (local.get $seed) (i64.const 32))))
+            (local.set $word (i32.const 0))
+            (block $chosen
+                (br_if $chosen (i32.lt_u (i32.and (local.get $any) (i32.const 15)) (i32.const 8)))
+                (local.set $word (i32.and (i32.shr_u (local.get $any) (i32.const 4)) (i32.const 3)))
+                (br_if $chosen (i32.lt_u (i32.and (local.get $any) (i32.const 15)) (i32.const 12)))
+                (local.set $word (i32.add (i32.const {ANSWER})
+                    (i32.and (local.get $any) (i32.const 0x1ff8))))
+                (br_if $chosen (i32.lt_u (i32.and (local.get $any) (i32.const 15)) (i32.const 14)))
+                (local.set $word (i32.const -1))
+                (br_if $chosen (i32.eq (i32.and (local.get $any) (i32.const 15)) (i32.const 14)))
+                (local.set $word (local.get $any)))
+            (i32.store (local.get $at) (local.get $word))
+            (local.set $at (i32.add (local.get $at) (i32.const 4)))
+            (br_if $next (i32.lt_u (local.get $at) (i32.const {end}))))
+        (i32.const {ANSWER}))
+"#
+    )
+}
+
+/// The component. `realloc` is what it does when the host asks it for memory.
+fn component(realloc: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let (package, _) = resolve.push_dir(wit).unwrap();
+    let world = resolve.select_world(&[package], Some("store")).unwrap();
+    let mut module = format!("(module {}", prelude(realloc));
+    let mut number = 0;
+    for (key, export) in &resolve.worlds[world].exports {
+        let WorldItem::Interface { id, .. } = export else {
+            panic!("only interfaces are exported");
+        };
+        let interface = resolve.name_world_key(key);
+        for function in resolve.interfaces[*id].functions.values() {
+            let signature = resolve.wasm_signature(AbiVariant::GuestExport, function);
+            assert_eq!(signature.results.len(), 1, "{}", function.name);
+            number += 1;
+            write!(module, "(func (export \"{interface}#{}\")", function.name).unwrap();
+            for param in &signature.params {
+                write!(module, " (param {})", format!("{param:?}").to_lowercase()).unwrap();
+            }
+            writeln!(module, " (result i32) (call $answer (i64.const {number})))").unwrap();
+        }
+    }
+    module.push(')');
+    let mut module = wat::parse_str(module).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    let mut encoder = ComponentEncoder::default();
+    encoder.module(&module).unwrap().encode().unwrap()
+}
+
+/// Chooses what is answered: nothing at first, then something else each time.
+#[derive(Clone, Default)]
+struct Lies(Arc<AtomicU64>);
+
+impl Lies {
+    fn builder(&self, component: StoreComponent) -> StoreBuilder {
+        let lies = self.clone();
+        StoreBuilder::new()
+            .component(component)
+            .clock(move || UNIX_EPOCH + Duration::from_secs(lies.next()))
+    }
+
+    fn begin(&self, seed: u64) {
+        self.0.store(seed << 16, Ordering::SeqCst);
+    }
+
+    fn next(&self) -> u64 {
+        match self.0.load(Ordering::SeqCst) {
+            0 => 0,
+            _ => self.0.fetch_add(1, Ordering::SeqCst),
+        }
+    }
+}
+
+/// What became of the calls.
+#[derive(Debug, Default)]
+struct Tally {
+    answers: usize,
+    errors: usize,
+}
+
+impl Tally {
+    /// Whatever is answered, the host has not panicked over it.
+    fn add<T, E: std::fmt::Debug>(&mut self, answer: Result<T, E>) {
+        match answer {
+            Ok(_) => self.answers += 1,
+            Err(error) => {
+                let text = format!("{error:?}");
+                assert!(!text.contains("panicked"), "{text}");
+                self.errors += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_makes_the_host_panic() {
+    let component = StoreComponent::untrusted(&component(""), Limits::default()).unwrap();
+    let lies = Lies::default();
+    let mut tally = Tally::default();
+    let rounds = std::env::var("LASH_LIES").map_or(300, |rounds| rounds.parse().unwrap());
+    for seed in 1..=rounds {
+        lies.begin(0);
+        let asked = asked::Asked::open(&lies, &component).await;
+        lies.begin(seed);
+        asked.ask(&mut tally).await;
+    }
+    println!("{tally:?}");
+    assert!(tally.answers > 0 && tally.errors > 0, "{tally:?}");
+}
+
+/// While the host writes an argument into the component's memory, the component calls the
+/// host.
+#[tokio::test]
+async fn a_component_does_not_call_while_it_is_being_called() {
+    let component = component("(call $now (i32.const 0))");
+    let component = StoreComponent::untrusted(&component, Limits::default()).unwrap();
+    let store = Lies::default().builder(component).memory().await.unwrap();
+    let error = store.try_put_blob(b"content").await.unwrap_err();
+    assert_eq!(error.code(), "component", "{error:?}");
+}

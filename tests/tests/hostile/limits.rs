@@ -1,0 +1,81 @@
+//! What is no single attack: limits that hold from the start, and what is left over.
+
+use std::time::Duration;
+
+use lash_wasm_store::{COMPONENT, Error, Limits, StoreBuilder, StoreComponent};
+
+use super::arena::{Arena, hostile, open, shared};
+
+/// An instance consists of more than what it asks for later.
+#[tokio::test]
+async fn limits_hold_when_an_instance_is_made() {
+    for (limits, name) in [
+        (Limits::default().memory_bytes(1 << 16), "memory_bytes"),
+        (Limits::default().table_elements(1), "table_elements"),
+        (Limits::default().instances(1), "instances"),
+    ] {
+        let component = StoreComponent::untrusted(COMPONENT, limits).unwrap();
+        let error = StoreBuilder::new().component(component).memory().await;
+        match error.map(drop) {
+            Err(Error::Limit {
+                limit, committed, ..
+            }) => {
+                assert_eq!(limit.name(), name);
+                assert!(!committed);
+                assert!(limit.to_string().contains(name));
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+/// As many stores as there are threads for others are held up. Were they on the same
+/// threads, the calls would get their turns only after the loops have ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stores_that_loop_hold_up_no_other() {
+    let component = hostile(super::limits().call_time(Duration::from_secs(6)));
+    let mut loops = Vec::new();
+    for _ in 0..4 {
+        let arena = Arena::new(component.clone()).await;
+        loops.push(tokio::spawn(async move { arena.attack("loop").await }));
+    }
+    let mut sibling = Arena::new(component).await;
+    let mut neighbour = Arena::new(StoreComponent::embedded()).await;
+    for _ in 0..3 {
+        sibling.honest_call().await;
+        neighbour.honest_call().await;
+    }
+    assert!(loops.iter().all(|task| !task.is_finished()));
+    for task in loops {
+        let error = task.await.unwrap().unwrap_err();
+        assert_eq!(error.code(), "limit");
+    }
+}
+
+/// The log of a database grew with every commit of a call, whatever the size of the
+/// database.
+#[tokio::test]
+async fn the_log_does_not_outgrow_the_database() {
+    let arena = Arena::new(shared()).await;
+    arena.attack("log").await.unwrap();
+    let mut log = arena.path().as_os_str().to_owned();
+    log.push("-wal");
+    let length = std::fs::metadata(log).unwrap().len();
+    assert!(length < 12 << 20, "{length}");
+}
+
+/// Inflating stops at the length that is recorded, whatever is stored.
+#[tokio::test]
+async fn a_bomb_among_the_blobs_is_not_inflated() {
+    let arena = Arena::new(hostile(super::limits().memory_bytes(200 << 20))).await;
+    let key = arena.attack("bomb").await.unwrap();
+    let little = Limits::default().memory_bytes(16 << 20);
+    for component in [
+        StoreComponent::untrusted(COMPONENT, little).unwrap(),
+        StoreComponent::embedded(),
+    ] {
+        let store = open(arena.path(), component).await;
+        let error = store.try_get_blob(&key).await.unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
+    }
+}
