@@ -163,7 +163,7 @@ async fn no_answer_makes_the_host_panic() {
     let component = StoreComponent::untrusted(&component(""), Limits::default()).unwrap();
     let lies = Lies::default();
     let mut tally = Tally::default();
-    let rounds = std::env::var("LASH_LIES").map_or(300, |rounds| rounds.parse().unwrap());
+    let rounds = std::env::var("LASH_LIES").map_or(100, |rounds| rounds.parse().unwrap());
     for seed in 1..=rounds {
         lies.begin(0);
         let asked = asked::Asked::open(&lies, &component).await;
