@@ -80,15 +80,15 @@ pub(super) fn fill(db: &Database) -> Result<String> {
     survived()
 }
 
-/// The same row of a megabyte, committed again and again: the database does not grow,
-/// its log does.
+/// The same row of half a megabyte, committed again and again: the database does not
+/// grow, its log does.
 pub(super) fn fill_log(db: &Database) -> Result<String> {
-    let mut bytes = vec![7; 1 << 20];
+    let mut bytes = vec![7; 512 << 10];
     let tx = db.begin(TransactionMode::Write)?;
     tx.execute("CREATE TABLE filler (a)", &[])?;
     tx.execute("INSERT INTO filler VALUES (0)", &[])?;
     Transaction::commit(tx)?;
-    for round in 0..100 {
+    for round in 0..50 {
         bytes.fill(round);
         let tx = db.begin(TransactionMode::Write)?;
         tx.execute("UPDATE filler SET a = ?1", &[Value::Blob(&bytes)])?;

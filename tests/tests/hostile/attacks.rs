@@ -84,7 +84,7 @@ attacks! {
     "traps within a transaction": "trap" => Trap;
     "leaves a transaction open": "leave-open" => RolledBack;
 
-    "passes a list of 4 GiB": "long-list" => Limit("hostcall_bytes");
+    "passes a list of 4 GiB": "long-list" => Trap;
     "passes the same bytes a thousand times": "same-bytes" => Limit("hostcall_bytes");
     "passes text that is not UTF-8": "invalid-text" => Trap;
     "answers text that is not UTF-8": "invalid-answer" => Trap;
@@ -118,8 +118,8 @@ attacks! {
     "ATTACH by a URI": "write ATTACH 'file:/tmp/other.db?mode=rwc' AS other" => Refused("not authorized");
     "ATTACH of memory": "write ATTACH ':memory:' AS other" => Refused("not authorized");
     "DETACH": "write DETACH main" => Refused("not authorized");
-    "VACUUM": "write VACUUM" => Refused("not authorized");
-    "VACUUM INTO": "write VACUUM INTO '/tmp/stolen.db'" => Refused("not authorized");
+    "VACUUM": "write VACUUM" => Refused("within a transaction");
+    "VACUUM INTO": "write VACUUM INTO '/tmp/stolen.db'" => Refused("within a transaction");
     "PRAGMA journal_mode": "write PRAGMA journal_mode = DELETE" => Refused("not authorized");
     "PRAGMA synchronous": "write PRAGMA synchronous = OFF" => Refused("not authorized");
     "PRAGMA writable_schema": "write PRAGMA writable_schema = ON" => Refused("not authorized");

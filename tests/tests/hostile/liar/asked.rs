@@ -67,7 +67,7 @@ impl Asked {
                 .try_append_usage_deltas(&[usage("s", "m", [1, 2, 3, 4])])
                 .await,
         );
-        tally.add(store.save_session_meta(meta()).await);
+        tally.add(store.try_save_session_meta(meta()).await);
         tally.add(store.load_session(SessionReadScope::FullGraph).await);
         tally.add(store.load_node("a").await);
         tally.add(store.commit_runtime_state(commit(None)).await);
