@@ -9,6 +9,7 @@ use super::error::Error;
 use super::grant::Grant;
 use super::granted::GrantedPlugin;
 use super::imports::{self, Import};
+use super::threads::Threads;
 use crate::engine::Sandbox;
 use crate::limits::Limits;
 use crate::store::Store;
@@ -20,6 +21,7 @@ const ENTRY: &str = "lash:store/plugin-entry@0.1.0";
 #[derive(Clone)]
 pub struct Plugin {
     pub(super) sandbox: Arc<Sandbox>,
+    pub(super) threads: Arc<Threads>,
     pub(super) component: Component,
     imports: Arc<[Import]>,
 }
@@ -44,6 +46,7 @@ impl Plugin {
             return Err(Error::not_a_plugin(format!("it does not export {ENTRY}")));
         }
         Ok(Self {
+            threads: Arc::new(Threads::new(sandbox.thread_stack())),
             sandbox: Arc::new(sandbox),
             component,
             imports: imports.into(),

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread;
 
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
@@ -15,6 +14,7 @@ use super::error::Error;
 use super::grant::Grant;
 use super::imports;
 use super::state::State;
+use super::threads::Threads;
 use super::usage::{Meter, Usage};
 use crate::bindings::types::BlobProfile;
 use crate::engine::{Database, Sandbox};
@@ -52,6 +52,7 @@ impl Granted {
 /// The component, with what it imports.
 struct Linked {
     sandbox: Arc<Sandbox>,
+    threads: Arc<Threads>,
     instance: InstancePre<State>,
     entry: ComponentExportIndex,
 }
@@ -73,6 +74,7 @@ impl GrantedPlugin {
             }),
             linked: Arc::new(Linked {
                 sandbox: Arc::clone(&plugin.sandbox),
+                threads: Arc::clone(&plugin.threads),
                 instance,
                 entry: plugin.entry()?,
             }),
@@ -85,7 +87,7 @@ impl GrantedPlugin {
         self.granted.meter.used()
     }
 
-    /// Calls the plugin, in a new instance, on a thread of its own. At most eight calls
+    /// Calls the plugin, in a new instance, on a thread that does nothing else meanwhile. At most eight calls
     /// of one plugin run at a time; others wait for them.
     ///
     /// If the future is dropped, a call that has begun goes on to its end.
@@ -132,11 +134,15 @@ impl GrantedPlugin {
             path = %self.granted.db.path().display(),
             outcome = Empty,
         );
-        thread::Builder::new()
-            .name("lash-plugin".to_owned())
-            .stack_size(self.linked.sandbox.thread_stack())
-            .spawn(move || reply(plugin.observed(&span, &input)))
-            .map(drop)
+        let call = move || {
+            let answer = plugin.observed(&span, &input);
+            // So that the caller who drops the plugin then finds the store closed.
+            drop(plugin);
+            reply(answer);
+        };
+        self.linked
+            .threads
+            .run(call)
             .map_err(|source| Error::Thread {
                 name_space: self.name_space(),
                 source,

@@ -66,6 +66,7 @@ mod granted;
 mod imports;
 mod name_space;
 mod state;
+mod threads;
 mod usage;
 
 pub use component::Plugin;
