@@ -10,7 +10,7 @@ use super::config;
 use super::linker::linker;
 use super::pool::Pool;
 use super::state::State;
-use super::ticker::Ticker;
+use super::ticker::{self, TICKER};
 use crate::bindings::StorePre;
 use crate::error::{Error, Source};
 use crate::limits::Limits;
@@ -39,7 +39,6 @@ struct Untrusted {
     compiled: Compiled,
     limits: Limits,
     pool: Arc<Pool>,
-    ticker: Ticker,
 }
 
 impl Drop for Untrusted {
@@ -80,9 +79,8 @@ impl StoreComponent {
         let limits = limits.clamped();
         let load = || -> wasmtime::Result<Untrusted> {
             let compiled = Compiled::new(&config::untrusted(&limits), wasm)?;
-            let ticker = Ticker::start(&compiled.engine)?;
+            TICKER.follow(&compiled.engine)?;
             Ok(Untrusted {
-                ticker,
                 pool: Pool::patient(config::thread_stack(&limits)),
                 compiled,
                 limits,
@@ -131,7 +129,7 @@ impl StoreComponent {
     /// From now on the time of a call is counted.
     pub(super) fn begin_call(&self, store: &mut Store<State>) {
         if let Some(untrusted) = &self.0 {
-            store.set_epoch_deadline(untrusted.ticker.ticks(untrusted.limits.call_time));
+            store.set_epoch_deadline(ticker::ticks(untrusted.limits.call_time));
         }
     }
 }

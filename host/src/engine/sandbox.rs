@@ -4,14 +4,13 @@ use wasmtime::{Engine, Store};
 
 use super::config;
 use super::state::Growth;
-use super::ticker::Ticker;
+use super::ticker::{self, TICKER};
 use super::trap;
 use crate::limits::{Limit, Limits};
 
 /// An engine for one component that is not trusted, with its limits.
 pub(crate) struct Sandbox {
     engine: Engine,
-    ticker: Ticker,
     limits: Limits,
 }
 
@@ -19,12 +18,8 @@ impl Sandbox {
     pub(crate) fn new(limits: Limits) -> wasmtime::Result<Self> {
         let limits = limits.clamped();
         let engine = Engine::new(&config::untrusted(&limits))?;
-        let ticker = Ticker::start(&engine)?;
-        Ok(Self {
-            engine,
-            ticker,
-            limits,
-        })
+        TICKER.follow(&engine)?;
+        Ok(Self { engine, limits })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -56,7 +51,7 @@ impl Sandbox {
         store.limiter(move |data| growth(data));
         store.set_hostcall_fuel(self.limits.hostcall_bytes);
         store.set_max_component_handles(self.limits.handles);
-        store.set_epoch_deadline(self.ticker.ticks(self.limits.call_time));
+        store.set_epoch_deadline(ticker::ticks(self.limits.call_time));
         store
     }
 

@@ -1,44 +1,103 @@
-//! The clock by which calls of a component that is not trusted are interrupted.
+//! The clock by which calls of components that are not trusted are interrupted.
 
 use std::io;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::Engine;
+use wasmtime::{Engine, EngineWeak};
 
-/// How often the engine's epoch is moved on.
+/// How often the epochs are moved on.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Moves the epoch of an engine on until it is dropped.
-pub(super) struct Ticker {
-    _stop: mpsc::Sender<()>,
-}
+/// The ticker of the process.
+pub(super) static TICKER: Ticker = Ticker::new();
+
+/// The engines whose epochs are moved on. While there are any, a thread does it.
+pub(super) struct Ticker(Mutex<Vec<EngineWeak>>);
 
 impl Ticker {
-    pub(super) fn start(engine: &Engine) -> io::Result<Self> {
-        let engine = engine.weak();
-        let (stop, stopped) = mpsc::channel();
-        thread::Builder::new()
-            .name("lash-wasm-store".to_owned())
-            .spawn(move || {
-                while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                    let Some(engine) = engine.upgrade() else {
-                        return;
-                    };
-                    engine.increment_epoch();
-                }
-            })?;
-        Ok(Self { _stop: stop })
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
     }
 
-    /// How many ticks from now it is `time` later, at least.
-    pub(super) fn ticks(&self, time: Duration) -> u64 {
-        let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
-        // The next tick may come at once.
-        u64::try_from(ticks)
-            .unwrap_or(u64::MAX >> 1)
-            .min(u64::MAX >> 1)
-            + 1
+    /// Moves the epoch of an engine on until it is dropped.
+    pub(super) fn follow(&'static self, engine: &Engine) -> io::Result<()> {
+        let mut engines = self.engines();
+        if engines.is_empty() {
+            thread::Builder::new()
+                .name("lash-epochs".to_owned())
+                .spawn(|| self.run())?;
+        }
+        engines.push(engine.weak());
+        Ok(())
+    }
+
+    fn run(&self) {
+        loop {
+            thread::sleep(TICK);
+            let mut engines = self.engines();
+            engines.retain(|engine| {
+                let engine = engine.upgrade();
+                engine.inspect(Engine::increment_epoch).is_some()
+            });
+            if engines.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn engines(&self) -> MutexGuard<'_, Vec<EngineWeak>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many ticks from now it is `time` later, at least.
+pub(super) fn ticks(time: Duration) -> u64 {
+    let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
+    // The next tick may come at once.
+    u64::try_from(ticks)
+        .unwrap_or(u64::MAX >> 1)
+        .min(u64::MAX >> 1)
+        + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Config, Instance, Module, Store, Trap};
+
+    use super::*;
+
+    /// `(module (func (export "run") (loop (br 0))))`
+    const LOOP: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\
+        \x07\x07\x01\x03run\0\0\x0a\x09\x01\x07\0\x03\x40\x0c\0\x0b\x0b";
+
+    fn interrupted() -> Engine {
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        let engine = Engine::new(&config).unwrap();
+        let module = Module::new(&engine, LOOP).unwrap();
+        let mut store = Store::new(&engine, ());
+        store.set_epoch_deadline(1);
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance
+            .get_typed_func::<(), ()>(&mut store, "run")
+            .unwrap();
+        TEST.follow(&engine).unwrap();
+        let trap = run.call(&mut store, ()).unwrap_err();
+        assert_eq!(trap.downcast_ref(), Some(&Trap::Interrupt));
+        engine
+    }
+
+    static TEST: Ticker = Ticker::new();
+
+    #[test]
+    fn the_thread_ends_with_the_last_engine_and_another_begins_with_the_next() {
+        for _ in 0..2 {
+            drop(interrupted());
+            while !TEST.engines().is_empty() {
+                thread::yield_now();
+            }
+        }
     }
 }
