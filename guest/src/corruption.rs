@@ -8,6 +8,7 @@ use core::fmt::Display;
 use crate::Result;
 use crate::bindings::lash::store::types::{Corruption, Error};
 use crate::checksum::SetDigest;
+use crate::fuzzing;
 use crate::seam::{Rows, Transaction, Value};
 
 /// An error that says which row of which table is damaged, and how.
@@ -181,7 +182,8 @@ pub(crate) fn read_all<'r, R>(
     mut read: impl FnMut(&mut RowReader<'r>) -> Result<R>,
 ) -> Result<Vec<R>> {
     let mut reader = RowReader::new(table, rows);
-    let mut all = Vec::with_capacity(rows.count as usize);
+    // Every row has a value, and every value a byte: the count is the host's word.
+    let mut all = Vec::with_capacity((rows.count as usize).min(rows.cells.len()));
     while reader.advance() {
         all.push(read(&mut reader)?);
     }
@@ -195,7 +197,7 @@ pub(crate) fn verify(
     stored: i64,
     computed: i64,
 ) -> Result<()> {
-    if stored == computed {
+    if stored == computed || fuzzing::accepts_any_checksum() {
         Ok(())
     } else {
         Err(corrupt(table, key, "the checksum does not match"))

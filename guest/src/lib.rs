@@ -29,6 +29,7 @@ pub mod effects;
 mod export;
 mod findings;
 pub mod format;
+pub mod fuzzing;
 mod hex;
 pub mod host_events;
 mod pack;

@@ -7,6 +7,7 @@ pub mod effects;
 pub mod faults;
 pub mod fixtures;
 pub mod flips;
+pub mod fuzz;
 pub mod host_events;
 pub mod native;
 pub mod process_fixtures;

@@ -22,7 +22,7 @@ use crate::processes::workload;
 use crate::session::answers::Answers;
 
 /// What the native crate wrote and closed.
-async fn closed(kind: DatabaseKind) -> Vec<u8> {
+pub(crate) async fn closed(kind: DatabaseKind) -> Vec<u8> {
     let files = Files::new();
     let path = files.source();
     match kind {

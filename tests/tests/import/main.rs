@@ -8,6 +8,7 @@ mod anywhere;
 mod effects;
 mod files;
 mod host_events;
+mod images;
 mod processes;
 mod session;
 mod speed;

@@ -4,7 +4,7 @@ pub(crate) mod answers;
 mod damage;
 mod foreign;
 mod speed;
-mod workload;
+pub(crate) mod workload;
 
 use lash_core::{RuntimePersistence, SessionReadScope};
 use lash_wasm_store::import::NativeImport;

@@ -1,0 +1,4 @@
+//! Whole database files: see `lash_wasm_store_tests::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lash_wasm_store_tests::fuzz::run("database_file", data));

@@ -1,0 +1,4 @@
+//! Sequences of calls with any arguments: see `lash_wasm_store_tests::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lash_wasm_store_tests::fuzz::run("wit_arguments", data));
