@@ -7,7 +7,7 @@ use crate::bindings::exports::lash::store::host_events::{
     Subscription, SubscriptionDraft, SubscriptionFilter,
 };
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, verify_complete};
+use crate::corruption::{RowReader, invalid, verify_complete};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::HostEventTransaction;
 
@@ -20,11 +20,17 @@ use super::subscription::{
 /// How many rows one query reads of all subscriptions.
 const PAGE: i64 = 128;
 
+/// The highest number of a subscription.
+const MOST: u64 = i64::MAX as u64;
+
 /// The WIT function `host-events.subscribe`.
 pub fn subscribe(env: &impl Environment, draft: SubscriptionDraft) -> Result<Subscription> {
     let mut store = HostEventTransaction::write_durably(env)?;
     let now_ms = env.now_ms();
     let seq = store.digests.next_subscription;
+    if seq > MOST {
+        return Err(invalid("the numbers for subscriptions are used up"));
+    }
     let row = SubscriptionRow {
         seq: clamp(seq),
         scope_id: &draft.scope_id,
