@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Display;
 
 use crate::Result;
+use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::bindings::lash::store::types::{Corruption, Error};
 use crate::checksum::SetDigest;
 use crate::fuzzing;
@@ -161,6 +162,12 @@ impl<'a> RowReader<'a> {
     }
 }
 
+/// How many rows to make room for. The count is only the host's word, but every row has a
+/// value and every value a byte.
+pub(crate) fn capacity(rows: &Rows) -> usize {
+    (rows.count as usize).min(rows.cells.len())
+}
+
 /// Reads the first row of a query, if there is one.
 pub(crate) fn read_one<'r, R>(
     table: &'static str,
@@ -182,8 +189,7 @@ pub(crate) fn read_all<'r, R>(
     mut read: impl FnMut(&mut RowReader<'r>) -> Result<R>,
 ) -> Result<Vec<R>> {
     let mut reader = RowReader::new(table, rows);
-    // Every row has a value, and every value a byte: the count is the host's word.
-    let mut all = Vec::with_capacity((rows.count as usize).min(rows.cells.len()));
+    let mut all = Vec::with_capacity(capacity(rows));
     while reader.advance() {
         all.push(read(&mut reader)?);
     }
@@ -236,6 +242,14 @@ pub(crate) fn confirm_absent(
 /// Text for errors that name several things.
 pub(crate) fn invalid(reason: impl Into<String>) -> Error {
     Error::Invalid(reason.into())
+}
+
+/// A row that is there already is the caller's mistake.
+pub(crate) fn refuse_known(error: Error, reason: &str) -> Error {
+    match error {
+        Error::Sqlite(error) if error.code == ErrorCode::Constraint => invalid(reason),
+        error => error,
+    }
 }
 
 /// A row that was to be added must not have been stored already.
@@ -300,6 +314,18 @@ mod tests {
         assert_eq!(read_one("t", &none, RowReader::integer).unwrap(), None);
         assert!(read_all("t", &none, RowReader::text).unwrap().is_empty());
         assert!(read_all("t", &rows, RowReader::text).is_err());
+    }
+
+    /// The count was believed, so that a host which said 4,294,967,295 for no rows at all
+    /// ended the process: it was asked for hundreds of GB.
+    #[test]
+    fn a_count_without_rows_takes_no_memory() {
+        let rows = Rows {
+            count: u32::MAX,
+            cells: Vec::new(),
+        };
+        assert_eq!(capacity(&rows), 0);
+        assert!(read_all("t", &rows, RowReader::integer).is_err());
     }
 
     #[test]

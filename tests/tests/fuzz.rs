@@ -1,102 +1,103 @@
-//! The fuzz targets of `fuzz/`, with any Rust and without a fuzzer: over the inputs that are
-//! checked in, those that have failed before among them, and over variations of these.
+//! The fuzz targets without a fuzzer: over the inputs that are checked in, those that once
+//! failed among them, and over inputs that are made of them, the same in every run.
 //!
-//! `LASH_FUZZ_CASES` says how many variations of each input there are, 4 unless it is set.
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! `LASH_FUZZ_CASES` sets how many are made for each target, `LASH_FUZZ_SEED` which ones. One
+//! that fails is written to `fuzz/artifacts`, where cargo-fuzz puts its own.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lash_wasm_store_tests::damage::{Random, setting};
-use lash_wasm_store_tests::fuzz::{self, TARGETS};
+use lash_wasm_store_tests::fuzz::{TARGETS, Target, run};
 
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
+/// How many panics there were, on whatever thread.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many inputs are made for each target unless the environment says so: as many as take
+/// some seconds.
+fn cases(target: &Target) -> u64 {
+    let default = match target.name {
+        "database_file" => 60,
+        _ => 300,
+    };
+    setting("LASH_FUZZ_CASES", default)
 }
 
-/// The inputs of a target, by file.
-fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut paths = Vec::new();
-    for folder in ["seeds", "crashes"] {
-        let folder = directory().join(folder).join(target);
-        if let Ok(entries) = fs::read_dir(&folder) {
-            paths.extend(entries.map(|entry| entry.unwrap().path()));
+fn directory(of: &str, target: &Target) -> PathBuf {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    fuzz.join(of).join(target.name)
+}
+
+/// The inputs that are checked in, by name.
+fn checked_in(target: &Target) -> Vec<(String, Vec<u8>)> {
+    let mut inputs = Vec::new();
+    for of in ["seeds", "crashes"] {
+        let Ok(entries) = fs::read_dir(directory(of, target)) else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            inputs.push((path.display().to_string(), fs::read(&path).unwrap()));
         }
     }
-    paths.sort();
-    let read = |path: PathBuf| (path.clone(), fs::read(path).unwrap());
-    paths.into_iter().map(read).collect()
+    inputs.sort();
+    inputs
 }
 
-/// The input with a few bytes changed, left out or doubled.
-fn varied(input: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut varied = input.to_vec();
-    for _ in 0..=random.below(4) {
-        let at = random.below(varied.len() + 1);
-        match random.below(4) {
-            0 => varied.truncate(at.max(1)),
-            1 => varied.insert(at, random.below(256) as u8),
-            2 => varied.extend_from_within(at..),
-            _ => {
-                if let Some(byte) = varied.get_mut(at) {
-                    *byte = random.below(256) as u8;
-                }
+/// Runs a target; a panic of any thread is a failure. The input is written down before, because
+/// the process may be ended by it.
+fn assert_holds(target: &Target, name: &str, input: &[u8]) {
+    let path = directory("artifacts", target).join(name.rsplit('/').next().unwrap());
+    fs::write(&path, input).unwrap();
+    let before = PANICS.load(Ordering::SeqCst);
+    let ended = catch_unwind(AssertUnwindSafe(|| run(target.name, input)));
+    if ended.is_err() || PANICS.load(Ordering::SeqCst) > before {
+        panic!("{} fails with {}", target.name, path.display());
+    }
+    fs::remove_file(path).unwrap();
+}
+
+/// An input of another, or of nothing.
+fn made(inputs: &[(String, Vec<u8>)], random: &mut Random) -> Vec<u8> {
+    let length = random.below(400);
+    let mut input: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
+    if let (false, 0..3) = (inputs.is_empty(), random.below(4)) {
+        let fresh = input;
+        input = inputs[random.below(inputs.len())].1.clone();
+        for _ in 0..=random.below(8) {
+            let at = random.below(input.len() + 1);
+            match (random.below(4), input.get_mut(at)) {
+                (0, _) => input.truncate(at),
+                (1, _) => drop(input.splice(at..at, fresh.iter().take(8).copied())),
+                (_, Some(byte)) => *byte = random.below(256) as u8,
+                (_, None) => input.extend(fresh.iter().take(16)),
             }
         }
     }
-    varied
+    input
 }
 
-fn check(target: &str) {
-    let inputs = inputs(target);
-    assert!(inputs.len() > 4, "{target} has no seeds");
-    let cases = setting("LASH_FUZZ_CASES", 4);
-    for (path, input) in &inputs {
-        for case in 0..=cases {
-            let input = match case {
-                0 => input.clone(),
-                _ => varied(input, &mut Random::new(input.len() as u64, case)),
-            };
-            let run = catch_unwind(AssertUnwindSafe(|| fuzz::run(target, &input)));
-            assert!(
-                run.is_ok(),
-                "{target} fails on variation {case} of {}: {input:?}",
-                path.display()
-            );
+#[test]
+fn targets_hold_what_they_promise() {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        PANICS.fetch_add(1, Ordering::SeqCst);
+        hook(panic);
+    }));
+    let seed = setting("LASH_FUZZ_SEED", 1);
+    for target in &TARGETS {
+        let inputs = checked_in(target);
+        assert!(!inputs.is_empty(), "{} has no seeds", target.name);
+        fs::create_dir_all(directory("artifacts", target)).unwrap();
+        for (name, input) in &inputs {
+            assert_holds(target, name, input);
         }
+        for case in 0..cases(target) {
+            let input = made(&inputs, &mut Random::new(seed, case));
+            assert_holds(target, &format!("{seed}-{case}"), &input);
+        }
+        println!("{}: {} checked in", target.name, inputs.len());
     }
-}
-
-#[test]
-fn rows_of_a_host_that_lies() {
-    check("rows");
-}
-
-#[test]
-fn stored_blobs() {
-    check("blob_frame");
-}
-
-#[test]
-fn database_files() {
-    check("database_file");
-}
-
-#[test]
-fn calls_with_any_arguments() {
-    check("wit_arguments");
-}
-
-/// What is not built by `cargo fuzz` is not fuzzed.
-#[test]
-fn cargo_fuzz_has_every_target() {
-    let sources = fs::read_dir(directory().join("fuzz_targets")).unwrap();
-    let built: BTreeSet<_> = sources
-        .map(|source| source.unwrap().path())
-        .map(|source| source.file_stem().unwrap().to_str().unwrap().to_owned())
-        .collect();
-    let named = TARGETS.iter().map(|target| target.name.to_owned());
-    assert_eq!(built, named.collect());
 }

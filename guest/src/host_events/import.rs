@@ -9,26 +9,13 @@ use crate::Result;
 use crate::bindings::exports::lash::store::host_event_import::{
     ImportedDelivery, ImportedOccurrence, ImportedSubscription,
 };
-use crate::bindings::lash::store::sqlite::ErrorCode;
-use crate::bindings::lash::store::types::Error;
-use crate::corruption::invalid;
+use crate::corruption::{invalid, refuse_known};
 use crate::seam::{Environment, Transaction, Value, clamp};
 use crate::transaction::HostEventTransaction;
 
 use super::delivery::{self, DeliveryRow};
 use super::occurrence::{self, OccurrenceRow};
-use super::subscription::SubscriptionRow;
-
-/// The highest number of a subscription: one must be left for the next.
-const LAST_SUBSCRIPTION: u64 = i64::MAX as u64 - 1;
-
-/// A row that is there already is the caller's mistake.
-fn refuse_known(error: Error, reason: &str) -> Error {
-    match error {
-        Error::Sqlite(error) if error.code == ErrorCode::Constraint => invalid(reason),
-        error => error,
-    }
-}
+use super::subscription::{LAST_SUBSCRIPTION, SubscriptionRow};
 
 /// The WIT function `host-event-import.add-subscriptions`.
 pub fn add_subscriptions(
@@ -81,8 +68,7 @@ pub fn add_occurrences(env: &impl Environment, occurrences: &[ImportedOccurrence
     let mut store = HostEventTransaction::write_durably(env)?;
     for occurrence in occurrences {
         let occurred_at_ms = clamp(occurrence.occurred_at_ms);
-        occurrence::insert(&mut store, &occurrence.draft, occurred_at_ms)
-            .map_err(|error| refuse_known(error, "two occurrences are the same one"))?;
+        occurrence::insert(&mut store, &occurrence.draft, occurred_at_ms)?;
     }
     store.commit()
 }

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::{Occurrence, OccurrenceDraft, Recorded};
 use crate::checksum::{self, Checksum};
-use crate::corruption::{RowReader, confirm_absent, confirm_found, missing, read_one, verify};
+use crate::corruption::{
+    RowReader, confirm_absent, confirm_found, missing, read_one, refuse_known, verify,
+};
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::HostEventTransaction;
 
@@ -243,7 +245,8 @@ pub(super) fn insert<T: Transaction>(
         deliveries: 0,
         unsettled: 0,
     };
-    row.insert(&store.tx)?;
+    row.insert(&store.tx)
+        .map_err(|error| refuse_known(error, "another occurrence has the identifier or the key"))?;
     store.tx.execute(
         "INSERT INTO occurrence_payloads (number, checksum, content) VALUES (?1, ?2, ?3)",
         &[

@@ -13,22 +13,19 @@ use crate::transaction::HostEventTransaction;
 
 use super::settle::settle_subscription;
 use super::subscription::{
-    Sorted, SubscriptionRow, TABLE, by_name, by_seq, by_session, by_source, by_source_type,
-    confirm_absent, select_subscriptions,
+    LAST_SUBSCRIPTION, Sorted, SubscriptionRow, TABLE, by_name, by_seq, by_session, by_source,
+    by_source_type, confirm_absent, select_subscriptions,
 };
 
 /// How many rows one query reads of all subscriptions.
 const PAGE: i64 = 128;
-
-/// The highest number of a subscription.
-const MOST: u64 = i64::MAX as u64;
 
 /// The WIT function `host-events.subscribe`.
 pub fn subscribe(env: &impl Environment, draft: SubscriptionDraft) -> Result<Subscription> {
     let mut store = HostEventTransaction::write_durably(env)?;
     let now_ms = env.now_ms();
     let seq = store.digests.next_subscription;
-    if seq > MOST {
+    if seq > LAST_SUBSCRIPTION {
         return Err(invalid("the numbers for subscriptions are used up"));
     }
     let row = SubscriptionRow {

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::corruption::{RowReader, verify_count};
+use crate::corruption::{RowReader, capacity, verify_count};
 use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
 use crate::transaction::ProcessTransaction;
 
@@ -45,7 +45,7 @@ pub fn prunable(env: &impl Environment, ended_before_ms: u64, limit: u32) -> Res
         ],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
-    let mut ids = Vec::with_capacity(rows.count as usize);
+    let mut ids = Vec::with_capacity(capacity(&rows));
     while reader.advance() {
         let process = ProcessRow::read(&mut reader)?;
         if may_go(&process, ended_before_ms, now_ms) {

@@ -9,7 +9,9 @@ use crate::Result;
 use crate::bindings::exports::lash::store::session::TurnStamp;
 use crate::bindings::exports::lash::store::session_import::ImportedTurn;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, invalid, refuse_repeated, verify, verify_complete};
+use crate::corruption::{
+    RowReader, capacity, corrupt, invalid, refuse_repeated, verify, verify_complete,
+};
 use crate::export::{Cursor, Named, Page, RecordBuilder};
 use crate::findings::{Findings, Pages};
 use crate::seam::{Environment, Transaction, Value, clamp};
@@ -110,7 +112,7 @@ fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<Store
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
-    let mut all = Vec::with_capacity(rows.count as usize);
+    let mut all = Vec::with_capacity(capacity(&rows));
     while reader.advance() {
         let stamp = read_stamp(&mut reader)?;
         let (turn, committed_at_ms, checksum) = read(&mut reader, &stamp)?;

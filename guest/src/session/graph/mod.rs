@@ -16,7 +16,9 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::graph::Node;
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, corrupt, missing, read_one, verify_complete};
+use crate::corruption::{
+    RowReader, capacity, confirm_found, corrupt, missing, read_one, verify_complete,
+};
 use crate::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
 use crate::transaction::SessionTransaction;
 
@@ -98,7 +100,7 @@ pub(crate) fn load_path<T: Transaction>(
         confirm_not_visible(session, leaf)?;
         return Ok(Vec::new());
     }
-    let mut bodies = Vec::with_capacity(rows.count as usize);
+    let mut bodies = Vec::with_capacity(capacity(&rows));
     let mut reader = RowReader::new(TABLE, &rows);
     let mut next: Option<i64> = None;
     while reader.advance() {
@@ -290,7 +292,7 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
         .query(select_nodes!("WHERE tombstoned = 1"), &[])?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
-    let mut seqs = Vec::with_capacity(rows.count as usize);
+    let mut seqs = Vec::with_capacity(capacity(&rows));
     while reader.advance() {
         let row = NodeRow::read(&mut reader)?;
         found.insert(row.checksum);

@@ -21,7 +21,9 @@ use crate::bindings::exports::lash::store::queue::{
     Batch, ClaimRequest, Completion, Draft, HeldClaim,
 };
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, corrupt, read_all, read_one, verify_complete};
+use crate::corruption::{
+    RowReader, capacity, confirm_found, corrupt, read_all, read_one, verify_complete,
+};
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::token;
@@ -91,7 +93,7 @@ fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<(Batc
         .query(select_batches!("NOT INDEXED ORDER BY seq"), &[])?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
-    let mut batches = Vec::with_capacity(rows.count as usize);
+    let mut batches = Vec::with_capacity(capacity(&rows));
     while reader.advance() {
         let (row, checksum) = BatchRow::read(&mut reader)?;
         found.insert(checksum);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
 use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, verify, verify_complete};
+use crate::corruption::{RowReader, capacity, verify, verify_complete};
 use crate::seam::{Rows, Transaction, Value};
 
 pub(super) const ENTRIES: &str = "usage_entries";
@@ -45,7 +45,7 @@ impl UsageRow {
     /// Every row of a table; none may be missing.
     pub(super) fn all(table: &'static str, rows: &Rows, expected: SetDigest) -> Result<Vec<Self>> {
         let mut reader = RowReader::new(table, rows);
-        let mut all = Vec::with_capacity(rows.count as usize);
+        let mut all = Vec::with_capacity(capacity(rows));
         let mut found = SetDigest::default();
         while reader.advance() {
             let (row, checksum) = Self::read(table, &mut reader)?;
