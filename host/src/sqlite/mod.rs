@@ -95,7 +95,7 @@
 
 // Everything that the component can do to storage goes through here, and every
 // rule that `wit/sqlite.wit` puts on an embedder is kept here: `connection` opens
-// and configures, `authorizer` bounds what statements may do, `transaction` runs
+// and configures, `screen` and `authorizer` bound what statements may do, `transaction` runs
 // them, `ctx` lends, and `host` is the seam to the generated traits. Nothing here
 // knows a table, or what a database is for.
 
@@ -108,6 +108,7 @@ mod host;
 mod inspection;
 mod limits;
 mod rows;
+mod screen;
 mod traffic;
 mod transaction;
 pub(crate) mod wait;
