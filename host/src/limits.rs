@@ -75,8 +75,9 @@ limits! {
     /// database that is larger already can not grow.
     database_bytes: u64 = 4 << 30;
     /// One row, one value: 16 MiB by default, at most 1 GB. A statement can make 16 new
-    /// values and read 16 tables at a time: SQLite has at most some forty times as much
-    /// in memory.
+    /// values, read 16 tables and write to 16 indexes at a time: SQLite has at most some
+    /// fifty times as much in memory. A blob of the component of this crate is one row,
+    /// compressed if that makes it shorter.
     row_bytes: usize = 16 * MIB;
     /// What one query may answer: 256 MiB by default.
     result_bytes: usize = 256 * MIB;

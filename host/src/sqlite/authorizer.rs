@@ -277,6 +277,8 @@ mod tests {
             "PRAGMA temp_store_directory = '/'",
             "PRAGMA table_info(t)",
             "SELECT * FROM pragma_table_info('t')",
+            "SELECT 1 FROM json_each('[1]')",
+            "SELECT count(*) FROM JSON_tree('[1]')",
             "CREATE TEMP TABLE x (a)",
             "CREATE VIEW v AS SELECT 1",
             "CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END",

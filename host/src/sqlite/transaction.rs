@@ -423,6 +423,40 @@ mod tests {
         sqlite
     }
 
+    /// The host's own statement was in the cache, where the authorizer is not asked.
+    #[test]
+    fn a_statement_of_the_host_is_not_the_components() {
+        let mut sqlite = memory();
+        assert!(sqlite.has_changed().unwrap());
+        sqlite.begin(TransactionMode::Read).unwrap();
+        for sql in [
+            DATA_VERSION,
+            " PRAGMA data_version\n",
+            "pragma data_version",
+        ] {
+            let error = sqlite.query(sql, &[]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Denied, "{sql}");
+        }
+    }
+
+    /// Many indexes of a column that is long keep as many copies of it.
+    #[test]
+    fn a_table_has_few_indexes_if_the_component_is_not_trusted() {
+        let settings = Settings {
+            limits: Some(crate::Limits::default()),
+            ..Settings::default()
+        };
+        let mut sqlite = SqliteConnection::memory(&settings).unwrap();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite.execute("CREATE TABLE t (a)", &[]).unwrap();
+        for index in 0..screen::INDEXES {
+            let sql = format!("CREATE INDEX i{index} ON t (a)");
+            sqlite.execute(&sql, &[]).unwrap();
+        }
+        let error = sqlite.execute("CREATE INDEX i ON t (a)", &[]).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Denied);
+    }
+
     /// A connection that can write reads like one that cannot.
     #[test]
     fn a_transaction_that_reads_does_not_write() {
