@@ -82,7 +82,8 @@
 //! - However it ends, by an answer, an error, a trap or a handle that it leaks, its
 //!   transaction is rolled back unless it committed.
 //! - With [`Settings::limits`], statements and the database are bounded as
-//!   [`Limits`](crate::Limits) says. Without them, a transaction is interrupted after
+//!   [`Limits`](crate::Limits) says, and a statement that SQLite could not compile in
+//!   bounds is refused. Without them, a transaction is interrupted after
 //!   five minutes, an answer is bounded by [`Settings::result_bytes`], and a statement
 //!   can make the host use memory without a bound. Time and memory of the component
 //!   itself are wasmtime's to bound: `Config::epoch_interruption`, `Store::limiter`,
