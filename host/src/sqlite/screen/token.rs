@@ -155,7 +155,7 @@ impl<'a> Iterator for Tokens<'a> {
             'x' | 'X' if self.rest.starts_with('\'') => {
                 self.take_prefix("'");
                 let digits = self.take(|character| character.is_ascii_hexdigit());
-                if digits.len() % 2 == 0 && self.take_prefix("'") {
+                if digits.len().is_multiple_of(2) && self.take_prefix("'") {
                     Token::Value
                 } else {
                     Token::Unknown
