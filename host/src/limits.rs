@@ -70,11 +70,15 @@ limits! {
     /// What one call may hand over to the host, as arguments of an import or as the
     /// answer of an export, counted as the host stores it: 256 MiB by default.
     hostcall_bytes: usize = 256 * MIB;
-    /// The pages of the database: 4 GiB by default. The write-ahead log may be as
-    /// large again. A database that is larger already can not grow.
+    /// The pages of the database: 4 GiB by default. The write-ahead log may be as large
+    /// again when a transaction begins, and one transaction adds at most as much. A
+    /// database that is larger already can not grow.
     database_bytes: u64 = 4 << 30;
-    /// One row, one value: 64 MiB by default, at most 1 GB.
-    row_bytes: usize = 64 * MIB;
+    /// One row, one value: 16 MiB by default, at most 1 GB. A statement can make 16 new
+    /// values, read 16 tables and write to 16 indexes at a time: SQLite has at most some
+    /// fifty times as much in memory. A blob of the component of this crate is one row,
+    /// compressed if that makes it shorter.
+    row_bytes: usize = 16 * MIB;
     /// What one query may answer: 256 MiB by default.
     result_bytes: usize = 256 * MIB;
     /// The text of one statement: 64 KiB by default, at most 1 GB.
@@ -84,7 +88,7 @@ limits! {
     /// The statements that one call may run: 1,000,000 by default. A statement that is
     /// run for many rows counts once for each of them, a transaction counts once.
     statements_per_call: u64 = 1_000_000;
-    /// How long one statement may take: 10 s by default. It is looked at every 1000
+    /// How long one statement may take: 10 s by default. It is looked at every 100
     /// instructions of SQLite.
     statement_time: Duration = Duration::from_secs(10);
 }

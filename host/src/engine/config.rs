@@ -4,9 +4,10 @@ use wasmtime::{Cache, Config, OptLevel};
 
 use crate::limits::Limits;
 
-/// What a thread needs beside the stack of the component: for SQLite, and for
-/// everything else that the host does for it.
-const HOST_STACK: usize = 2 << 20;
+/// What a thread may need beside the stack of the component: for SQLite, which recurses
+/// while it compiles a statement, and for everything else that the host does for it.
+/// Address space only: what is not used is not there.
+const HOST_STACK: usize = 8 << 20;
 
 /// The configuration for the component that the crate embeds.
 ///

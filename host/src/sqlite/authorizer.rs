@@ -79,6 +79,33 @@ const FUNCTIONS_OF_UNTRUSTED: &[&str] = &[
 /// The two fields of the header that say what a file is.
 const PRAGMAS: &[&str] = &["application_id", "user_version"];
 
+/// Tables that nobody has made: SQLite's virtual tables that are there by themselves, and
+/// those that its shell and its extensions add. Reading them is all that is asked for.
+const VIRTUAL_TABLES: &[&str] = &[
+    "bytecode",
+    "carray",
+    "completion",
+    "csv",
+    "dbstat",
+    "fsdir",
+    "fts3tokenize",
+    "generate_series",
+    "json_each",
+    "json_tree",
+    "jsonb_each",
+    "jsonb_tree",
+    "sqlite_dbdata",
+    "sqlite_dbpage",
+    "sqlite_dbptr",
+    "sqlite_memstat",
+    "sqlite_stmt",
+    "tables_used",
+    "zipfile",
+];
+
+/// A pragma as a table is one too.
+const PRAGMA_TABLES: &str = "pragma_";
+
 /// Whether the statement that is being compiled is the host's own.
 #[derive(Clone)]
 pub(super) struct Permission(Arc<AtomicBool>);
@@ -147,8 +174,8 @@ fn allowed(context: &AuthContext<'_>, functions: &[&str]) -> bool {
         // A `CREATE` is also an insert into the table of the schema and a
         // rebuild of the index. The schema cannot be written directly: that
         // takes `writable_schema`, which is a pragma.
+        AuthAction::Read { table_name, .. } => !is_virtual(table_name),
         AuthAction::Select
-        | AuthAction::Read { .. }
         | AuthAction::Insert { .. }
         | AuthAction::Update { .. }
         | AuthAction::Delete { .. }
@@ -164,6 +191,16 @@ fn allowed(context: &AuthContext<'_>, functions: &[&str]) -> bool {
             .any(|name| name.eq_ignore_ascii_case(pragma_name)),
         _ => false,
     }
+}
+
+fn is_virtual(table: &str) -> bool {
+    let is_pragma = table
+        .get(..PRAGMA_TABLES.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PRAGMA_TABLES));
+    is_pragma
+        || VIRTUAL_TABLES
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(table))
 }
 
 #[cfg(test)]
@@ -240,6 +277,8 @@ mod tests {
             "PRAGMA temp_store_directory = '/'",
             "PRAGMA table_info(t)",
             "SELECT * FROM pragma_table_info('t')",
+            "SELECT 1 FROM json_each('[1]')",
+            "SELECT count(*) FROM JSON_tree('[1]')",
             "CREATE TEMP TABLE x (a)",
             "CREATE VIEW v AS SELECT 1",
             "CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END",

@@ -13,6 +13,7 @@ use super::authorizer::Permission;
 use super::error::{Error, ErrorCode, failure};
 use super::file::DatabaseFile;
 use super::limits;
+use super::screen;
 use super::transaction::{Deadline, Pin, Synchronous};
 use super::wait::retry_while_busy;
 use super::wal::Log;
@@ -23,6 +24,10 @@ const STATEMENTS: usize = 64;
 
 /// The page cache of a connection, in KiB.
 const CACHE_KIB: i32 = 2000;
+
+/// The longest statement, in bytes, of a component or of a schema. SQLite recurses while it
+/// loads a view with queries within queries, and has no bound on that but this.
+const SQL_BYTES: i32 = 64 << 10;
 
 /// What one query may answer.
 const RESULT_BYTES: usize = 1 << 30;
@@ -108,7 +113,9 @@ impl SqliteConnection {
     /// # Errors
     ///
     /// [`ErrorCode::Io`] if the file is gone or another one has its name;
-    /// otherwise what SQLite says.
+    /// [`ErrorCode::Corrupt`] if its schema has anything that computes: a generated
+    /// column, a default in parentheses, an index or a constraint with a function, a
+    /// foreign key with an action, a view, a trigger; otherwise what SQLite says.
     pub fn open(file: &Arc<DatabaseFile>, role: Role, settings: &Settings) -> Result<Self, Error> {
         file.connecting()
             .map_err(|error| failure(ErrorCode::Io, error.to_string()))?;
@@ -149,6 +156,7 @@ impl SqliteConnection {
 
         // What the schema, or a file that somebody prepared, could misuse.
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
@@ -174,6 +182,9 @@ impl SqliteConnection {
         // Reads the header, and with it everything that can be wrong with the
         // file's siblings.
         connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
+        if file.is_some() {
+            screen_schema(&connection)?;
+        }
         Ok(Self {
             connection,
             permission,
@@ -302,6 +313,38 @@ impl Target<'_> {
             ),
         }
     }
+}
+
+/// Refuses a file with a table or an index that computes, or with something else than
+/// tables and indexes: SQLite asks for no permission when it loads a schema.
+fn screen_schema(connection: &Connection) -> Result<(), Error> {
+    let mut statement =
+        connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let sql = row.get_ref(1)?.as_bytes().unwrap_or_default();
+        let judged = match str::from_utf8(sql) {
+            Ok(sql) => screen::definition(sql),
+            Err(_) => Err("it is no text"),
+        };
+        if let Err(refusal) = judged {
+            let name = row.get_ref(0)?.as_bytes().unwrap_or_default();
+            let name = String::from_utf8_lossy(name);
+            let message = format!("the schema of the file, `{name}`: {refusal}");
+            return Err(failure(ErrorCode::Corrupt, message));
+        }
+    }
+    if most_indexes(connection)? > screen::INDEXES {
+        return Err(failure(ErrorCode::Corrupt, screen::MANY_INDEXES));
+    }
+    Ok(())
+}
+
+/// How many indexes the table has that has most.
+pub(super) fn most_indexes(connection: &Connection) -> Result<usize, Error> {
+    let sql = "SELECT ifnull(max(indexes), 0) FROM (
+        SELECT count(*) AS indexes FROM sqlite_schema WHERE type = 'index' GROUP BY tbl_name)";
+    Ok(connection.query_row(sql, (), |row| row.get(0))?)
 }
 
 /// Whether the log or the shared memory could not be created: for want of the

@@ -7,14 +7,33 @@ use rusqlite::limits::Limit as Setting;
 
 use super::connection::SqliteConnection;
 use super::error::{Error, ErrorCode, failure};
+use super::screen;
 use crate::bindings::sqlite::Value;
 use crate::limits::{Limit, Limits};
+
+/// What SQLite bounds by itself, for every component that is not trusted: as low as its
+/// makers advise, and far above what a store needs. Where SQLite was built with less,
+/// that holds.
+const SETTINGS: &[(Setting, usize)] = &[
+    (Setting::SQLITE_LIMIT_ATTACHED, 0),
+    (Setting::SQLITE_LIMIT_COLUMN, screen::COLUMNS),
+    (Setting::SQLITE_LIMIT_COMPOUND_SELECT, 50),
+    (Setting::SQLITE_LIMIT_EXPR_DEPTH, 100),
+    (Setting::SQLITE_LIMIT_FUNCTION_ARG, 20),
+    (Setting::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100),
+    (Setting::SQLITE_LIMIT_TRIGGER_DEPTH, 10),
+    (Setting::SQLITE_LIMIT_VDBE_OP, 25_000),
+    (Setting::SQLITE_LIMIT_WORKER_THREADS, 0),
+];
 
 /// Sets what SQLite itself bounds.
 pub(super) fn apply(connection: &Connection, limits: &Limits) -> rusqlite::Result<()> {
     let set = |setting, value: usize| {
         connection.set_limit(setting, i32::try_from(value).unwrap_or(i32::MAX))
     };
+    for &(setting, value) in SETTINGS {
+        set(setting, value)?;
+    }
     set(Setting::SQLITE_LIMIT_LENGTH, limits.row_bytes)?;
     set(Setting::SQLITE_LIMIT_SQL_LENGTH, limits.sql_bytes)?;
     set(Setting::SQLITE_LIMIT_VARIABLE_NUMBER, limits.parameters)?;

@@ -82,7 +82,8 @@
 //! - However it ends, by an answer, an error, a trap or a handle that it leaks, its
 //!   transaction is rolled back unless it committed.
 //! - With [`Settings::limits`], statements and the database are bounded as
-//!   [`Limits`](crate::Limits) says. Without them, a transaction is interrupted after
+//!   [`Limits`](crate::Limits) says, and a statement that SQLite could not compile in
+//!   bounds is refused. Without them, a transaction is interrupted after
 //!   five minutes, an answer is bounded by [`Settings::result_bytes`], and a statement
 //!   can make the host use memory without a bound. Time and memory of the component
 //!   itself are wasmtime's to bound: `Config::epoch_interruption`, `Store::limiter`,
@@ -95,7 +96,7 @@
 
 // Everything that the component can do to storage goes through here, and every
 // rule that `wit/sqlite.wit` puts on an embedder is kept here: `connection` opens
-// and configures, `authorizer` bounds what statements may do, `transaction` runs
+// and configures, `screen` and `authorizer` bound what statements may do, `transaction` runs
 // them, `ctx` lends, and `host` is the seam to the generated traits. Nothing here
 // knows a table, or what a database is for.
 
@@ -108,6 +109,7 @@ mod host;
 mod inspection;
 mod limits;
 mod rows;
+mod screen;
 mod traffic;
 mod transaction;
 pub(crate) mod wait;

@@ -13,9 +13,10 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, ToSql};
 
 use super::authorizer::Installed;
-use super::connection::{Role, SqliteConnection};
+use super::connection::{Role, SqliteConnection, most_indexes};
 use super::error::{Error, ErrorCode, failure};
 use super::rows::Packer;
+use super::screen::{self, Definition};
 use super::wait::retry_while_busy;
 use crate::bindings::sqlite::{Rows, TransactionMode, Value};
 
@@ -28,9 +29,11 @@ const BEGIN_WRITING: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 
+const DATA_VERSION: &str = "PRAGMA data_version";
+
 /// The host's own statements. They are in the statement cache, where the
 /// authorizer is not asked any more, so the component must not name them.
-const COMMANDS: [&str; 4] = [BEGIN_READING, BEGIN_WRITING, COMMIT, ROLLBACK];
+const COMMANDS: [&str; 5] = [BEGIN_READING, BEGIN_WRITING, COMMIT, ROLLBACK, DATA_VERSION];
 
 /// How many instructions SQLite runs before it looks at the clock: so many that it costs
 /// nothing.
@@ -38,7 +41,7 @@ const INSTRUCTIONS: i32 = 100_000;
 
 /// The same for a component that is not trusted: one instruction may have to do with a
 /// value of many megabytes.
-const INSTRUCTIONS_OF_UNTRUSTED: i32 = 1000;
+const INSTRUCTIONS_OF_UNTRUSTED: i32 = 100;
 
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,9 +194,10 @@ impl SqliteConnection {
         if self.role == Role::Reader {
             return Err(reading_only());
         }
-        if self.limits().is_some() {
+        if let Some(longest) = self.limits().map(|limits| limits.database_bytes) {
             // Many transactions of one call would make the log as long as they like.
             self.tidy();
+            self.bound_log(longest)?;
         }
         if self.synchronous != synchronous {
             let _granted = self.permission.grant();
@@ -284,7 +288,7 @@ impl SqliteConnection {
     /// since this was asked last. True when it is asked for the first time.
     pub(crate) fn has_changed(&mut self) -> Result<bool, Error> {
         let _granted = self.permission.grant();
-        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
+        let mut statement = self.connection.prepare_cached(DATA_VERSION)?;
         let version: i64 = statement.query_row([], |row| row.get(0))?;
         Ok(self.data_version.replace(version) != Some(version))
     }
@@ -348,6 +352,12 @@ impl SqliteConnection {
             return Err(failure(ErrorCode::Denied, "not authorized"));
         }
         if let Some(limits) = self.limits() {
+            let refused = |refusal| failure(ErrorCode::Denied, refusal);
+            if screen::statement(sql).map_err(refused)? == Some(Definition::Index)
+                && most_indexes(&self.connection)? >= screen::INDEXES
+            {
+                return Err(refused(screen::MANY_INDEXES));
+            }
             self.deadline.set(self.latest(limits.statement_time));
         }
         let statement = self.connection.prepare_cached(sql)?;
@@ -411,6 +421,40 @@ mod tests {
             .unwrap();
         sqlite.commit().unwrap();
         sqlite
+    }
+
+    /// The host's own statement was in the cache, where the authorizer is not asked.
+    #[test]
+    fn a_statement_of_the_host_is_not_the_components() {
+        let mut sqlite = memory();
+        assert!(sqlite.has_changed().unwrap());
+        sqlite.begin(TransactionMode::Read).unwrap();
+        for sql in [
+            DATA_VERSION,
+            " PRAGMA data_version\n",
+            "pragma data_version",
+        ] {
+            let error = sqlite.query(sql, &[]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Denied, "{sql}");
+        }
+    }
+
+    /// Many indexes of a column that is long keep as many copies of it.
+    #[test]
+    fn a_table_has_few_indexes_if_the_component_is_not_trusted() {
+        let settings = Settings {
+            limits: Some(crate::Limits::default()),
+            ..Settings::default()
+        };
+        let mut sqlite = SqliteConnection::memory(&settings).unwrap();
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite.execute("CREATE TABLE t (a)", &[]).unwrap();
+        for index in 0..screen::INDEXES {
+            let sql = format!("CREATE INDEX i{index} ON t (a)");
+            sqlite.execute(&sql, &[]).unwrap();
+        }
+        let error = sqlite.execute("CREATE INDEX i ON t (a)", &[]).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Denied);
     }
 
     /// A connection that can write reads like one that cannot.

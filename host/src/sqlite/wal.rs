@@ -12,10 +12,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::connection::SqliteConnection;
+use super::error::{Error, ErrorCode, failure};
 use super::file::DatabaseFile;
 use crate::metrics;
 
@@ -54,16 +56,20 @@ impl Log {
         self.committed = true;
     }
 
+    fn length(&self) -> Option<u64> {
+        let file = fs::metadata(self.path.as_ref()?).ok()?;
+        Some(file.len())
+    }
+
     /// Whether the log is to be copied now. If it is, it counts as copied: what
     /// readers still need is copied when it has grown as much again.
     fn is_due(&mut self) -> bool {
         if !std::mem::take(&mut self.committed) {
             return false;
         }
-        let Some(Ok(file)) = self.path.as_ref().map(fs::metadata) else {
+        let Some(length) = self.length() else {
             return false;
         };
-        let length = file.len();
         if length < self.copied {
             self.copied = 0;
         }
@@ -102,6 +108,31 @@ impl SqliteConnection {
                 metrics::checkpoint("failed");
             }
         }
+    }
+
+    /// Fails if the log is longer than it may be and can not be cut, because somebody
+    /// reads what it was copied over or writes to it now.
+    pub(super) fn bound_log(&self, longest: u64) -> Result<(), Error> {
+        let is_too_long = || self.log.length().is_some_and(|length| length > longest);
+        if !is_too_long() {
+            return Ok(());
+        }
+        // Without waiting: this is not the owner of the file, who may take its time.
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let cut = {
+            let _granted = self.permission.grant();
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        self.connection.busy_timeout(self.settings.busy_timeout)?;
+        cut?;
+        if is_too_long() {
+            return Err(failure(
+                ErrorCode::Full,
+                "the write-ahead log is as long as the database may be, and is still in use",
+            ));
+        }
+        Ok(())
     }
 
     /// Answers how many pages the log has, and how many of them are copied: not all,

@@ -1,8 +1,10 @@
 //! Attacks by statements.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::survived;
 use crate::Result;
@@ -49,6 +51,64 @@ fn many_large_rows(db: &Database, sql: &str) -> Result<String> {
 pub(super) fn long_statement(db: &Database, length: &str) -> Result<String> {
     let sql = "SELECT ".to_owned() + &" ".repeat(number(length)) + "1";
     read(db, &sql)
+}
+
+/// Queries within queries, for each of which SQLite recurses.
+pub(super) fn deep_statement(db: &Database, levels: &str) -> Result<String> {
+    let levels = number(levels);
+    let sql = "SELECT*FROM(SELECT 1 UNION ".repeat(levels) + "SELECT 1" + &")".repeat(levels);
+    read(db, &sql)
+}
+
+/// Definitions that each use the one before twice: SQLite copies them.
+pub(super) fn doubling_tables(db: &Database) -> Result<String> {
+    let mut sql = String::from("WITH c0 AS (SELECT 1 a)");
+    for level in 1..25 {
+        let last = level - 1;
+        sql += &format!(", c{level} AS (SELECT 1 a FROM c{last} x, c{last} y)");
+    }
+    read(db, &(sql + " SELECT count(*) FROM c24"))
+}
+
+/// The same with expressions, which SQLite puts in the place of their names.
+pub(super) fn doubling_names(db: &Database) -> Result<String> {
+    let mut sql = String::from("SELECT seq AS a FROM removed_nodes");
+    for _ in 0..30 {
+        sql = format!("SELECT a + a AS a FROM ({sql})");
+    }
+    read(db, &sql)
+}
+
+/// The same with columns, which are computed when they are read.
+pub(super) fn doubling_columns(db: &Database) -> Result<String> {
+    let mut sql = String::from("CREATE TABLE doubling (c0");
+    for level in 1..40 {
+        let last = level - 1;
+        sql += &format!(", c{level} AS (c{last} + c{last})");
+    }
+    let tx = db.begin(TransactionMode::Write)?;
+    tx.execute(&(sql + ")"), &[])?;
+    tx.query("SELECT c39 FROM doubling", &[])?;
+    survived()
+}
+
+/// A default that searches a text of millions of characters, many times.
+pub(super) fn computed_default(db: &Database) -> Result<String> {
+    let tx = db.begin(TransactionMode::Write)?;
+    let search = "instr(printf('%.*c', 3000000, 'a'), printf('%.*cb', 1500000, 'a'))";
+    tx.execute(&format!("CREATE TABLE slow (a, b DEFAULT ({search}))"), &[])?;
+    tx.execute("INSERT INTO slow (a) VALUES (1)", &[])?;
+    survived()
+}
+
+/// So many values at a time, each almost as long as a row.
+pub(super) fn many_values(db: &Database, count: &str) -> Result<String> {
+    let bytes = vec![b'7'; 1000 << 10];
+    let columns: Vec<String> = (0..number(count)).map(|n| format!("?1 || {n}")).collect();
+    let sql = format!("SELECT {}", columns.join(", "));
+    let tx = db.begin(TransactionMode::Read)?;
+    tx.query(&sql, &[Value::Blob(&bytes)])?;
+    survived()
 }
 
 pub(super) fn parameters(db: &Database, count: &str) -> Result<String> {

@@ -113,6 +113,20 @@ attacks! {
     "a value that is too long": "long-row" => Limit("row_bytes");
     "fills the database": "fill" => Limit("database_bytes");
 
+    "queries within queries": "deep-statement 2250" => Refused("too many");
+    "parentheses within parentheses": "read SELECT ((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))" => Refused("too deep");
+    "definitions that double": "doubling-tables" => Refused("too many");
+    "expressions that double": "doubling-names" => Refused("too many");
+    "columns that double": "doubling-columns" => Refused("can not compute");
+    "a default that takes hours": "computed-default" => Refused("can not compute");
+    "a hundred values that are long": "many-values 100" => Refused("too many functions");
+    "a dozen values that are long": "many-values 12" => Limit("result_bytes");
+    "a condition of a table that takes long":
+        "write CREATE TABLE t (a CHECK (hex(hex(a)) > 'x'))" => Refused("can not compute");
+    "foreign keys that delete in turn":
+        "write CREATE TABLE t (a PRIMARY KEY REFERENCES t ON DELETE CASCADE)"
+        => Refused("can not have an action");
+
     "ATTACH by a literal": "write ATTACH '/tmp/other.db' AS other" => Refused("not authorized");
     "ATTACH by an expression": "write ATTACH '/tmp/' || 'other.db' AS other" => Refused("not authorized");
     "ATTACH by a URI": "write ATTACH 'file:/tmp/other.db?mode=rwc' AS other" => Refused("not authorized");
@@ -127,7 +141,7 @@ attacks! {
     "PRAGMA hard_heap_limit": "write PRAGMA hard_heap_limit = 1" => Refused("not authorized");
     "PRAGMA temp_store_directory": "write PRAGMA temp_store_directory = '/'" => Refused("not authorized");
     "PRAGMA wal_checkpoint": "write PRAGMA wal_checkpoint(TRUNCATE)" => Refused("not authorized");
-    "a pragma as a table": "read SELECT * FROM pragma_database_list" => Refused("not authorized");
+    "a pragma as a table": "read SELECT * FROM pragma_database_list" => Refused("prohibited");
     "load_extension": "read SELECT load_extension('/tmp/evil.so')" => Refused("not authorized");
     "readfile": "read SELECT readfile('/etc/passwd')" => Refused("no such function");
     "a search that nothing interrupts":
@@ -153,5 +167,7 @@ attacks! {
     "SAVEPOINT": "write SAVEPOINT s" => Refused("not authorized");
     "two statements at once": "write SELECT 1; DELETE FROM blobs" => Refused("Multiple statements");
     "writes in a transaction that reads": "read DELETE FROM blobs" => Refused("reading only");
+    "reads an array as a table": "read SELECT count(*) FROM json_each('[1]')" => Refused("not authorized");
+    "reads a tree as a table": "read SELECT key FROM JSON_TREE('[1]')" => Refused("prohibited");
     "reads pages of the file": "read SELECT * FROM sqlite_dbpage" => Refused("no such table");
 }

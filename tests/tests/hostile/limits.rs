@@ -4,8 +4,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use lash_wasm_store::{COMPONENT, Error, Limits, StoreBuilder, StoreComponent};
+use lash_wasm_store_tests::fixtures::{Place, Raw};
 
-use super::arena::{Arena, hostile, open};
+use super::arena::{Arena, hostile, open, shared};
+use super::attacks::Stopped;
 
 /// An instance consists of more than what it asks for later.
 #[tokio::test]
@@ -75,6 +77,62 @@ async fn the_log_does_not_outgrow_the_database() {
     let length = std::fs::metadata(log).unwrap().len();
     // What was committed is 25 MiB.
     assert!(length < 12 << 20, "{length}");
+}
+
+/// While somebody reads what the log is to be copied over, it can not be begun anew: it
+/// grew with every commit, for as long as the reader stayed.
+#[tokio::test]
+async fn the_log_does_not_outgrow_the_database_while_somebody_reads() {
+    let arena = Arena::new(patient()).await;
+    let reader = Raw::open(arena.path());
+    reader.execute("BEGIN");
+    reader.integer("SELECT count(*) FROM blobs");
+    let error = arena.attack("log").await.unwrap_err();
+    let limit = Stopped::LimitAfterCommit("database_bytes");
+    assert!(limit.is(Err(&error)), "{error:?}");
+    let mut log = arena.path().as_os_str().to_owned();
+    log.push("-wal");
+    // The bound is 4 MiB, the last transaction half of one.
+    let length = std::fs::metadata(&log).unwrap().len();
+    assert!(length < 6 << 20, "{length}");
+    // Once it is gone, the log is cut and everything goes on.
+    drop(reader);
+    arena.attack("log").await.unwrap_err();
+}
+
+/// SQLite asks for no permission when it loads a schema: what somebody has put into a file
+/// would run in the statements of a component that may not write it.
+#[tokio::test]
+async fn a_file_that_computes_is_not_opened() {
+    let nested = "SELECT*FROM(SELECT 1 UNION ".repeat(2000) + "SELECT 1" + &")".repeat(2000);
+    let search = "instr(printf('%.*c', 3000000, 'a'), printf('%.*cb', 1500000, 'a'))";
+    for sql in [
+        format!("ALTER TABLE removed_nodes ADD COLUMN evil DEFAULT ({search})"),
+        "ALTER TABLE removed_nodes ADD COLUMN evil AS (seq + seq)".to_owned(),
+        format!("CREATE TABLE evil (a CHECK ({search} > a))"),
+        "CREATE INDEX evil ON removed_nodes (hex(seq))".to_owned(),
+        "CREATE TRIGGER evil AFTER DELETE ON blobs BEGIN DELETE FROM blobs; END".to_owned(),
+        format!("CREATE VIEW evil AS {nested}"),
+    ] {
+        let place = Place::new();
+        drop(place.open().await);
+        place.raw().execute(&sql);
+        for component in [shared(), StoreComponent::embedded()] {
+            let error = StoreBuilder::new()
+                .component(component)
+                .open(place.path())
+                .await;
+            let Err(Error::Malformed { message, .. }) = error.map(drop) else {
+                panic!("{sql:.100}");
+            };
+            let name = if sql.starts_with("ALTER") {
+                "`removed_nodes`"
+            } else {
+                "`evil`"
+            };
+            assert!(message.contains(name), "{message}");
+        }
+    }
 }
 
 /// Inflating stops at the length that is recorded, whatever is stored.
