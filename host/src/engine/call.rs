@@ -185,7 +185,10 @@ impl<'a> Call<'a> {
         let db = self.instance.store.data_mut().sqlite.begin_call();
         let answer = call(self.instance, db);
         let sqlite = &mut self.instance.store.data_mut().sqlite;
-        let reached = sqlite.reached();
+        let reached = match &answer {
+            Ok(Err(types::Error::Sqlite(error))) => sqlite.reached(error.code.into()),
+            _ => None,
+        };
         let ended = sqlite.end_call();
         let timeout = self.context.options.busy_timeout;
         match answer {
@@ -193,16 +196,17 @@ impl<'a> Call<'a> {
                 Ok(()) => Ok(value),
                 Err(error) => Err(Error::from_sqlite(error, self.path(), timeout)),
             },
-            Ok(Err(error)) => Err(match reached {
-                Some(limit) => self.limited(limit),
-                None => Error::from_guest(error, self.path(), timeout),
-            }),
+            Ok(Err(error)) => {
+                let error = Error::from_guest(error, self.path(), timeout);
+                Err(match reached {
+                    Some(limit) => self.limited(limit, error),
+                    None => error,
+                })
+            }
             Err(trap) => {
                 self.instance.broken = true;
                 let committed = self.has_committed();
-                Err(self
-                    .context
-                    .trapped(trap, reached, self.operation, committed))
+                Err(self.context.trapped(trap, self.operation, committed))
             }
         }
     }
@@ -216,12 +220,13 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn limited(&self, limit: Limit) -> Error {
+    fn limited(&self, limit: Limit, answer: Error) -> Error {
         Error::Limit {
             path: self.path().to_path_buf(),
             operation: self.operation,
             limit,
             committed: self.has_committed(),
+            source: Some(Box::new(answer)),
         }
     }
 

@@ -30,8 +30,15 @@ pub(super) fn apply(connection: &Connection, limits: &Limits) -> rusqlite::Resul
 #[derive(Default)]
 pub(super) struct Allowance {
     statements: u64,
-    /// The limit that was reached last.
-    reached: Option<Limit>,
+    /// The limit that was reached last, and the error that said so.
+    reached: Option<Reached>,
+}
+
+/// A limit of which the component was told by an error.
+#[derive(Clone, Copy)]
+struct Reached {
+    limit: Limit,
+    code: ErrorCode,
 }
 
 impl Allowance {
@@ -42,8 +49,15 @@ impl Allowance {
         }
     }
 
-    pub(super) fn reached(&self) -> Option<Limit> {
-        self.reached
+    /// Another export is called: what the one before was told is not about it.
+    pub(super) fn forget_reached(&mut self) {
+        self.reached = None;
+    }
+
+    /// The limit that an error with this code is about.
+    pub(super) fn reached(&self, code: ErrorCode) -> Option<Limit> {
+        let reached = self.reached.filter(|reached| reached.code == code);
+        reached.map(|reached| reached.limit)
     }
 
     /// Takes some statements; if there are not so many left, none is run.
@@ -68,20 +82,22 @@ impl Allowance {
         };
         let is_late = call.is_some_and(|call| Instant::now() >= call);
         let is_sqlites = error.extended_code != 0;
-        self.reached = match error.code {
+        let limit = match error.code {
             ErrorCode::Interrupted | ErrorCode::Busy if is_late => {
-                Some(Limit::CallTime(limits.call_time))
+                Limit::CallTime(limits.call_time)
             }
-            ErrorCode::Interrupted => Some(Limit::StatementTime(limits.statement_time)),
-            ErrorCode::Full => Some(Limit::Database(limits.database_bytes)),
-            ErrorCode::TooBig if is_sqlites => Some(Limit::Row(limits.row_bytes)),
+            ErrorCode::Interrupted => Limit::StatementTime(limits.statement_time),
+            ErrorCode::Full => Limit::Database(limits.database_bytes),
+            ErrorCode::TooBig if is_sqlites => Limit::Row(limits.row_bytes),
             ErrorCode::TooBig => match error.message.as_str() {
-                LONG_SQL => Some(Limit::Sql(limits.sql_bytes)),
-                MANY_PARAMETERS => Some(Limit::Parameters(limits.parameters)),
-                _ => Some(Limit::Result(limits.result_bytes)),
+                LONG_SQL => Limit::Sql(limits.sql_bytes),
+                MANY_PARAMETERS => Limit::Parameters(limits.parameters),
+                _ => Limit::Result(limits.result_bytes),
             },
-            _ => self.reached,
+            _ => return,
         };
+        let code = error.code;
+        self.reached = Some(Reached { limit, code });
     }
 }
 
@@ -89,13 +105,18 @@ const LONG_SQL: &str = "the statement is longer than is allowed";
 const MANY_PARAMETERS: &str = "there are more parameters than are allowed";
 
 impl SqliteConnection {
-    /// A call begins: its time is counted from now on.
-    pub(super) fn begin_call(&mut self) -> Allowance {
+    /// A call begins: its time is counted from `begun` on.
+    pub(super) fn begin_call(&mut self, begun: Instant) -> Allowance {
         let Some(limits) = self.settings.limits else {
             return Allowance::default();
         };
-        self.call = Instant::now().checked_add(limits.call_time);
+        self.call = begun.checked_add(limits.call_time);
         Allowance::of_call(&limits)
+    }
+
+    /// The call has ended: what the host does from now on has its own time.
+    pub(super) fn end_call(&mut self) {
+        self.call = None;
     }
 
     pub(super) fn limits(&self) -> Option<&Limits> {
