@@ -72,6 +72,31 @@ impl<'a> Call<'a> {
         self.context.path()
     }
 
+    /// Adds to what the host has collected from several answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] if it is more than a component that is not trusted may hand over
+    /// at once.
+    pub(crate) fn collect(&self, collected: &mut usize, bytes: usize) -> Result<(), Error> {
+        *collected = collected.saturating_add(bytes);
+        match self.context.options.component.limits() {
+            Some(limits) if *collected > limits.hostcall_bytes => Err(Error::Limit {
+                path: self.path().to_path_buf(),
+                operation: self.operation,
+                limit: Limit::Hostcall(limits.hostcall_bytes),
+                committed: self.has_committed(),
+                source: None,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The component has answered what it must not. Only one that is not trusted does.
+    pub(crate) fn contradiction(&self, what: impl Into<crate::error::Source>) -> Error {
+        self.stopped(what)
+    }
+
     /// Says how the call ended, if that is more than that it succeeded: a word for
     /// the call's span and for metrics.
     pub(crate) fn ended(&mut self, outcome: &'static str) {

@@ -138,3 +138,77 @@ impl SqliteConnection {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bindings::sqlite::TransactionMode;
+    use crate::sqlite::{Settings, SqliteCtx};
+
+    fn settings(limits: Limits) -> Settings {
+        Settings {
+            limits: Some(limits),
+            ..Settings::default()
+        }
+    }
+
+    /// Long enough for SQLite to look at the time.
+    fn count(connection: &mut SqliteConnection) -> Result<(), Error> {
+        let sql = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 10000)
+                   SELECT count(*) FROM r";
+        connection.begin(TransactionMode::Read)?;
+        let counted = connection.query(sql, &[]).map(drop);
+        connection.rollback()?;
+        counted
+    }
+
+    /// What the host did with a connection between two calls, such as giving pages back,
+    /// was stopped at the time at which the call before would have had to be over.
+    #[test]
+    fn the_time_of_a_call_is_not_that_of_what_the_host_does_afterwards() {
+        let settings = settings(Limits::default().call_time(Duration::ZERO));
+        let mut context = SqliteCtx::new();
+        let mut connection = SqliteConnection::memory(&settings).unwrap();
+        connection.call = Some(Instant::now());
+        assert_eq!(
+            count(&mut connection).unwrap_err().code,
+            ErrorCode::Interrupted
+        );
+        context.lend(connection);
+        let mut connection = context.take_back().unwrap();
+        count(&mut connection).unwrap();
+    }
+
+    /// Making an instance takes time too, and did not count.
+    #[test]
+    fn the_time_of_a_call_is_counted_from_when_it_was_begun() {
+        let settings = settings(Limits::default());
+        let mut connection = SqliteConnection::memory(&settings).unwrap();
+        let begun = Instant::now();
+        connection.begin_call(begun);
+        assert_eq!(connection.call, Some(begun + Limits::default().call_time));
+    }
+
+    /// A component that had reached a limit and gone on was said to have reached it,
+    /// whatever it failed for later.
+    #[test]
+    fn a_limit_is_what_errors_of_its_kind_are_about() {
+        let limits = Limits::default();
+        let mut allowance = Allowance::of_call(&limits);
+        let long = failure(ErrorCode::TooBig, LONG_SQL);
+        allowance.note(Some(&limits), None, &long);
+        let expected = Some(Limit::Sql(limits.sql_bytes));
+        assert_eq!(allowance.reached(ErrorCode::TooBig), expected);
+        assert_eq!(allowance.reached(ErrorCode::Denied), None);
+        allowance.note(
+            Some(&limits),
+            None,
+            &failure(ErrorCode::Denied, "not authorized"),
+        );
+        assert_eq!(allowance.reached(ErrorCode::TooBig), expected);
+        allowance.forget_reached();
+        assert_eq!(allowance.reached(ErrorCode::TooBig), None);
+    }
+}
