@@ -108,9 +108,7 @@ impl State {
                 granted: Arc::clone(&self.granted),
                 bytes,
             }),
-            Err(quota) => {
-                Err(self.refused(quota, ErrorCode::Full, "the grant has no bytes left"))
-            }
+            Err(quota) => Err(self.refused(quota, ErrorCode::Full, "the grant has no bytes left")),
         }
     }
 

@@ -15,7 +15,9 @@ use super::arena::hostile;
 /// The hostile component, compiled once, with a second for a call.
 fn builder() -> StoreBuilder {
     static COMPONENT: OnceLock<StoreComponent> = OnceLock::new();
-    let limits = super::limits().call_time(Duration::from_secs(1));
+    let limits = super::limits()
+        .call_time(Duration::from_secs(1))
+        .statements_per_call(u64::MAX);
     let component = COMPONENT.get_or_init(|| hostile(limits));
     StoreBuilder::new().component(component.clone())
 }

@@ -23,7 +23,11 @@ async fn limits_hold_when_an_instance_is_made() {
             Err(Error::Limit {
                 limit, committed, ..
             }) => {
-                contained("an instance that is too large", &format!("limit {name}"), "`limit`");
+                contained(
+                    "an instance that is too large",
+                    &format!("limit {name}"),
+                    "`limit`",
+                );
                 assert_eq!(limit.name(), name);
                 assert!(!committed);
                 assert!(limit.to_string().contains(name));

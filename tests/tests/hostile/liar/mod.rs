@@ -188,7 +188,7 @@ impl Tally {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_makes_the_host_panic() {
-    let component = 
+    let component =
         StoreComponent::untrusted(&component(&Tricks::default()), Limits::default()).unwrap();
     let lies = Lies::default();
     let mut tally = Tally::default();
