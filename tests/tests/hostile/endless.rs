@@ -1,25 +1,18 @@
 //! Answers that lead the host on, where one call of a store is many of the component.
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lash_core::ProcessRegistry;
-use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder, StoreComponent};
+use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder};
 use lash_wasm_store_tests::contained::contained;
 use lash_wasm_store_tests::fixtures::Place;
 use lash_wasm_store_tests::{host_events, process_fixtures as processes};
 
-use super::arena::hostile;
+use super::arena::shared;
 
-/// The hostile component, compiled once, with a second for a call.
 fn builder() -> StoreBuilder {
-    static COMPONENT: OnceLock<StoreComponent> = OnceLock::new();
-    let limits = super::limits()
-        .call_time(Duration::from_secs(1))
-        .statements_per_call(u64::MAX);
-    let component = COMPONENT.get_or_init(|| hostile(limits));
-    StoreBuilder::new().component(component.clone())
+    StoreBuilder::new().component(shared())
 }
 
 /// What is asked to be removed before this is never at an end.
@@ -117,6 +110,10 @@ async fn a_race_that_is_always_lost_ends_with_the_call() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("limit call_time"), "{error}");
-    contained("a race that is always lost", "limit call_time", &error);
+    assert!(error.contains("limit statements_per_call"), "{error}");
+    contained(
+        "a race that is always lost",
+        "limit statements_per_call",
+        &error,
+    );
 }

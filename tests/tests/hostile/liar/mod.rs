@@ -10,6 +10,8 @@
 mod asked;
 mod reentrance;
 
+pub use reentrance::query;
+
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
