@@ -14,7 +14,7 @@ use super::{PROBE, bound, everything, says};
 /// The plugin under narrow limits.
 fn narrow(store: &Store) -> GrantedPlugin {
     let limits = Limits::default()
-        .call_time(Duration::from_millis(200))
+        .call_time(Duration::from_secs(2))
         .memory_bytes(16 << 20)
         .hostcall_bytes(1 << 20);
     let plugin = Plugin::new(PROBE, limits).unwrap();

@@ -136,7 +136,7 @@ async fn what_is_stored_beside_the_content_counts() {
 #[tokio::test]
 async fn what_was_committed_counts_whatever_comes_after_it() {
     let path = workspace_root().unwrap().join(HOSTILE.component);
-    let limits = Limits::default().call_time(Duration::from_millis(500));
+    let limits = Limits::default().call_time(Duration::from_secs(2));
     let component = StoreComponent::untrusted(&std::fs::read(path).unwrap(), limits).unwrap();
     let store = StoreBuilder::new().component(component).memory().await;
     let plugin = probe().with(&store.unwrap(), everything("one")).unwrap();
