@@ -248,6 +248,9 @@ pub enum Error {
         limit: Limit,
         /// Whether the call had committed before.
         committed: bool,
+        /// What the component answered, if it was not stopped.
+        #[source]
+        source: Option<Box<Error>>,
     },
 
     /// A component that is not trusted could not be loaded.
@@ -340,6 +343,14 @@ impl Error {
             Self::Load { .. } => "load",
             Self::Encode { .. } => "encode",
             Self::Decode { .. } => "decode",
+        }
+    }
+
+    /// Whether something was committed all the same, as far as it is known.
+    pub(crate) fn has_committed(&self) -> bool {
+        match self {
+            Self::Component { committed, .. } | Self::Limit { committed, .. } => *committed,
+            _ => false,
         }
     }
 

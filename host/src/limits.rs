@@ -2,6 +2,7 @@
 //! used it up.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const KIB: usize = 1 << 10;
@@ -65,23 +66,25 @@ limits! {
     /// The handles that an instance may have at a time, of all its resources: 1000 by
     /// default.
     handles: usize = 1000;
-    /// The stack of the component: 512 KiB by default, at most 64 MiB.
+    /// The stack of the component: 512 KiB by default, at least 16 KiB, at most 64 MiB.
     stack_bytes: usize = 512 * KIB;
     /// What one call may hand over to the host, as arguments of an import or as the
-    /// answer of an export, counted as the host stores it: 256 MiB by default.
+    /// answer of an export, counted as the host stores it: 256 MiB by default. It also
+    /// bounds what the host collects where one call of a store is many of the component.
     hostcall_bytes: usize = 256 * MIB;
     /// The pages of the database: 4 GiB by default. The write-ahead log may be as large
     /// again when a transaction begins, and one transaction adds at most as much. A
-    /// database that is larger already can not grow.
+    /// database that is larger already can not grow. One in memory is in the memory of the
+    /// process, beside `memory_bytes`: choose less for it.
     database_bytes: u64 = 4 << 30;
-    /// One row, one value: 16 MiB by default, at most 1 GB. A statement can make 16 new
-    /// values, read 16 tables and write to 16 indexes at a time: SQLite has at most some
-    /// fifty times as much in memory. A blob of the component of this crate is one row,
-    /// compressed if that makes it shorter.
+    /// One row, one value: 16 MiB by default, at least 30 bytes, at most 1 GB. A statement
+    /// can make 16 new values, read 16 tables and write to 16 indexes at a time: SQLite has
+    /// at most some fifty times as much in memory. A blob of the component of this crate is
+    /// one row, compressed if that makes it shorter.
     row_bytes: usize = 16 * MIB;
     /// What one query may answer: 256 MiB by default.
     result_bytes: usize = 256 * MIB;
-    /// The text of one statement: 64 KiB by default, at most 1 GB.
+    /// The text of one statement: 64 KiB by default, which is the most, at least 1 KiB.
     sql_bytes: usize = 64 * KIB;
     /// The parameters of one statement: 1000 by default, at most 32,766.
     parameters: usize = 1000;
@@ -93,18 +96,23 @@ limits! {
     statement_time: Duration = Duration::from_secs(10);
 }
 
-/// The most that the stack of a component may be.
-const LARGEST_STACK: usize = 64 * MIB;
+/// What the stack of a component may be. The engine refuses one of nothing.
+const STACK: RangeInclusive<usize> = 16 * KIB..=64 * MIB;
+
+/// The shortest limit for a statement: those of the host itself are within it.
+const SHORTEST_SQL: usize = KIB;
 
 /// A day: longer times are this long, which nobody waits for.
 const LONGEST_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Limits {
-    /// The same within what is possible at all.
+    /// The same within what is possible at all. Any other limit of nothing is possible: a
+    /// component reaches it at once.
     pub(crate) fn clamped(mut self) -> Self {
         self.call_time = self.call_time.min(LONGEST_TIME);
         self.statement_time = self.statement_time.min(LONGEST_TIME);
-        self.stack_bytes = self.stack_bytes.min(LARGEST_STACK);
+        self.stack_bytes = self.stack_bytes.clamp(*STACK.start(), *STACK.end());
+        self.sql_bytes = self.sql_bytes.max(SHORTEST_SQL);
         self
     }
 }

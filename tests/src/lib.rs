@@ -1,6 +1,7 @@
 //! Suites and benchmarks of lash-wasm-store.
 
 pub mod child;
+pub mod contained;
 pub mod damage;
 pub mod damage_fixture;
 pub mod effects;

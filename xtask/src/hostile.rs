@@ -1,4 +1,4 @@
-//! Runs the hostile suite, which is a test, and shows its table.
+//! Runs the suites of attacks, which are tests, and shows what stopped each.
 
 use std::process::{Command, Stdio};
 
@@ -8,30 +8,40 @@ use xtask::workspace_root;
 use crate::cargo::{build_tests, cargo};
 use crate::libtest;
 
-/// The name of the program, and of the test in it that prints the table.
-const SUITE: &str = "hostile";
-const TABLE: &str = "contained::every_attack_is_contained";
+/// The programs: components that are not trusted, and plugins.
+const SUITES: [&str; 2] = ["hostile", "plugins"];
 
 pub(crate) fn run() -> Result<()> {
     // As `cargo test --workspace` builds it, so that nothing is built twice.
     let mut build = cargo(&workspace_root()?);
-    build.args(["test", "--workspace", "--test", SUITE]);
-    let program = build_tests(build)?
-        .into_iter()
-        .find(|program| program.target == SUITE)
-        .context("cargo does not say where the suite is")?;
-    let output = Command::new(program.path)
-        .args([TABLE, "--exact", "--nocapture"])
-        .stderr(Stdio::inherit())
-        .output()
-        .context("can not run the suite")?;
-    let output = String::from_utf8(output.stdout)?;
-    for row in output.lines().filter(|line| line.starts_with('|')) {
-        println!("{row}");
+    build.args(["test", "--workspace"]);
+    for suite in SUITES {
+        build.args(["--test", suite]);
     }
-    let outcome = libtest::parse(&output)?;
-    if outcome.passed != 1 {
-        bail!("an attack was not contained");
+    let programs = build_tests(build)?;
+    let mut attacks = 0;
+    let mut failed = 0;
+    println!("| attack | stopped by | answer |\n|---|---|---|");
+    for suite in SUITES {
+        let program = programs
+            .iter()
+            .find(|program| program.target == suite)
+            .with_context(|| format!("cargo does not say where the suite {suite} is"))?;
+        let output = Command::new(&program.path)
+            .arg("--nocapture")
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("can not run the suite {suite}"))?;
+        let output = String::from_utf8(output.stdout)?;
+        for row in output.lines().filter(|line| line.starts_with("| ")) {
+            println!("{row}");
+            attacks += 1;
+        }
+        failed += libtest::parse(&output)?.failed.len();
     }
+    if failed > 0 {
+        bail!("{failed} tests of attacks failed");
+    }
+    println!("\n{attacks} attacks, all contained");
     Ok(())
 }

@@ -79,6 +79,10 @@ impl exports::Guest for Component {
         after: u64,
         limit: u32,
     ) -> Result<exports::Pruned, Error> {
+        #[cfg(feature = "hostile")]
+        if let Some(answer) = crate::hostile::endless::pruned(ended_before_ms, after) {
+            return Ok(answer);
+        }
         effects::prune(db, ended_before_ms, after, limit)
     }
 }
@@ -95,6 +99,10 @@ impl inspection::Guest for Component {
 
 impl export::Guest for Component {
     fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
+        #[cfg(feature = "hostile")]
+        if let Some(answer) = crate::hostile::endless::page() {
+            return Ok(answer);
+        }
         effects::read_page(db, cursor.as_deref())
     }
 }

@@ -60,6 +60,10 @@ impl exports::processes::Guest for Component {
     }
 
     fn prunable(db: &Database, ended_before_ms: u64, limit: u32) -> Result<Vec<String>, Error> {
+        #[cfg(feature = "hostile")]
+        if let Some(answer) = crate::hostile::endless::prunable(ended_before_ms) {
+            return Ok(answer);
+        }
         processes::prunable(db, ended_before_ms, limit)
     }
 
@@ -87,6 +91,10 @@ impl exports::process_events::Guest for Component {
         db: &Database,
         draft: exports::process_events::Draft,
     ) -> Result<exports::process_events::Appended, Error> {
+        #[cfg(feature = "hostile")]
+        if crate::hostile::endless::moves(&draft.process_id) {
+            return Ok(exports::process_events::Appended::Moved);
+        }
         processes::append(db, &draft)
     }
 

@@ -142,6 +142,19 @@ pub(crate) fn from_occurrence(
     })
 }
 
+/// What the deliveries of an occurrence are in bytes: each repeats the occurrence.
+pub(crate) fn size(fan_out: &FanOut) -> usize {
+    let occurrence = fan_out.occurrence.content.len() + fan_out.occurrence.id.len();
+    let deliveries = fan_out.deliveries.iter();
+    deliveries
+        .map(|delivery| {
+            size_of::<TriggerDeliveryReservation>() + delivery.subscription.content.len()
+        })
+        .fold(0, |sum, delivery| {
+            sum.saturating_add(occurrence).saturating_add(delivery)
+        })
+}
+
 /// The deliveries of an occurrence, each with its number.
 pub(crate) fn from_fan_out(
     path: &Path,

@@ -85,9 +85,16 @@ impl SqliteEffectHost {
                 .shared
                 .db
                 .write("prune effects", move |call| {
-                    call.effects(|effects, guest, db| {
+                    let pruned = call.effects(|effects, guest, db| {
                         effects.call_prune(guest, db, before_ms, after, BATCH)
-                    })
+                    })?;
+                    match pruned.last {
+                        // Otherwise it would look at the same scopes for ever.
+                        Some(last) if last <= after => Err(call.contradiction(format!(
+                            "it looked at scope {last} after scope {after}"
+                        ))),
+                        _ => Ok(pruned),
+                    }
                 })
                 .await?;
             removed = removed.saturating_add(pruned.effects);

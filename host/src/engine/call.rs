@@ -72,6 +72,31 @@ impl<'a> Call<'a> {
         self.context.path()
     }
 
+    /// Adds to what the host has collected from several answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] if it is more than a component that is not trusted may hand over
+    /// at once.
+    pub(crate) fn collect(&self, collected: &mut usize, bytes: usize) -> Result<(), Error> {
+        *collected = collected.saturating_add(bytes);
+        match self.context.options.component.limits() {
+            Some(limits) if *collected > limits.hostcall_bytes => Err(Error::Limit {
+                path: self.path().to_path_buf(),
+                operation: self.operation,
+                limit: Limit::Hostcall(limits.hostcall_bytes),
+                committed: self.has_committed(),
+                source: None,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The component has answered what it must not. Only one that is not trusted does.
+    pub(crate) fn contradiction(&self, what: impl Into<crate::error::Source>) -> Error {
+        self.stopped(what)
+    }
+
     /// Says how the call ended, if that is more than that it succeeded: a word for
     /// the call's span and for metrics.
     pub(crate) fn ended(&mut self, outcome: &'static str) {
@@ -185,7 +210,10 @@ impl<'a> Call<'a> {
         let db = self.instance.store.data_mut().sqlite.begin_call();
         let answer = call(self.instance, db);
         let sqlite = &mut self.instance.store.data_mut().sqlite;
-        let reached = sqlite.reached();
+        let reached = match &answer {
+            Ok(Err(types::Error::Sqlite(error))) => sqlite.reached(error.code.into()),
+            _ => None,
+        };
         let ended = sqlite.end_call();
         let timeout = self.context.options.busy_timeout;
         match answer {
@@ -193,16 +221,17 @@ impl<'a> Call<'a> {
                 Ok(()) => Ok(value),
                 Err(error) => Err(Error::from_sqlite(error, self.path(), timeout)),
             },
-            Ok(Err(error)) => Err(match reached {
-                Some(limit) => self.limited(limit),
-                None => Error::from_guest(error, self.path(), timeout),
-            }),
+            Ok(Err(error)) => {
+                let error = Error::from_guest(error, self.path(), timeout);
+                Err(match reached {
+                    Some(limit) => self.limited(limit, error),
+                    None => error,
+                })
+            }
             Err(trap) => {
                 self.instance.broken = true;
                 let committed = self.has_committed();
-                Err(self
-                    .context
-                    .trapped(trap, reached, self.operation, committed))
+                Err(self.context.trapped(trap, self.operation, committed))
             }
         }
     }
@@ -216,12 +245,13 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn limited(&self, limit: Limit) -> Error {
+    fn limited(&self, limit: Limit, answer: Error) -> Error {
         Error::Limit {
             path: self.path().to_path_buf(),
             operation: self.operation,
             limit,
             committed: self.has_committed(),
+            source: Some(Box::new(answer)),
         }
     }
 

@@ -8,6 +8,7 @@ use wasmtime::{Engine, Store};
 
 use super::config;
 use super::linker::linker;
+use super::options::Clock;
 use super::pool::Pool;
 use super::state::State;
 use super::ticker::{self, TICKER};
@@ -111,13 +112,17 @@ impl StoreComponent {
         Arc::clone(&self.0.as_ref().unwrap().pool)
     }
 
-    /// Makes an instance. A component that is not trusted may run code already then.
-    pub(super) fn instantiate(&self) -> wasmtime::Result<(Store<State>, crate::bindings::Store)> {
+    /// Makes an instance for the call that begins now. A component that is not trusted may
+    /// run code already then.
+    pub(super) fn instantiate(
+        &self,
+        clock: Clock,
+    ) -> wasmtime::Result<(Store<State>, crate::bindings::Store)> {
         let (compiled, limits) = match &self.0 {
             Some(untrusted) => (&untrusted.compiled, Some(&untrusted.limits)),
             None => (embedded().map_err(repeat)?, None),
         };
-        let mut store = Store::new(&compiled.engine, State::new(limits));
+        let mut store = Store::new(&compiled.engine, State::new(limits, clock));
         store.limiter(|state| &mut state.growth);
         store.set_hostcall_fuel(limits.map_or(LARGEST_IMPORT, |limits| limits.hostcall_bytes));
         store.set_max_component_handles(limits.map_or(HANDLES, |limits| limits.handles));

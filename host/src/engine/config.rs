@@ -37,6 +37,8 @@ pub(super) fn untrusted(limits: &Limits) -> Config {
     let mut config = common();
     config.epoch_interruption(true);
     config.max_wasm_stack(limits.stack_bytes);
+    // Not used, but the engine refuses a stack that is larger.
+    config.async_stack_size(thread_stack(limits));
     config
 }
 

@@ -21,7 +21,6 @@ use super::worker::Worker;
 use crate::bindings::interfaces::format::Kind;
 use crate::convert::epoch_ms;
 use crate::error::{Error, Logged, MEMORY, kind_name};
-use crate::limits::Limit;
 use crate::operation;
 use crate::sqlite::{self, DatabaseFile, Layout, Role, Settings, SqliteConnection};
 
@@ -91,21 +90,18 @@ impl Context {
     pub(super) fn trapped(
         &self,
         error: wasmtime::Error,
-        reached: Option<Limit>,
         operation: &'static str,
         committed: bool,
     ) -> Error {
         let path = self.path.clone();
         let limits = self.options.component.limits();
-        match limits
-            .and_then(|limits| trap::limit(limits, &error))
-            .or(reached)
-        {
+        match limits.and_then(|limits| trap::limit(limits, &error)) {
             Some(limit) => Error::Limit {
                 path,
                 operation,
                 limit,
                 committed,
+                source: None,
             },
             None => Error::Component {
                 path,

@@ -27,10 +27,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(limits: Option<&Limits>) -> Self {
+    pub(super) fn new(limits: Option<&Limits>, clock: Clock) -> Self {
         Self {
             sqlite: SqliteCtx::default(),
-            clock: None,
+            clock: Some(clock),
             outcome: None,
             growth: Growth::new(limits),
         }

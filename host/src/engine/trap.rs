@@ -4,8 +4,10 @@ use wasmtime::{Error, Trap};
 
 use crate::limits::{Limit, Limits};
 
-/// What wasmtime says, without a type of its own, when a call hands over too much; when
-/// there are too many handles; and when there are too many instances.
+/// What wasmtime says, without a public type of its own, when a call hands over too much;
+/// when there are too many handles; and when there are too many instances. The
+/// suite in `tests/tests/hostile` reaches each of these limits, so a wasmtime that says it in
+/// other words fails there.
 const HOSTCALL: &str = "fuel allocated for hostcalls has been exhausted";
 const HANDLES: &str = "store handle limit exceeded";
 const INSTANCES: &str = "resource limit exceeded";

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use wasmtime::Store;
 
@@ -9,6 +10,7 @@ use super::call::Call;
 use super::component::StoreComponent;
 use super::database::Context;
 use super::observe::Report;
+use super::options::Clock;
 use super::state::State;
 use crate::bindings;
 use crate::error::Error;
@@ -29,8 +31,8 @@ pub(super) struct Instance {
 
 impl Instance {
     // In a box, because the handles of all exports are kilobytes to move.
-    fn new(component: &StoreComponent) -> wasmtime::Result<Box<Self>> {
-        let (store, exports) = component.instantiate()?;
+    fn new(component: &StoreComponent, clock: &Clock) -> wasmtime::Result<Box<Self>> {
+        let (store, exports) = component.instantiate(Clock::clone(clock))?;
         metrics::instance_made();
         Ok(Box::new(Self {
             store,
@@ -64,16 +66,23 @@ impl Worker {
         slot: &mut Option<SqliteConnection>,
         job: impl FnOnce(&mut Call<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
+        // The time of the job begins here, and once: what a component that is not trusted
+        // does while its instance is made counts.
+        let begun = Instant::now();
+        let clock = &context.options.clock;
+        let component = &context.options.component;
         let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => Instance::new(&context.options.component)
-                .map_err(|trap| context.trapped(trap, None, operation, false))?,
+            Some(mut instance) => {
+                component.begin_call(&mut instance.store);
+                instance.store.data_mut().clock = Some(Clock::clone(clock));
+                instance
+            }
+            None => Instance::new(component, clock)
+                .map_err(|trap| context.trapped(trap, operation, false))?,
         };
-        context.options.component.begin_call(&mut instance.store);
         let state = instance.store.data_mut();
-        state.clock = Some(context.options.clock.clone());
         if let Some(connection) = slot.take() {
-            state.sqlite.lend(connection);
+            state.sqlite.lend_since(connection, begun);
         }
         let result = catch_unwind(AssertUnwindSafe(|| {
             job(&mut Call::new(&mut instance, context, operation))

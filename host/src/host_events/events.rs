@@ -134,7 +134,10 @@ impl HostEventStore for SqliteHostEventStore {
             .db
             .write("reserve deliveries", move |call| {
                 call.host_events(|events, guest, db| events.call_reserve(guest, db, &id))?
-                    .map(|fan_out| convert::from_fan_out(call.path(), fan_out))
+                    .map(|fan_out| {
+                        call.collect(&mut 0, convert::size(&fan_out))?;
+                        convert::from_fan_out(call.path(), fan_out)
+                    })
                     .transpose()
             })
             .await

@@ -15,6 +15,15 @@ use crate::operation;
 /// How many deliveries one call reads, and how many occurrences one removes.
 const PAGE: u32 = 256;
 
+/// How far the deliveries that are not settled were read.
+#[derive(Clone, Copy, Default)]
+struct Unsettled {
+    /// The number of the last one.
+    after: u64,
+    /// What they are in bytes.
+    collected: usize,
+}
+
 impl SqliteHostEventStore {
     /// The deliveries that were reserved and whose processes do not exist, in the
     /// order in which they were reserved. What is found to exist is settled, and
@@ -51,13 +60,12 @@ impl SqliteHostEventStore {
         registry: &dyn ProcessRegistry,
     ) -> Result<Vec<TriggerDeliveryReservation>, PluginError> {
         let mut unstarted = Vec::new();
-        let mut after = 0;
+        let mut unsettled = Unsettled::default();
         loop {
-            let page = self.unsettled(after).await.map_err(plugin_error)?;
+            let page = self.next_page(&mut unsettled).await.map_err(plugin_error)?;
             let complete = page.len() < PAGE as usize;
             let mut started = Vec::new();
-            for (number, reservation) in page {
-                after = number;
+            for reservation in page {
                 if exists(registry, &reservation.process_id).await? {
                     started.push(reservation);
                 } else {
@@ -117,19 +125,18 @@ impl SqliteHostEventStore {
     /// What settles each delivery that is not settled, by the process that it
     /// starts.
     pub(crate) async fn unsettled_by_process(&self) -> Result<HashMap<String, Settlement>, Error> {
-        let mut unsettled = HashMap::new();
-        let mut after = 0;
+        let mut by_process = HashMap::new();
+        let mut unsettled = Unsettled::default();
         loop {
-            let page = self.unsettled(after).await?;
+            let page = self.next_page(&mut unsettled).await?;
             let complete = page.len() < PAGE as usize;
-            for (number, reservation) in page {
-                after = number;
+            for reservation in page {
                 for settlement in convert::to_settlements([&reservation]) {
-                    unsettled.insert(reservation.process_id.clone(), settlement);
+                    by_process.insert(reservation.process_id.clone(), settlement);
                 }
             }
             if complete {
-                return Ok(unsettled);
+                return Ok(by_process);
             }
         }
     }
@@ -183,20 +190,38 @@ impl SqliteHostEventStore {
         Ok(pruned)
     }
 
-    /// A page of deliveries that are not settled, each with its number.
-    async fn unsettled(&self, after: u64) -> Result<Vec<(u64, TriggerDeliveryReservation)>, Error> {
-        self.db
+    /// The next page of deliveries that are not settled.
+    async fn next_page(
+        &self,
+        unsettled: &mut Unsettled,
+    ) -> Result<Vec<TriggerDeliveryReservation>, Error> {
+        let mut read = *unsettled;
+        let (page, read) = self
+            .db
             .read("list unsettled deliveries", move |call| {
                 let fan_outs = call.host_events(|events, guest, db| {
-                    events.call_unsettled(guest, db, after, PAGE)
+                    events.call_unsettled(guest, db, read.after, PAGE)
                 })?;
-                let mut deliveries = Vec::new();
+                let mut page = Vec::new();
                 for fan_out in fan_outs {
-                    deliveries.extend(convert::from_fan_out(call.path(), fan_out)?);
+                    call.collect(&mut read.collected, convert::size(&fan_out))?;
+                    for (number, reservation) in convert::from_fan_out(call.path(), fan_out)? {
+                        // Otherwise the same page could come for ever.
+                        if number <= read.after {
+                            return Err(call.contradiction(format!(
+                                "it answered delivery {number} after delivery {}",
+                                read.after
+                            )));
+                        }
+                        read.after = number;
+                        page.push(reservation);
+                    }
                 }
-                Ok(deliveries)
+                Ok((page, read))
             })
-            .await
+            .await?;
+        *unsettled = read;
+        Ok(page)
     }
 
     pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {

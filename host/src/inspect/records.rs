@@ -125,6 +125,10 @@ async fn read(
                     call.effect_export(|export, guest, db| export.call_read_page(guest, db, cursor))
                 }
             }?;
+        // Otherwise the same page would come for ever.
+        if page.next.is_some() && page.next.as_deref() == cursor {
+            return Err(call.contradiction("it answered a page that leads to itself"));
+        }
         let records = page.records.into_iter().map(Record::from_wit);
         Ok((records.collect(), page.next))
     })

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
@@ -17,13 +18,19 @@ use crate::store::Store;
 /// The interface that a plugin exports.
 const ENTRY: &str = "lash:store/plugin-entry@0.1.0";
 
-/// A component of the world `plugin`, compiled. Clones share it.
+/// How many calls of one plugin run at a time. Further ones wait.
+const RUNNING: usize = 8;
+
+/// A component of the world `plugin`, compiled. Clones share it, and how many of its calls
+/// run at a time.
 #[derive(Clone)]
 pub struct Plugin {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) threads: Arc<Threads>,
     pub(super) component: Component,
     imports: Arc<[Import]>,
+    /// Of all that run it, whatever store they are bound to.
+    pub(super) permits: Arc<Semaphore>,
 }
 
 impl Plugin {
@@ -50,6 +57,7 @@ impl Plugin {
             sandbox: Arc::new(sandbox),
             component,
             imports: imports.into(),
+            permits: Arc::new(Semaphore::new(RUNNING)),
         })
     }
 

@@ -1,7 +1,10 @@
 //! A plugin that is bound to a store.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
@@ -20,9 +23,6 @@ use crate::bindings::types::BlobProfile;
 use crate::engine::{Database, Sandbox};
 use crate::sqlite;
 use crate::store::Store;
-
-/// How many calls of one plugin run at a time. Further ones wait.
-const RUNNING: usize = 8;
 
 /// A plugin that is bound to a store under a grant. Clones share both, and the quotas.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ impl GrantedPlugin {
                 instance,
                 entry: plugin.entry()?,
             }),
-            permits: Arc::new(Semaphore::new(RUNNING)),
+            permits: Arc::clone(&plugin.permits),
         })
     }
 
@@ -87,8 +87,9 @@ impl GrantedPlugin {
         self.granted.meter.used()
     }
 
-    /// Calls the plugin, in a new instance, on a thread that does nothing else meanwhile. At most eight calls
-    /// of one plugin run at a time; others wait for them.
+    /// Calls the plugin, in a new instance, on a thread that does nothing else meanwhile. At
+    /// most eight calls of one [`Plugin`] run at a time, to whatever stores it and its clones
+    /// are bound; others wait for them. Each may use [`Limits::memory_bytes`](crate::Limits).
     ///
     /// If the future is dropped, a call that has begun goes on to its end.
     ///
@@ -109,15 +110,13 @@ impl GrantedPlugin {
     }
 
     /// As [`run`](Self::run), and blocks this thread, which must not be one of an
-    /// asynchronous runtime. It does not wait for other calls of the plugin.
+    /// asynchronous runtime.
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run).
     pub fn run_blocking(&self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>, Error> {
-        let (reply, answer) = mpsc::sync_channel(1);
-        self.spawn(input.into(), move |answer| drop(reply.send(answer)))?;
-        answer.recv().unwrap_or_else(|_| Err(self.lost()))
+        wait(self.run(input))
     }
 
     /// Calls the plugin on a thread that has the stack for it.
@@ -206,6 +205,25 @@ impl GrantedPlugin {
 
     fn name_space(&self) -> String {
         self.granted.grant.name_space.name().to_owned()
+    }
+}
+
+/// Waits on this thread.
+fn wait<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
     }
 }
 

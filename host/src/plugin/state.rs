@@ -25,6 +25,25 @@ pub(super) struct State {
     pub(super) failure: Option<Error>,
 }
 
+/// Bytes that are counted, and given back when this is dropped.
+pub(super) struct Reserved {
+    granted: Arc<Granted>,
+    bytes: u64,
+}
+
+impl Reserved {
+    /// They were stored.
+    fn keep(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.granted.meter.give_back(self.bytes);
+    }
+}
+
 impl State {
     pub(super) fn new(granted: Arc<Granted>, growth: Growth) -> Self {
         Self {
@@ -60,19 +79,12 @@ impl State {
         self.granted.stored().insert(key.to_owned());
     }
 
-    /// Answers that there is nothing, without a look.
-    pub(super) fn refuse_to_look<T>(&mut self) -> Answer<Option<T>> {
-        self.count_call()?;
-        Ok(None)
-    }
-
     /// Makes a call that reads.
     pub(super) fn read<R: Send + 'static>(
         &mut self,
         operation: &'static str,
         job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
     ) -> Answer<R> {
-        self.count_call()?;
         let answer = self.granted.db.read_blocking(operation, job);
         answer.map_err(|error| self.failed(error))
     }
@@ -80,27 +92,50 @@ impl State {
     /// Makes a call that writes, and counts what it stores.
     pub(super) fn write<R: Send + 'static>(
         &mut self,
-        access: Option<Access>,
         operation: &'static str,
         bytes: usize,
         job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
     ) -> Answer<R> {
-        self.count_call()?;
-        if access != Some(Access::Write) {
-            return Err(sqlite(ErrorCode::ReadOnly, "the grant is for reading only"));
-        }
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if let Err(quota) = self.granted.meter.reserve(bytes) {
-            return Err(self.refused(quota, ErrorCode::Full, "the grant has no bytes left"));
-        }
-        let answer = self.granted.db.write_blocking(operation, job);
-        answer.map_err(|error| {
-            self.granted.meter.give_back(bytes);
-            self.failed(error)
-        })
+        let reserved = self.reserve(bytes)?;
+        self.store(reserved, operation, job)
     }
 
-    fn count_call(&mut self) -> Answer<()> {
+    /// Counts bytes that are about to be stored.
+    pub(super) fn reserve(&mut self, bytes: usize) -> Answer<Reserved> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        match self.granted.meter.reserve(bytes) {
+            Ok(()) => Ok(Reserved {
+                granted: Arc::clone(&self.granted),
+                bytes,
+            }),
+            Err(quota) => Err(self.refused(quota, ErrorCode::Full, "the grant has no bytes left")),
+        }
+    }
+
+    /// Makes a call that stores what was reserved.
+    pub(super) fn store<R: Send + 'static>(
+        &mut self,
+        reserved: Reserved,
+        operation: &'static str,
+        job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
+    ) -> Answer<R> {
+        let answer = self.granted.db.write_blocking(operation, job);
+        if answer.as_ref().err().is_none_or(Error::has_committed) {
+            reserved.keep();
+        }
+        answer.map_err(|error| self.failed(error))
+    }
+
+    /// Refuses what only a grant for writing lets through.
+    pub(super) fn check_writes(&self, access: fn(&Grant) -> Option<Access>) -> Answer<()> {
+        if access(self.grant()) == Some(Access::Write) {
+            Ok(())
+        } else {
+            Err(sqlite(ErrorCode::ReadOnly, "the grant is for reading only"))
+        }
+    }
+
+    pub(super) fn count_call(&mut self) -> Answer<()> {
         let counted = self.granted.meter.call();
         counted
             .map_err(|quota| self.refused(quota, ErrorCode::Denied, "the grant has no calls left"))

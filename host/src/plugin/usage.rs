@@ -8,11 +8,13 @@ use super::error::Quota;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Calls of functions of the store, those that failed too.
+    /// Calls of functions of the store, those that failed or were refused too, as long as
+    /// there were calls left.
     pub calls: u64,
     /// Bytes that it had stored: contents, names and keys, as the plugin gave them, so
-    /// also those that were there already or were compressed. Of a call that failed,
-    /// none.
+    /// also those that were there already or were compressed; and what storing them takes
+    /// besides, which is 256 for an artifact, a blob or a batch, and 4 for each payload of
+    /// a batch. Of a call that failed, none, unless it had stored them before it did.
     pub bytes: u64,
 }
 

@@ -68,8 +68,9 @@ impl SqliteProcessRegistry {
             None => HashMap::new(),
         };
         let mut removed = 0_u64;
+        let mut kept = Vec::new();
         loop {
-            let ids = self.prunable(ended_before).await?;
+            let ids = self.prunable(ended_before, kept).await?;
             if ids.is_empty() {
                 break;
             }
@@ -77,8 +78,10 @@ impl SqliteProcessRegistry {
                 let started = ids.iter().filter_map(|id| triggers.remove(id)).collect();
                 host_events.settle(started).await?;
             }
-            let pruned = self.prune(ended_before, ids).await?;
+            let pruned = self.prune(ended_before, ids.clone()).await?;
             removed = removed.saturating_add(pruned.len() as u64);
+            // Somebody else may have removed them, or have begun to use them.
+            kept = if pruned.is_empty() { ids } else { Vec::new() };
         }
         if removed > 0 {
             self.shared.db.give_back_pages().await;
@@ -87,15 +90,26 @@ impl SqliteProcessRegistry {
     }
 
     /// The identifiers of the processes that [`prune`](Self::prune) would remove
-    /// next.
-    async fn prunable(&self, ended_before: SystemTime) -> Result<Vec<String>, Error> {
+    /// next, which are not all those that it has just `kept`.
+    async fn prunable(
+        &self,
+        ended_before: SystemTime,
+        kept: Vec<String>,
+    ) -> Result<Vec<String>, Error> {
         let before_ms = epoch_ms(ended_before);
         self.shared
             .db
             .read("find processes to prune", move |call| {
-                call.processes(|processes, guest, db| {
+                let ids = call.processes(|processes, guest, db| {
                     processes.call_prunable(guest, db, before_ms, BATCH)
-                })
+                })?;
+                // Otherwise it would go on for ever.
+                if !ids.is_empty() && ids == kept {
+                    return Err(call.contradiction(
+                        "it answered processes that may go, and did not let one of them go",
+                    ));
+                }
+                Ok(ids)
             })
             .await
     }

@@ -5,6 +5,8 @@
 //! of its transaction: one that the component kept from an earlier call refers
 //! to nothing, whatever it does with it.
 
+use std::time::Instant;
+
 use wasmtime::component::Resource;
 
 use super::connection::SqliteConnection;
@@ -55,9 +57,14 @@ impl SqliteCtx {
     /// Of [`Settings::limits`](super::Settings::limits), the time of a call and its
     /// statements are counted from now on: calls that follow share them, until the
     /// connection is lent again.
-    pub fn lend(&mut self, mut connection: SqliteConnection) {
+    pub fn lend(&mut self, connection: SqliteConnection) {
+        self.lend_since(connection, Instant::now());
+    }
+
+    /// As [`lend`](Self::lend), and the time of the call is counted from `begun` on.
+    pub(crate) fn lend_since(&mut self, mut connection: SqliteConnection, begun: Instant) {
         self.forget_handles();
-        self.allowance = connection.begin_call();
+        self.allowance = connection.begin_call(begun);
         self.connection = Some(connection);
         self.committed = false;
     }
@@ -69,7 +76,9 @@ impl SqliteCtx {
         self.forget_handles();
         self.committed = false;
         self.roll_back_or_close();
-        self.connection.take()
+        let mut connection = self.connection.take()?;
+        connection.end_call();
+        Some(connection)
     }
 
     /// Begins a call and answers the database, to be the first argument of the
@@ -78,6 +87,7 @@ impl SqliteCtx {
     /// A call that was begun before and not ended is ended.
     pub fn begin_call(&mut self) -> Resource<Database> {
         self.forget_handles();
+        self.allowance.forget_reached();
         self.roll_back_or_close();
         Resource::new_borrow(self.call)
     }
@@ -104,11 +114,13 @@ impl SqliteCtx {
         self.committed
     }
 
-    /// Which limit of [`Settings::limits`](super::Settings::limits) was reached since the
-    /// connection was lent. The component was told by an error and may have gone on.
+    /// Which limit of [`Settings::limits`](super::Settings::limits) an error with this
+    /// code is about that the running call answers: the one that was reached last, if the
+    /// component was told of it by such an error. One that was told and went on may fail
+    /// for other reasons later.
     #[must_use]
-    pub fn reached(&self) -> Option<Limit> {
-        self.allowance.reached()
+    pub fn reached(&self, code: ErrorCode) -> Option<Limit> {
+        self.allowance.reached(code)
     }
 
     /// What the component has read and written since this was asked last.

@@ -49,8 +49,15 @@ pub(super) fn apply(connection: &Connection, limits: &Limits) -> rusqlite::Resul
 #[derive(Default)]
 pub(super) struct Allowance {
     statements: u64,
-    /// The limit that was reached last.
-    reached: Option<Limit>,
+    /// The limit that was reached last, and the error that said so.
+    reached: Option<Reached>,
+}
+
+/// A limit of which the component was told by an error.
+#[derive(Clone, Copy)]
+struct Reached {
+    limit: Limit,
+    code: ErrorCode,
 }
 
 impl Allowance {
@@ -61,8 +68,15 @@ impl Allowance {
         }
     }
 
-    pub(super) fn reached(&self) -> Option<Limit> {
-        self.reached
+    /// Another export is called: what the one before was told is not about it.
+    pub(super) fn forget_reached(&mut self) {
+        self.reached = None;
+    }
+
+    /// The limit that an error with this code is about.
+    pub(super) fn reached(&self, code: ErrorCode) -> Option<Limit> {
+        let reached = self.reached.filter(|reached| reached.code == code);
+        reached.map(|reached| reached.limit)
     }
 
     /// Takes some statements; if there are not so many left, none is run.
@@ -87,20 +101,22 @@ impl Allowance {
         };
         let is_late = call.is_some_and(|call| Instant::now() >= call);
         let is_sqlites = error.extended_code != 0;
-        self.reached = match error.code {
+        let limit = match error.code {
             ErrorCode::Interrupted | ErrorCode::Busy if is_late => {
-                Some(Limit::CallTime(limits.call_time))
+                Limit::CallTime(limits.call_time)
             }
-            ErrorCode::Interrupted => Some(Limit::StatementTime(limits.statement_time)),
-            ErrorCode::Full => Some(Limit::Database(limits.database_bytes)),
-            ErrorCode::TooBig if is_sqlites => Some(Limit::Row(limits.row_bytes)),
+            ErrorCode::Interrupted => Limit::StatementTime(limits.statement_time),
+            ErrorCode::Full => Limit::Database(limits.database_bytes),
+            ErrorCode::TooBig if is_sqlites => Limit::Row(limits.row_bytes),
             ErrorCode::TooBig => match error.message.as_str() {
-                LONG_SQL => Some(Limit::Sql(limits.sql_bytes)),
-                MANY_PARAMETERS => Some(Limit::Parameters(limits.parameters)),
-                _ => Some(Limit::Result(limits.result_bytes)),
+                LONG_SQL => Limit::Sql(limits.sql_bytes),
+                MANY_PARAMETERS => Limit::Parameters(limits.parameters),
+                _ => Limit::Result(limits.result_bytes),
             },
-            _ => self.reached,
+            _ => return,
         };
+        let code = error.code;
+        self.reached = Some(Reached { limit, code });
     }
 }
 
@@ -108,13 +124,18 @@ const LONG_SQL: &str = "the statement is longer than is allowed";
 const MANY_PARAMETERS: &str = "there are more parameters than are allowed";
 
 impl SqliteConnection {
-    /// A call begins: its time is counted from now on.
-    pub(super) fn begin_call(&mut self) -> Allowance {
+    /// A call begins: its time is counted from `begun` on.
+    pub(super) fn begin_call(&mut self, begun: Instant) -> Allowance {
         let Some(limits) = self.settings.limits else {
             return Allowance::default();
         };
-        self.call = Instant::now().checked_add(limits.call_time);
+        self.call = begun.checked_add(limits.call_time);
         Allowance::of_call(&limits)
+    }
+
+    /// The call has ended: what the host does from now on has its own time.
+    pub(super) fn end_call(&mut self) {
+        self.call = None;
     }
 
     pub(super) fn limits(&self) -> Option<&Limits> {
@@ -134,5 +155,79 @@ impl SqliteConnection {
             return Err(failure(ErrorCode::TooBig, MANY_PARAMETERS));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bindings::sqlite::TransactionMode;
+    use crate::sqlite::{Settings, SqliteCtx};
+
+    fn settings(limits: Limits) -> Settings {
+        Settings {
+            limits: Some(limits),
+            ..Settings::default()
+        }
+    }
+
+    /// Long enough for SQLite to look at the time.
+    fn count(connection: &mut SqliteConnection) -> Result<(), Error> {
+        let sql = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 10000)
+                   SELECT count(*) FROM r";
+        connection.begin(TransactionMode::Read)?;
+        let counted = connection.query(sql, &[]).map(drop);
+        connection.rollback()?;
+        counted
+    }
+
+    /// What the host did with a connection between two calls, such as giving pages back,
+    /// was stopped at the time at which the call before would have had to be over.
+    #[test]
+    fn the_time_of_a_call_is_not_that_of_what_the_host_does_afterwards() {
+        let settings = settings(Limits::default().call_time(Duration::ZERO));
+        let mut context = SqliteCtx::new();
+        let mut connection = SqliteConnection::memory(&settings).unwrap();
+        connection.call = Some(Instant::now());
+        assert_eq!(
+            count(&mut connection).unwrap_err().code,
+            ErrorCode::Interrupted
+        );
+        context.lend(connection);
+        let mut connection = context.take_back().unwrap();
+        count(&mut connection).unwrap();
+    }
+
+    /// Making an instance takes time too, and did not count.
+    #[test]
+    fn the_time_of_a_call_is_counted_from_when_it_was_begun() {
+        let settings = settings(Limits::default());
+        let mut connection = SqliteConnection::memory(&settings).unwrap();
+        let begun = Instant::now();
+        connection.begin_call(begun);
+        assert_eq!(connection.call, Some(begun + Limits::default().call_time));
+    }
+
+    /// A component that had reached a limit and gone on was said to have reached it,
+    /// whatever it failed for later.
+    #[test]
+    fn a_limit_is_what_errors_of_its_kind_are_about() {
+        let limits = Limits::default();
+        let mut allowance = Allowance::of_call(&limits);
+        let long = failure(ErrorCode::TooBig, LONG_SQL);
+        allowance.note(Some(&limits), None, &long);
+        let expected = Some(Limit::Sql(limits.sql_bytes));
+        assert_eq!(allowance.reached(ErrorCode::TooBig), expected);
+        assert_eq!(allowance.reached(ErrorCode::Denied), None);
+        allowance.note(
+            Some(&limits),
+            None,
+            &failure(ErrorCode::Denied, "not authorized"),
+        );
+        assert_eq!(allowance.reached(ErrorCode::TooBig), expected);
+        allowance.forget_reached();
+        assert_eq!(allowance.reached(ErrorCode::TooBig), None);
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
         "get-module" => artifacts::get(db, NameSpace::Modules, word(0)).map(content),
         "put-blob" => blobs::put(
             db,
-            word(0).as_bytes(),
+            rest.as_bytes(),
             BlobKind::CheckpointManifest,
             false,
             BlobProfile::LowLatency,

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::survived;
 use crate::Result;
 use crate::bindings::lash::store::sqlite::{Database, Transaction, TransactionMode, Value};
+use crate::bindings::lash::store::types::Error;
 
 /// The imports as the canonical ABI has them, for arguments that no Rust type has.
 mod raw {
@@ -80,6 +81,25 @@ pub(super) fn invalid_answer() -> String {
     unsafe { String::from_utf8_unchecked(vec![0xff; 8]) }
 }
 
+/// Reaches a limit, goes on all the same, and then fails for another reason.
+pub(super) fn cope(db: &Database, then: &str) -> Result<String> {
+    let tx = begin(db)?;
+    let sql = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r)
+               SELECT hex(hex(hex(hex(hex('0123456789abcdef'))))) FROM r";
+    if tx.query(sql, &[]).is_ok() {
+        return survived();
+    }
+    match then {
+        "invalid" => Err(Error::Invalid("the request is wrong".into())),
+        "retired" => Err(Error::Retired),
+        "refused" => {
+            tx.query("ATTACH ':memory:' AS other", &[])?;
+            survived()
+        }
+        _ => core::arch::wasm32::unreachable(),
+    }
+}
+
 pub(super) fn long_answer() -> String {
     "x".repeat(8 << 20)
 }
@@ -117,6 +137,12 @@ pub(super) fn keep_handle(db: &Database) -> Result<String> {
     survived()
 }
 
+/// The same while there is a transaction that it could be taken for.
+pub(super) fn kept_handle_beside(db: &Database) -> Result<String> {
+    let _tx = begin(db)?;
+    kept_handle()
+}
+
 pub(super) fn kept_handle() -> Result<String> {
     // SAFETY: it was forgotten, so that this is the only owner.
     let tx = unsafe { Transaction::from_handle(KEPT.load(Ordering::Relaxed)) };
@@ -124,8 +150,8 @@ pub(super) fn kept_handle() -> Result<String> {
     survived()
 }
 
-/// A handle that may be another store's, and is none of this one.
-pub(super) fn guessed_handle() -> Result<String> {
+/// A handle that it was never given.
+pub(super) fn unknown_handle() -> Result<String> {
     use_handle(77)
 }
 

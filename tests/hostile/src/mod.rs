@@ -7,6 +7,8 @@
 //! can be an honest one.
 
 mod boundary;
+pub(crate) mod endless;
+mod hold;
 mod sql;
 mod time;
 
@@ -25,7 +27,12 @@ pub(crate) fn attack(db: &Database, content: &[u8]) -> Option<Result<String>> {
         .ok()?
         .strip_prefix("attack ")?;
     let (name, argument) = command.split_once(' ').unwrap_or((command, ""));
+    if name != "hold-in-transaction" {
+        hold::until_released();
+    }
     let answer = match name {
+        "hold" => survived(),
+        "hold-in-transaction" => hold::in_transaction(db),
         "loop" => time::run_forever(),
         "loop-in-transaction" => time::run_forever_in_transaction(db),
         "loop-after-commit" => time::run_forever_after_commit(db),
@@ -42,7 +49,9 @@ pub(crate) fn attack(db: &Database, content: &[u8]) -> Option<Result<String>> {
         "dropped-handle" => boundary::dropped_handle(db),
         "keep-handle" => boundary::keep_handle(db),
         "kept-handle" => boundary::kept_handle(),
-        "guessed-handle" => boundary::guessed_handle(),
+        "kept-handle-beside" => boundary::kept_handle_beside(db),
+        "unknown-handle" => boundary::unknown_handle(),
+        "cope" => boundary::cope(db, argument),
         "write" => sql::write(db, argument),
         "read" => sql::read(db, argument),
         "distinct" => sql::distinct(db),

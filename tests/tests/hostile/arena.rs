@@ -1,12 +1,15 @@
 //! Where an attack takes place: the store that is attacked, and those beside it.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lash_core::BlobRef;
 use lash_wasm_store::inspect::Inspector;
 use lash_wasm_store::{Error, Limits, Store, StoreBuilder, StoreComponent};
 use lash_wasm_store_tests::fixtures::Place;
+use tokio::sync::Notify;
 use xtask::{HOSTILE, workspace_root};
 
 /// The hostile component with some limits.
@@ -21,10 +24,59 @@ pub fn shared() -> StoreComponent {
     SHARED.get_or_init(|| hostile(super::limits())).clone()
 }
 
+/// The same with more time than any test takes, for attacks that the test holds.
+pub fn holdable() -> StoreComponent {
+    static HOLDABLE: OnceLock<StoreComponent> = OnceLock::new();
+    let limits = super::limits().call_time(Duration::from_secs(600));
+    HOLDABLE.get_or_init(|| hostile(limits)).clone()
+}
+
+/// The clock of a store that is attacked. By it the test holds an attack: the component
+/// runs, and asks for the time, until it is another one.
+#[derive(Clone, Default)]
+pub struct Hold(Arc<Held>);
+
+#[derive(Default)]
+struct Held {
+    holds: AtomicBool,
+    asked: AtomicUsize,
+    runs: Notify,
+}
+
+/// How often the component has asked for the time when it is sure to wait for it.
+const CERTAIN: usize = 10;
+
+impl Hold {
+    fn now(&self) -> SystemTime {
+        let holds = self.0.holds.load(Ordering::SeqCst);
+        if holds && self.0.asked.fetch_add(1, Ordering::SeqCst) == CERTAIN {
+            self.0.runs.notify_one();
+        }
+        UNIX_EPOCH + Duration::new(1000, u32::from(holds))
+    }
+
+    /// The next attack is held.
+    pub fn begin(&self) {
+        self.0.asked.store(0, Ordering::SeqCst);
+        self.0.holds.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until the attack runs.
+    pub async fn taken(&self) {
+        self.0.runs.notified().await;
+    }
+
+    /// Lets it go on.
+    pub fn end(&self) {
+        self.0.holds.store(false, Ordering::SeqCst);
+    }
+}
+
 /// A store, and what it should hold.
 pub struct Arena {
     place: Place,
     store: Store,
+    pub hold: Hold,
     honest: BlobRef,
     rounds: usize,
 }
@@ -35,11 +87,16 @@ impl Arena {
     /// A new session on this component, with a blob in it.
     pub async fn new(component: StoreComponent) -> Self {
         let place = Place::new();
-        let store = open(place.path(), component).await;
+        let hold = Hold::default();
+        let clock = hold.clone();
+        let builder = StoreBuilder::new().component(component);
+        let builder = builder.clock(move || clock.now());
+        let store = builder.open(place.path()).await.unwrap();
         let honest = store.try_put_blob(HONEST).await.unwrap();
         Self {
             place,
             store,
+            hold,
             honest,
             rounds: 0,
         }

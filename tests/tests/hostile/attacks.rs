@@ -92,7 +92,9 @@ attacks! {
     "opens a million handles": "handles" => Limit("handles");
     "uses a handle that it dropped": "dropped-handle" => Trap;
     "uses a transaction of an earlier call": "keep-handle", "kept-handle" => Refused("has ended");
-    "guesses a handle of another store": "guessed-handle" => Trap;
+    "the same while another one is open":
+        "keep-handle", "kept-handle-beside" => Refused("has ended");
+    "uses a handle that it was never given": "unknown-handle" => Trap;
 
     "runs a recursive query without end":
         "read WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT count(*) FROM r"
@@ -105,6 +107,8 @@ attacks! {
     "reads an answer without end":
         "read WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT hex(hex(hex(hex(hex('0123456789abcdef'))))) FROM r"
         => Limit("result_bytes");
+    "reaches a limit and traps later": "cope trap" => Trap;
+    "reaches a limit and breaks a rule later": "cope refused" => Refused("not authorized");
     "runs statements without end": "statements" => Limit("statements_per_call");
     "a statement of 1 MB": "long-statement 1000000" => Limit("sql_bytes");
     "a statement of 10 MB": "long-statement 10000000" => Limit("hostcall_bytes");

@@ -6,6 +6,8 @@ use std::time::Duration;
 use lash_wasm_store::{COMPONENT, Error, Limits, StoreBuilder, StoreComponent};
 use lash_wasm_store_tests::fixtures::{Place, Raw};
 
+use lash_wasm_store_tests::contained::contained;
+
 use super::arena::{Arena, hostile, open, shared};
 use super::attacks::Stopped;
 
@@ -23,35 +25,17 @@ async fn limits_hold_when_an_instance_is_made() {
             Err(Error::Limit {
                 limit, committed, ..
             }) => {
+                contained(
+                    "an instance that is too large",
+                    &format!("limit {name}"),
+                    "`limit`",
+                );
                 assert_eq!(limit.name(), name);
                 assert!(!committed);
                 assert!(limit.to_string().contains(name));
             }
             other => panic!("{name}: {other:?}"),
         }
-    }
-}
-
-/// As many stores as there are threads for others are held up. Were they on the same
-/// threads, the calls would get their turns only after the loops have ended.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stores_that_loop_hold_up_no_other() {
-    let component = hostile(super::limits().call_time(Duration::from_secs(6)));
-    let mut loops = Vec::new();
-    for _ in 0..4 {
-        let arena = Arena::new(component.clone()).await;
-        loops.push(tokio::spawn(async move { arena.attack("loop").await }));
-    }
-    let mut sibling = Arena::new(component).await;
-    let mut neighbour = Arena::new(StoreComponent::embedded()).await;
-    for _ in 0..3 {
-        sibling.honest_call().await;
-        neighbour.honest_call().await;
-    }
-    assert!(loops.iter().all(|task| !task.is_finished()));
-    for task in loops {
-        let error = task.await.unwrap().unwrap_err();
-        assert_eq!(error.code(), "limit");
     }
 }
 
@@ -77,6 +61,11 @@ async fn the_log_does_not_outgrow_the_database() {
     let length = std::fs::metadata(log).unwrap().len();
     // What was committed is 25 MiB.
     assert!(length < 12 << 20, "{length}");
+    contained(
+        "commits the same row again and again",
+        "copying the log between transactions",
+        &format!("ok, and the log is {} MiB for 25 MiB", length >> 20),
+    );
 }
 
 /// While somebody reads what the log is to be copied over, it can not be begun anew: it
@@ -149,4 +138,9 @@ async fn a_bomb_among_the_blobs_is_not_inflated() {
         let error = store.try_get_blob(&key).await.unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
     }
+    contained(
+        "a blob that inflates to 64 times what it says",
+        "the component of this crate",
+        "`corrupt`, with 16 MiB of memory",
+    );
 }

@@ -8,6 +8,8 @@
 mod arena;
 mod attacks;
 mod contained;
+mod endless;
+mod extremes;
 mod liar;
 mod limits;
 

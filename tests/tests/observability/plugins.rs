@@ -18,7 +18,7 @@ async fn plugin(place: &Place) -> (lash_wasm_store::Store, GrantedPlugin) {
         .blobs(Access::Write)
         .queue(Access::Write)
         .session()
-        .most_bytes(100);
+        .most_bytes(350);
     let plugin = Plugin::new(PROBE, Limits::default()).unwrap();
     let plugin = plugin.with(&store, grant).unwrap();
     (store, plugin)

@@ -4,6 +4,7 @@ use lash_core::runtime::QueuedWorkPayload;
 use lash_core::{RuntimePersistence, TurnInput};
 use lash_wasm_store::Store;
 use lash_wasm_store::plugin::GrantedPlugin;
+use lash_wasm_store_tests::contained::contained;
 use lash_wasm_store_tests::fixtures::{SESSION, claim, json, work};
 
 use super::{everything, probe, says};
@@ -82,6 +83,11 @@ async fn a_plugin_takes_no_work_from_the_application() {
     for command in ["claim", "renew", "abandon"] {
         let answer = says(&plugin, &format!("{command} {SESSION} a b c")).await;
         assert!(answer.starts_with("error ErrorCode::Denied"), "{answer}");
+        contained(
+            &format!("work of the application: {command}"),
+            "the grant",
+            &answer,
+        );
     }
     assert!(claim(&store, 60_000, 1).await.is_some());
     // Another session is one of the plugin's own.
@@ -115,6 +121,11 @@ async fn only_input_for_a_turn_is_delivered() {
         let answer = says(&plugin, &format!("enqueue {SESSION} {payloads}")).await;
         assert!(answer.starts_with("error Error::Invalid"), "{answer}");
     }
+    contained(
+        "delivers a command, or what can not be read",
+        "decoding it first",
+        "`invalid`",
+    );
     assert_eq!(plugin.usage().bytes, 0);
     assert!(store.list_queued_work(SESSION).await.unwrap().is_empty());
     // In its own queues a plugin enqueues what it likes.

@@ -3,6 +3,7 @@
 use lash_core::RuntimePersistence;
 use lash_wasm_store::plugin::{Access, Error, Grant, Plugin};
 use lash_wasm_store::{COMPONENT, Limits, Store};
+use lash_wasm_store_tests::contained::contained;
 use lash_wasm_store_tests::fixtures::{Place, append, chain};
 
 use super::{PROBE, everything, names, probe, says};
@@ -46,6 +47,11 @@ async fn what_is_not_granted_is_not_linked() {
         assert_eq!(name_space, "one");
         assert!(import.starts_with(interface), "{import}");
         assert_eq!(error.code(), "not-granted");
+        contained(
+            &format!("imports {interface}"),
+            "the grant",
+            "`not-granted`",
+        );
     }
 }
 
@@ -80,6 +86,11 @@ async fn a_grant_for_reading_changes_nothing() {
             answer.starts_with("error ErrorCode::ReadOnly"),
             "{command}: {answer}"
         );
+        contained(
+            &format!("a grant for reading: {command}"),
+            "the grant",
+            &answer,
+        );
     }
     assert_eq!(says(&reader, "get name").await, "content");
     assert_eq!(says(&reader, "list jobs").await, format!("[{batch}]"));
@@ -94,6 +105,11 @@ fn a_component_that_imports_a_function_of_sqlite_is_no_plugin() {
         panic!("{error:?}");
     };
     assert!(import.starts_with("lash:store/sqlite@0.1.0."), "{import}");
+    contained(
+        "a plugin that imports SQL",
+        "what can be granted",
+        &error.to_string(),
+    );
     let answer = error.to_string();
     assert!(answer.contains(import), "{answer}");
 }

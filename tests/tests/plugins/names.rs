@@ -2,6 +2,7 @@
 
 use lash_core::RuntimePersistence;
 use lash_wasm_store::Store;
+use lash_wasm_store_tests::contained::contained;
 use lash_wasm_store_tests::fixtures::{SESSION, append, chain, work};
 use lashlang::LashlangArtifactStore;
 
@@ -62,6 +63,11 @@ async fn no_name_leads_out_of_a_name_space() {
     assert_eq!(found.as_deref(), Some(&b"foreign"[..]));
     let found = store.get_artifact_bytes("plugin/one///name").await.unwrap();
     assert_eq!(found.as_deref(), Some(&b"own"[..]));
+    contained(
+        "names that lead out of the name space",
+        "the prefix",
+        "`none`",
+    );
 }
 
 /// A key of a blob is the digest of its content: who may ask for any key learns what
@@ -89,6 +95,11 @@ async fn a_blob_that_others_stored_is_not_found() {
     // The application reads what a plugin stored, by the same key.
     let read = store.try_get_blob(&lash_core::BlobRef(own)).await.unwrap();
     assert_eq!(read.as_deref(), Some(&b"mine"[..]));
+    contained(
+        "a key of a blob that others stored",
+        "what it has stored itself",
+        "`none`",
+    );
 }
 
 #[tokio::test]
@@ -121,6 +132,7 @@ async fn queues_are_apart_from_each_other_and_from_the_application() {
         "none"
     );
 
+    contained("queues of others", "the prefix", "`none`");
     let listed = store.list_queued_work(SESSION).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].batch_id, theirs.batch_id);
@@ -180,6 +192,7 @@ async fn what_the_store_says_does_not_reach_the_plugin() {
     let answer = says(&plugin, "get name").await;
     assert!(answer.contains("the store is damaged"), "{answer}");
     assert!(!answer.contains("secret"), "{answer}");
+    contained("reads a damaged store", "the host's words", &answer);
     // The application is told.
     let error = plugin.run("get name\nfail damaged").await.unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();

@@ -3,15 +3,15 @@
 use wasmtime::component::LinkerInstance;
 
 use super::super::state::State;
-use super::{Db, function};
+use super::{Db, ROW, reading, writing};
 use crate::bindings::interfaces::artifacts::NameSpace;
 use crate::bindings::types::{BlobKind, BlobProfile};
 
 pub(super) const FUNCTIONS: &[&str] = &["get", "put"];
 
 pub(super) fn link(artifacts: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    function(artifacts, "get", get)?;
-    function(artifacts, "put", put)
+    reading(artifacts, "get", get)?;
+    writing(artifacts, "put", |grant| grant.artifacts, put)
 }
 
 fn get(
@@ -38,11 +38,10 @@ fn put(
         BlobProfile,
     ),
 ) -> super::Answer<()> {
-    let access = state.grant().artifacts;
     let profile = state.profile();
-    let bytes = name.len() + content.len();
+    let bytes = ROW + name.len() + content.len();
     let name = state.name_space().outside(&name);
-    state.write(access, "plugin put artifact", bytes, move |call| {
+    state.write("plugin put artifact", bytes, move |call| {
         call.artifacts(|artifacts, guest, db| {
             let kind = BlobKind::Generic;
             artifacts.call_put(

@@ -6,19 +6,19 @@
 use wasmtime::component::LinkerInstance;
 
 use super::super::state::State;
-use super::{Db, function};
+use super::{Db, ROW, reading, writing};
 use crate::bindings::types::{BlobKind, BlobProfile};
 
 pub(super) const FUNCTIONS: &[&str] = &["get", "put"];
 
 pub(super) fn link(blobs: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    function(blobs, "get", get)?;
-    function(blobs, "put", put)
+    reading(blobs, "get", get)?;
+    writing(blobs, "put", |grant| grant.blobs, put)
 }
 
 fn get(state: &mut State, (_, key): (Db, String)) -> super::Answer<Option<Vec<u8>>> {
     if !state.has_stored(&key) {
-        return state.refuse_to_look();
+        return Ok(None);
     }
     state.read("plugin get blob", move |call| {
         call.blobs(|blobs, guest, db| blobs.call_get(guest, db, &key))
@@ -29,10 +29,9 @@ fn put(
     state: &mut State,
     (_, content, _, compressible, _): (Db, Vec<u8>, BlobKind, bool, BlobProfile),
 ) -> super::Answer<String> {
-    let access = state.grant().blobs;
     let profile = state.profile();
-    let bytes = content.len();
-    let key = state.write(access, "plugin put blob", bytes, move |call| {
+    let bytes = ROW + content.len();
+    let key = state.write("plugin put blob", bytes, move |call| {
         call.blobs(|blobs, guest, db| {
             let kind = BlobKind::Generic;
             blobs.call_put(guest, db, &content, kind, compressible, profile)

@@ -19,13 +19,17 @@ use wasmtime::component::{
 use wasmtime::{Engine, StoreContextMut};
 
 use super::error::Error;
-use super::grant::Grant;
+use super::grant::{Access, Grant};
 use super::state::{Answer, State};
 use crate::sqlite::Database;
 use crate::wasi;
 
 /// The first argument of every function: the one database there is, so it says nothing.
 type Db = Resource<Database>;
+
+/// What an artifact, a blob or a batch counts beside its content: the row, its checksum,
+/// and its part of the indexes.
+const ROW: usize = 256;
 
 /// An interface that plugins may import.
 struct Interface {
@@ -148,10 +152,45 @@ pub(super) fn linker(engine: &Engine, grant: &Arc<Grant>) -> wasmtime::Result<Li
     Ok(linker)
 }
 
-/// Adds a function to an interface.
-fn function<P, T>(
+/// Adds a function that reads to an interface.
+fn reading<P, T>(
     interface: &mut LinkerInstance<'_, State>,
     name: &str,
+    function: impl Fn(&mut State, P) -> Answer<T> + Send + Sync + 'static,
+) -> wasmtime::Result<()>
+where
+    P: ComponentNamedList + Lift + 'static,
+    T: Lower + 'static,
+    (Answer<T>,): ComponentNamedList + Lower,
+{
+    add(interface, name, State::count_call, function)
+}
+
+/// Adds a function that writes to an interface.
+fn writing<P, T>(
+    interface: &mut LinkerInstance<'_, State>,
+    name: &str,
+    access: fn(&Grant) -> Option<Access>,
+    function: impl Fn(&mut State, P) -> Answer<T> + Send + Sync + 'static,
+) -> wasmtime::Result<()>
+where
+    P: ComponentNamedList + Lift + 'static,
+    T: Lower + 'static,
+    (Answer<T>,): ComponentNamedList + Lower,
+{
+    let check = move |state: &mut State| {
+        state.count_call()?;
+        state.check_writes(access)
+    };
+    add(interface, name, check, function)
+}
+
+/// Adds a function, of which nothing is done before `check` has agreed: whatever comes of
+/// it, the call is counted.
+fn add<P, T>(
+    interface: &mut LinkerInstance<'_, State>,
+    name: &str,
+    check: impl Fn(&mut State) -> Answer<()> + Send + Sync + 'static,
     function: impl Fn(&mut State, P) -> Answer<T> + Send + Sync + 'static,
 ) -> wasmtime::Result<()>
 where
@@ -162,7 +201,8 @@ where
     interface.func_wrap(
         name,
         move |mut store: StoreContextMut<'_, State>, params: P| {
-            Ok((function(store.data_mut(), params),))
+            let state = store.data_mut();
+            Ok((check(state).and_then(|()| function(state, params)),))
         },
     )
 }

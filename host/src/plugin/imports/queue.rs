@@ -7,21 +7,23 @@
 
 use wasmtime::component::LinkerInstance;
 
+use super::super::grant::Grant;
 use super::super::name_space::NameSpace;
 use super::super::state::{Answer, State, denied, invalid};
-use super::{Db, function};
+use super::{Db, ROW, reading, writing};
 use crate::bindings::interfaces::queue::{Batch, ClaimRequest, Completion, Draft, HeldClaim};
 use crate::convert;
 
 pub(super) const FUNCTIONS: &[&str] = &["abandon", "cancel", "claim", "enqueue", "list", "renew"];
 
 pub(super) fn link(queue: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    function(queue, "abandon", abandon)?;
-    function(queue, "cancel", cancel)?;
-    function(queue, "claim", claim)?;
-    function(queue, "enqueue", enqueue)?;
-    function(queue, "list", list)?;
-    function(queue, "renew", renew)
+    let access = |grant: &Grant| grant.queue;
+    writing(queue, "abandon", access, abandon)?;
+    writing(queue, "cancel", access, cancel)?;
+    writing(queue, "claim", access, claim)?;
+    writing(queue, "enqueue", access, enqueue)?;
+    reading(queue, "list", list)?;
+    writing(queue, "renew", access, renew)
 }
 
 /// Whose queue it is.
@@ -39,7 +41,8 @@ fn of(state: &State, session_id: &str) -> Queue {
 }
 
 fn enqueue(state: &mut State, (_, mut draft): (Db, Draft)) -> Answer<Batch> {
-    let bytes = size(&draft);
+    // Before a payload is decoded, so that one that is too long is not.
+    let reserved = state.reserve(size(&draft))?;
     let queue = of(state, &draft.session_id);
     match queue {
         Queue::Own => draft.session_id = state.name_space().outside(&draft.session_id),
@@ -57,8 +60,7 @@ fn enqueue(state: &mut State, (_, mut draft): (Db, Draft)) -> Answer<Batch> {
             }
         }
     }
-    let access = state.grant().queue;
-    let batch = state.write(access, "plugin enqueue", bytes, move |call| {
+    let batch = state.store(reserved, "plugin enqueue", move |call| {
         call.queue(|queue, guest, db| queue.call_enqueue(guest, db, &draft))
     })?;
     Ok(inside(state.name_space(), &queue, batch))
@@ -85,12 +87,11 @@ fn cancel(
     state: &mut State,
     (_, session_id, batch_id): (Db, String, String),
 ) -> Answer<Option<Batch>> {
-    let access = state.grant().queue;
     let queue = of(state, &session_id);
     let session_id = outside(state, &queue, session_id);
     let names = state.name_space().clone();
     let own = matches!(queue, Queue::Own);
-    let cancelled = state.write(access, "plugin cancel", 0, move |call| {
+    let cancelled = state.write("plugin cancel", 0, move |call| {
         // A batch never changes its source key, so nothing can come between.
         if !own {
             let batches =
@@ -109,8 +110,7 @@ fn cancel(
 
 fn claim(state: &mut State, (_, mut request): (Db, ClaimRequest)) -> Answer<Option<HeldClaim>> {
     request.session_id = own(state, request.session_id)?;
-    let access = state.grant().queue;
-    let held = state.write(access, "plugin claim", 0, move |call| {
+    let held = state.write("plugin claim", 0, move |call| {
         call.queue(|queue, guest, db| queue.call_claim(guest, db, &request))
     })?;
     let names = state.name_space();
@@ -127,16 +127,14 @@ fn claim(state: &mut State, (_, mut request): (Db, ClaimRequest)) -> Answer<Opti
 
 fn renew(state: &mut State, (_, mut held, ttl_ms): (Db, Completion, u64)) -> Answer<Option<u64>> {
     held.session_id = own(state, held.session_id)?;
-    let access = state.grant().queue;
-    state.write(access, "plugin renew", 0, move |call| {
+    state.write("plugin renew", 0, move |call| {
         call.queue(|queue, guest, db| queue.call_renew(guest, db, &held, ttl_ms))
     })
 }
 
 fn abandon(state: &mut State, (_, mut held): (Db, Completion)) -> Answer<()> {
     held.session_id = own(state, held.session_id)?;
-    let access = state.grant().queue;
-    state.write(access, "plugin abandon", 0, move |call| {
+    state.write("plugin abandon", 0, move |call| {
         call.queue(|queue, guest, db| queue.call_abandon(guest, db, &held))
     })
 }
@@ -187,9 +185,12 @@ fn session_inside(names: &NameSpace, session_id: String) -> String {
     }
 }
 
+/// What a payload counts beside its content: its length is stored.
+const LENGTH: usize = size_of::<u32>();
+
 /// What of a batch the plugin chooses, in bytes.
 fn size(draft: &Draft) -> usize {
-    let payloads: usize = draft.payloads.iter().map(Vec::len).sum();
+    let payloads = draft.payloads.iter().map(|payload| LENGTH + payload.len());
     let key = draft.source_key.as_ref().map_or(0, String::len);
-    payloads + key + draft.session_id.len() + draft.merge_key.len()
+    ROW + payloads.sum::<usize>() + key + draft.session_id.len() + draft.merge_key.len()
 }

@@ -3,14 +3,14 @@
 use wasmtime::component::LinkerInstance;
 
 use super::super::state::{Answer, State};
-use super::{Db, function};
+use super::{Db, reading};
 use crate::bindings::interfaces::session::{Head, ReadScope, Snapshot};
 
 pub(super) const FUNCTIONS: &[&str] = &["load", "load-head"];
 
 pub(super) fn link(session: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    function(session, "load", load)?;
-    function(session, "load-head", load_head)
+    reading(session, "load", load)?;
+    reading(session, "load-head", load_head)
 }
 
 fn load(state: &mut State, (_, scope): (Db, ReadScope)) -> Answer<Option<Snapshot>> {
