@@ -99,8 +99,9 @@ limits! {
 /// What the stack of a component may be. The engine refuses one of nothing.
 const STACK: RangeInclusive<usize> = 16 * KIB..=64 * MIB;
 
-/// The shortest limit for a statement: those of the host itself are within it.
-const SHORTEST_SQL: usize = KIB;
+/// What a statement may be limited to: those of the host itself are within it, and SQLite
+/// recurses no deeper than its stack allows.
+const SQL: RangeInclusive<usize> = KIB..=64 * KIB;
 
 /// A day: longer times are this long, which nobody waits for.
 const LONGEST_TIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -112,7 +113,7 @@ impl Limits {
         self.call_time = self.call_time.min(LONGEST_TIME);
         self.statement_time = self.statement_time.min(LONGEST_TIME);
         self.stack_bytes = self.stack_bytes.clamp(*STACK.start(), *STACK.end());
-        self.sql_bytes = self.sql_bytes.max(SHORTEST_SQL);
+        self.sql_bytes = self.sql_bytes.clamp(*SQL.start(), *SQL.end());
         self
     }
 }

@@ -35,7 +35,9 @@ pub(super) fn apply(connection: &Connection, limits: &Limits) -> rusqlite::Resul
         set(setting, value)?;
     }
     set(Setting::SQLITE_LIMIT_LENGTH, limits.row_bytes)?;
-    set(Setting::SQLITE_LIMIT_SQL_LENGTH, limits.sql_bytes)?;
+    // The connection has a limit already.
+    let sql = usize::try_from(connection.limit(Setting::SQLITE_LIMIT_SQL_LENGTH)?).unwrap_or(0);
+    set(Setting::SQLITE_LIMIT_SQL_LENGTH, limits.sql_bytes.min(sql))?;
     set(Setting::SQLITE_LIMIT_VARIABLE_NUMBER, limits.parameters)?;
     // In memory, what a statement sorts or makes distinct would be bounded by nothing.
     connection.pragma_update(None, "temp_store", "FILE")?;
