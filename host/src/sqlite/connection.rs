@@ -117,6 +117,17 @@ impl SqliteConnection {
     /// column, a default in parentheses, an index or a constraint with a function, a
     /// foreign key with an action, a view, a trigger; otherwise what SQLite says.
     pub fn open(file: &Arc<DatabaseFile>, role: Role, settings: &Settings) -> Result<Self, Error> {
+        let sqlite = Self::open_foreign(file, role, settings)?;
+        screen_schema(&sqlite.connection)?;
+        Ok(sqlite)
+    }
+
+    /// As [`open`](Self::open), whatever the schema: for statements of the host's own.
+    pub(crate) fn open_foreign(
+        file: &Arc<DatabaseFile>,
+        role: Role,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
         file.connecting()
             .map_err(|error| failure(ErrorCode::Io, error.to_string()))?;
         let open = |target| Self::configured(target, role, settings, Some(Arc::clone(file)));
@@ -182,9 +193,6 @@ impl SqliteConnection {
         // Reads the header, and with it everything that can be wrong with the
         // file's siblings.
         connection.query_row("PRAGMA user_version", [], |_| Ok(()))?;
-        if file.is_some() {
-            screen_schema(&connection)?;
-        }
         Ok(Self {
             connection,
             permission,

@@ -68,17 +68,16 @@ const COMPUTING: &[&str] = &["AS", "SELECT", "LIKE", "GLOB", "REGEXP", "MATCH"];
 /// Why a statement is refused.
 pub(super) type Refusal = &'static str;
 
-const TOO_DEEP: Refusal = "not authorized: the parentheses are too deep";
-const TOO_COMPLEX: Refusal = "not authorized: the statement has too many names in too many queries";
-const MANY_VALUES: Refusal =
-    "not authorized: the statement has too many functions, casts and concatenations";
-const MANY_SOURCES: Refusal = "not authorized: the statement reads too many tables";
-const UNREADABLE: Refusal = "not authorized: the statement has a token that is not known";
-const OTHER_OBJECT: Refusal = "not authorized: only tables and indexes can be made";
-const COMPUTES: Refusal = "not authorized: a table or an index can not compute (a default in parentheses, AS, \
+const TOO_DEEP: Refusal = "the parentheses are too deep";
+const TOO_COMPLEX: Refusal = "the statement has too many names in too many queries";
+const MANY_VALUES: Refusal = "the statement has too many functions, casts and concatenations";
+const MANY_SOURCES: Refusal = "the statement reads too many tables";
+const UNREADABLE: Refusal = "the statement has a token that is not known";
+const OTHER_OBJECT: Refusal = "only tables and indexes can be made";
+const COMPUTES: Refusal = "a table or an index can not compute (a default in parentheses, AS, \
      a function, an operator that makes text)";
-pub(super) const MANY_INDEXES: Refusal = "not authorized: a table has too many indexes";
-const ACTS: Refusal = "not authorized: a foreign key can not have an action";
+pub(super) const MANY_INDEXES: Refusal = "a table has too many indexes";
+const ACTS: Refusal = "a foreign key can not have an action";
 
 /// Judges a statement.
 pub(super) fn statement(sql: &str) -> Result<Option<Definition>, Refusal> {

@@ -352,7 +352,8 @@ impl SqliteConnection {
             return Err(failure(ErrorCode::Denied, "not authorized"));
         }
         if let Some(limits) = self.limits() {
-            let refused = |refusal| failure(ErrorCode::Denied, refusal);
+            let refused =
+                |refusal| failure(ErrorCode::Denied, format!("not authorized: {refusal}"));
             if screen::statement(sql).map_err(refused)? == Some(Definition::Index)
                 && most_indexes(&self.connection)? >= screen::INDEXES
             {
