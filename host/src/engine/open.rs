@@ -100,9 +100,11 @@ pub(super) fn read_only(
     }
     let sqlite = SqliteConnection::open(file, Role::Reader, &context.settings)
         .map_err(|error| context.sqlite_error(error))?;
-    if !agrees(&sqlite, &header).map_err(|error| context.sqlite_error(error))? {
+    let sql = |error| context.sqlite_error(error);
+    if !agrees(&sqlite, &header).map_err(sql)? {
         return Err(missing());
     }
+    sqlite.check_schema().map_err(sql)?;
     Ok(sqlite)
 }
 

@@ -113,36 +113,28 @@ impl SqliteConnection {
     /// # Errors
     ///
     /// [`ErrorCode::Io`] if the file is gone or another one has its name;
-    /// [`ErrorCode::Corrupt`] if its schema has anything that computes: a generated
-    /// column, a default in parentheses, an index or a constraint with a function, a
-    /// foreign key with an action, a view, a trigger; otherwise what SQLite says.
+    /// with limits, what [`check_schema`](Self::check_schema) says; otherwise what SQLite
+    /// says.
     pub fn open(file: &Arc<DatabaseFile>, role: Role, settings: &Settings) -> Result<Self, Error> {
-        let sqlite = Self::open_foreign(file, role, settings)?;
-        screen_schema(&sqlite.connection)?;
-        Ok(sqlite)
-    }
-
-    /// As [`open`](Self::open), whatever the schema: for statements of the host's own.
-    pub(crate) fn open_foreign(
-        file: &Arc<DatabaseFile>,
-        role: Role,
-        settings: &Settings,
-    ) -> Result<Self, Error> {
         file.connecting()
             .map_err(|error| failure(ErrorCode::Io, error.to_string()))?;
         let open = |target| Self::configured(target, role, settings, Some(Arc::clone(file)));
-        match role {
-            Role::Writer => open(Target::Writable(file.path())),
+        let sqlite = match role {
+            Role::Writer => open(Target::Writable(file.path()))?,
             Role::Reader => match open(Target::ReadOnly(file.path())) {
                 // A database in WAL mode needs a file of shared memory, which
                 // cannot be created in a directory that is read-only. Where
                 // nothing is in the log, the file alone is the database.
                 Err(error) if lacks_shared_memory(&error) && !file.has_log() => {
-                    open(Target::Immutable(file.path()))
+                    open(Target::Immutable(file.path()))?
                 }
-                result => result,
+                result => result?,
             },
+        };
+        if settings.limits.is_some() {
+            sqlite.check_schema()?;
         }
+        Ok(sqlite)
     }
 
     /// Configures a connection. Every connection of the crate passes here.
@@ -273,10 +265,43 @@ impl SqliteConnection {
     ///
     /// # Errors
     ///
-    /// If SQLite refuses the setting.
+    /// What [`check_schema`](Self::check_schema) says, or if SQLite refuses the setting.
     pub fn accept(&self) -> Result<(), Error> {
+        self.check_schema()?;
         self.connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        Ok(())
+    }
+
+    /// Refuses a schema in which somebody has prepared something: SQLite asks for no
+    /// permission when it loads one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::Corrupt`] if it has anything that computes (a generated column, a default
+    /// in parentheses, an index or a constraint with a function, a foreign key with an
+    /// action), or something else than tables and indexes.
+    pub fn check_schema(&self) -> Result<(), Error> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+        let mut rows = statement.query(())?;
+        while let Some(row) = rows.next()? {
+            let sql = row.get_ref(1)?.as_bytes().unwrap_or_default();
+            let judged = match str::from_utf8(sql) {
+                Ok(sql) => screen::definition(sql),
+                Err(_) => Err("it is no text"),
+            };
+            if let Err(refusal) = judged {
+                let name = row.get_ref(0)?.as_bytes().unwrap_or_default();
+                let name = String::from_utf8_lossy(name);
+                let message = format!("the schema of the file, `{name}`: {refusal}");
+                return Err(failure(ErrorCode::Corrupt, message));
+            }
+        }
+        if most_indexes(&self.connection)? > screen::INDEXES {
+            return Err(failure(ErrorCode::Corrupt, screen::MANY_INDEXES));
+        }
         Ok(())
     }
 
@@ -321,31 +346,6 @@ impl Target<'_> {
             ),
         }
     }
-}
-
-/// Refuses a file with a table or an index that computes, or with something else than
-/// tables and indexes: SQLite asks for no permission when it loads a schema.
-fn screen_schema(connection: &Connection) -> Result<(), Error> {
-    let mut statement =
-        connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
-    let mut rows = statement.query(())?;
-    while let Some(row) = rows.next()? {
-        let sql = row.get_ref(1)?.as_bytes().unwrap_or_default();
-        let judged = match str::from_utf8(sql) {
-            Ok(sql) => screen::definition(sql),
-            Err(_) => Err("it is no text"),
-        };
-        if let Err(refusal) = judged {
-            let name = row.get_ref(0)?.as_bytes().unwrap_or_default();
-            let name = String::from_utf8_lossy(name);
-            let message = format!("the schema of the file, `{name}`: {refusal}");
-            return Err(failure(ErrorCode::Corrupt, message));
-        }
-    }
-    if most_indexes(connection)? > screen::INDEXES {
-        return Err(failure(ErrorCode::Corrupt, screen::MANY_INDEXES));
-    }
-    Ok(())
 }
 
 /// How many indexes the table has that has most.

@@ -63,7 +63,8 @@
 //!    `initialize` of the kind of database. If it was not: compare
 //!    [`SqliteConnection::application_id`] with the bytes, and begin again if they
 //!    differ, because a transaction that was cut off has been undone.
-//! 4. [`SqliteConnection::convert_to_wal`] and [`SqliteConnection::accept`].
+//! 4. [`SqliteConnection::convert_to_wal`] and [`SqliteConnection::accept`], or, to read
+//!    only, [`SqliteConnection::check_schema`].
 //!
 //! A connection copies the write-ahead log into the file only when it is told to:
 //! call [`SqliteConnection::tidy`] after calls that write, or the log grows without
