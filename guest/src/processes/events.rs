@@ -130,7 +130,7 @@ fn insert(
             return Err(invalid("the event ends a process that ended, or ends none"));
         }
         state.status = end.status;
-        state.ended_at_ms = env.now_ms();
+        state.ended_at_ms = env.now_ms().max(1);
         state.wait = None;
         state.update_end(tx, process.seq)?;
         process.insert_outcome(tx, &end.outcome)?;

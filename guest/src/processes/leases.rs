@@ -7,18 +7,24 @@ use alloc::string::ToString;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::process_leases::{Claimed, Lease};
+use crate::corruption::invalid;
 use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 use crate::token;
 use crate::transaction::ProcessTransaction;
 
 use super::row;
 
-/// A fencing token that is higher than all before.
-pub(super) fn next_fencing_token<T: Transaction>(transaction: &mut ProcessTransaction<T>) -> i64 {
+/// A fencing token that is higher than all before. One must be left that is given out next.
+pub(super) fn next_fencing_token<T: Transaction>(
+    transaction: &mut ProcessTransaction<T>,
+) -> Result<i64> {
     let next = &mut transaction.digests.next_fencing_token;
     let token = clamp(*next);
+    if token == i64::MAX {
+        return Err(invalid("the fencing tokens are used up"));
+    }
     *next = next.saturating_add(1);
-    token
+    Ok(token)
 }
 
 /// The WIT function `process-leases.claim`.
@@ -42,11 +48,11 @@ pub fn claim(
         return Ok(Claimed::Held((holder.to_string(), until_ms)));
     }
     let token = token::random(env);
-    state.fencing_token = next_fencing_token(&mut transaction);
+    state.fencing_token = next_fencing_token(&mut transaction)?;
     state.lease_owner = Some(owner_id.to_string());
     state.lease_token = Some(token.clone());
     state.lease_claimed_ms = now_ms;
-    state.lease_expires_ms = now_ms.saturating_add(clamp(ttl_ms));
+    state.lease_expires_ms = now_ms.saturating_add(clamp(ttl_ms)).max(1);
     let lease = Lease {
         process_id: process_id.to_string(),
         process_number: unsigned(process.seq),
@@ -77,7 +83,7 @@ pub fn renew(
     if state.lease_token.as_deref() != Some(token) || !state.is_leased(now_ms) {
         return Ok(None);
     }
-    state.lease_expires_ms = now_ms.saturating_add(clamp(ttl_ms));
+    state.lease_expires_ms = now_ms.saturating_add(clamp(ttl_ms)).max(1);
     let expires_at_ms = unsigned(state.lease_expires_ms);
     state.update(&tx, process.seq)?;
     tx.commit()?;

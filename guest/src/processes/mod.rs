@@ -83,7 +83,7 @@ pub fn register(env: &impl Environment, registration: &Registration) -> Result<R
     }
     transaction.digests.next_process = transaction.digests.next_process.saturating_add(1);
     let now_ms = env.now_ms();
-    let state = State::new(now_ms, leases::next_fencing_token(&mut transaction));
+    let state = State::new(now_ms, leases::next_fencing_token(&mut transaction)?);
     let process = ProcessRow::new(registration, seq, now_ms, state);
     process.insert(&transaction.tx, &registration.content)?;
     transaction.digests.running.insert(process.checksum);

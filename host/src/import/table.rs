@@ -269,13 +269,13 @@ impl Run<'_> {
         let (mut page, failure) = self
             .source
             .read(|connection| read_page(connection, table, after, read));
-        let Some(error) = failure else {
-            return Ok(page);
+        let reason = match failure {
+            Some(error) if !is_damage(&error) => return Err(self.source.unreadable(error)),
+            Some(error) => format!("{error}"),
+            None => "the rows behind are not in their order".to_owned(),
         };
-        if !is_damage(&error) {
-            return Err(self.source.unreadable(error));
-        }
-        if page.last.is_none_or(|last| last == after) {
+        // Where pages refer to each other in a circle, the rows come again and again.
+        if page.last.is_some_and(|last| last <= after) {
             let next = self
                 .source
                 .read(|connection| behind_damage(connection, table, after));
@@ -283,7 +283,7 @@ impl Run<'_> {
                 i64::MIN => "the first rows".to_owned(),
                 after => format!("behind row {after}"),
             };
-            page.refused.push((name, format!("{error}")));
+            page.refused.push((name, reason));
             page.last = next;
         }
         Ok(page)
@@ -353,8 +353,11 @@ const NEAR: i64 = 4096;
 fn behind_damage(connection: &Connection, table: &Table, after: i64) -> Option<i64> {
     let readable = |from: i64| {
         select(connection, table)
-            .and_then(|mut statement| statement.query([from])?.next().map(|_| ()))
-            .is_ok()
+            .and_then(|mut statement| match statement.query([from])?.next()? {
+                Some(row) => Ok(row.get::<_, i64>(0)? > from),
+                None => Ok(true),
+            })
+            .unwrap_or(false)
     };
     let damaged = after.max(0);
     // One by one while it is likely that the page behind is near and whole.
