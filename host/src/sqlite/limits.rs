@@ -5,9 +5,9 @@ use std::time::Instant;
 use rusqlite::Connection;
 use rusqlite::limits::Limit as Setting;
 
-use super::connection::SqliteConnection;
+use super::connection::{SqliteConnection, most_indexes};
 use super::error::{Error, ErrorCode, failure};
-use super::screen;
+use super::screen::{self, Definition};
 use crate::bindings::sqlite::Value;
 use crate::limits::{Limit, Limits};
 
@@ -122,6 +122,9 @@ impl Allowance {
     }
 }
 
+/// How many statements are remembered to be harmless: as many as are kept compiled.
+const MOST_HARMLESS: usize = 64;
+
 const LONG_SQL: &str = "the statement is longer than is allowed";
 const MANY_PARAMETERS: &str = "there are more parameters than are allowed";
 
@@ -155,6 +158,29 @@ impl SqliteConnection {
         }
         if params.len() > limits.parameters {
             return Err(failure(ErrorCode::TooBig, MANY_PARAMETERS));
+        }
+        Ok(())
+    }
+
+    /// Refuses a statement of a component that is not trusted, which would ask too much
+    /// of SQLite before anything bounds it.
+    pub(super) fn screen(&self, sql: &str) -> Result<(), Error> {
+        if self.limits().is_none() || self.harmless.borrow().contains(sql) {
+            return Ok(());
+        }
+        let refused = |refusal| failure(ErrorCode::Denied, format!("not authorized: {refusal}"));
+        match screen::statement(sql).map_err(refused)? {
+            Some(Definition::Index) if most_indexes(&self.connection)? >= screen::INDEXES => {
+                return Err(refused(screen::MANY_INDEXES));
+            }
+            Some(_) => {}
+            None => {
+                let mut harmless = self.harmless.borrow_mut();
+                if harmless.len() >= MOST_HARMLESS {
+                    harmless.clear();
+                }
+                harmless.insert(sql.to_owned());
+            }
         }
         Ok(())
     }

@@ -13,10 +13,9 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, ToSql};
 
 use super::authorizer::Installed;
-use super::connection::{Role, SqliteConnection, most_indexes};
+use super::connection::{Role, SqliteConnection};
 use super::error::{Error, ErrorCode, failure};
 use super::rows::Packer;
-use super::screen::{self, Definition};
 use super::wait::retry_while_busy;
 use crate::bindings::sqlite::{Rows, TransactionMode, Value};
 
@@ -351,14 +350,8 @@ impl SqliteConnection {
         if COMMANDS.contains(&sql.trim()) {
             return Err(failure(ErrorCode::Denied, "not authorized"));
         }
+        self.screen(sql)?;
         if let Some(limits) = self.limits() {
-            let refused =
-                |refusal| failure(ErrorCode::Denied, format!("not authorized: {refusal}"));
-            if screen::statement(sql).map_err(refused)? == Some(Definition::Index)
-                && most_indexes(&self.connection)? >= screen::INDEXES
-            {
-                return Err(refused(screen::MANY_INDEXES));
-            }
             self.deadline.set(self.latest(limits.statement_time));
         }
         let statement = self.connection.prepare_cached(sql)?;
@@ -411,6 +404,7 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
+    use crate::sqlite::screen;
     use crate::sqlite::{DatabaseFile, Settings};
     use crate::testing::Directory;
 
