@@ -22,7 +22,7 @@ use crate::bindings::exports::lash::store::queue::{
 };
 use crate::checksum::SetDigest;
 use crate::corruption::{
-    RowReader, capacity, confirm_found, corrupt, read_all, read_one, verify_complete,
+    RowReader, capacity, confirm_found, corrupt, invalid, read_all, read_one, verify_complete,
 };
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
@@ -63,6 +63,10 @@ pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
         }
     }
     let seq = session.digests.next_batch;
+    // One must be left that is given out next.
+    if seq >= unsigned(i64::MAX) {
+        return Err(invalid("the numbers for batches are used up"));
+    }
     let row = BatchRow {
         seq: clamp(seq),
         batch_id: format!("qwb:{}", token::random_hex(env, 4)),
