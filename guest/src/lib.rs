@@ -32,6 +32,7 @@ pub mod format;
 pub mod fuzzing;
 mod hex;
 pub mod host_events;
+mod numbers;
 mod pack;
 pub mod processes;
 mod schema;

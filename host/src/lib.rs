@@ -46,6 +46,7 @@
 
 mod artifact;
 mod bindings;
+mod blocking;
 mod convert;
 mod effects;
 mod engine;

@@ -10,12 +10,13 @@ use crate::bindings::exports::lash::store::host_event_import::{
     ImportedDelivery, ImportedOccurrence, ImportedSubscription,
 };
 use crate::corruption::{invalid, refuse_known};
+use crate::numbers;
 use crate::seam::{Environment, Transaction, Value, clamp};
 use crate::transaction::HostEventTransaction;
 
 use super::delivery::{self, DeliveryRow};
 use super::occurrence::{self, OccurrenceRow};
-use super::subscription::{LAST_SUBSCRIPTION, SubscriptionRow};
+use super::subscription::SubscriptionRow;
 
 /// The WIT function `host-event-import.add-subscriptions`.
 pub fn add_subscriptions(
@@ -53,7 +54,7 @@ pub fn skip_subscriptions(env: &impl Environment, last_sequence: u64) -> Result<
 }
 
 fn skip<T: Transaction>(store: &mut HostEventTransaction<T>, last_sequence: u64) -> Result<()> {
-    if !(1..=LAST_SUBSCRIPTION).contains(&last_sequence) {
+    if !(1..=numbers::LAST).contains(&last_sequence) {
         return Err(invalid(format!(
             "no subscription has the number {last_sequence}"
         )));

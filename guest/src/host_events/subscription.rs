@@ -10,9 +10,6 @@ use crate::checksum::{self, Checksum};
 use crate::corruption::{RowReader, confirm_found, corrupt, verify};
 use crate::seam::{Rows, Transaction, Value, optional_integer, optional_text, unsigned};
 
-/// The highest number of a subscription: there must be one that is given out next.
-pub(super) const LAST_SUBSCRIPTION: u64 = i64::MAX as u64 - 1;
-
 pub(super) const TABLE: &str = "subscriptions";
 
 /// A row of `subscriptions`.

@@ -7,14 +7,15 @@ use crate::bindings::exports::lash::store::host_events::{
     Subscription, SubscriptionDraft, SubscriptionFilter,
 };
 use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, invalid, verify_complete};
+use crate::corruption::{RowReader, verify_complete};
+use crate::numbers;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::transaction::HostEventTransaction;
 
 use super::settle::settle_subscription;
 use super::subscription::{
-    LAST_SUBSCRIPTION, Sorted, SubscriptionRow, TABLE, by_name, by_seq, by_session, by_source,
-    by_source_type, confirm_absent, select_subscriptions,
+    Sorted, SubscriptionRow, TABLE, by_name, by_seq, by_session, by_source, by_source_type,
+    confirm_absent, select_subscriptions,
 };
 
 /// How many rows one query reads of all subscriptions.
@@ -24,12 +25,10 @@ const PAGE: i64 = 128;
 pub fn subscribe(env: &impl Environment, draft: SubscriptionDraft) -> Result<Subscription> {
     let mut store = HostEventTransaction::write_durably(env)?;
     let now_ms = env.now_ms();
-    let seq = store.digests.next_subscription;
-    if seq > LAST_SUBSCRIPTION {
-        return Err(invalid("the numbers for subscriptions are used up"));
-    }
+    let next = &mut store.digests.next_subscription;
+    let seq = numbers::give_out(next, "the numbers for subscriptions")?;
     let row = SubscriptionRow {
-        seq: clamp(seq),
+        seq,
         scope_id: &draft.scope_id,
         session_id: draft.session_id.as_deref(),
         name: draft.name.as_deref(),
@@ -41,11 +40,10 @@ pub fn subscribe(env: &impl Environment, draft: SubscriptionDraft) -> Result<Sub
         content: &draft.content,
     };
     row.insert(&store.tx)?;
-    store.digests.next_subscription = seq.saturating_add(1);
     store.digests.subscriptions.insert(row.checksum());
     store.commit()?;
     Ok(Subscription {
-        sequence: seq,
+        sequence: unsigned(seq),
         content: draft.content,
         enabled: true,
         created_at_ms: unsigned(now_ms),

@@ -11,6 +11,7 @@ use crate::bindings::exports::lash::store::process_import::{
 };
 use crate::bindings::exports::lash::store::processes::Status;
 use crate::corruption::invalid;
+use crate::numbers;
 use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 use crate::transaction::ProcessTransaction;
 
@@ -43,8 +44,7 @@ fn add_process<T: Transaction>(
         return Err(invalid("there were too many processes"));
     }
     let mut state = imported_state(process)?;
-    let next_fencing_token = process.fencing_token.saturating_add(1);
-    if next_fencing_token > unsigned(i64::MAX) {
+    if process.fencing_token > numbers::LAST {
         return Err(invalid(format!("the fencing token of `{id}` is too high")));
     }
     add_events_to(tx, seq, &mut state, &process.events)?;
@@ -59,7 +59,7 @@ fn add_process<T: Transaction>(
         None => digests.running.insert(row.checksum),
     }
     digests.next_process = digests.next_process.saturating_add(1);
-    digests.next_fencing_token = digests.next_fencing_token.max(next_fencing_token);
+    digests.next_fencing_token = digests.next_fencing_token.max(process.fencing_token + 1);
     Ok(())
 }
 

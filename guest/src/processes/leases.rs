@@ -7,24 +7,19 @@ use alloc::string::ToString;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::process_leases::{Claimed, Lease};
-use crate::corruption::invalid;
+use crate::numbers;
 use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 use crate::token;
 use crate::transaction::ProcessTransaction;
 
 use super::row;
 
-/// A fencing token that is higher than all before. One must be left that is given out next.
+/// A fencing token that is higher than all before.
 pub(super) fn next_fencing_token<T: Transaction>(
     transaction: &mut ProcessTransaction<T>,
 ) -> Result<i64> {
     let next = &mut transaction.digests.next_fencing_token;
-    let token = clamp(*next);
-    if token == i64::MAX {
-        return Err(invalid("the fencing tokens are used up"));
-    }
-    *next = next.saturating_add(1);
-    Ok(token)
+    numbers::give_out(next, "the fencing tokens")
 }
 
 /// The WIT function `process-leases.claim`.

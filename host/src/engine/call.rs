@@ -81,13 +81,9 @@ impl<'a> Call<'a> {
     pub(crate) fn collect(&self, collected: &mut usize, bytes: usize) -> Result<(), Error> {
         *collected = collected.saturating_add(bytes);
         match self.context.options.component.limits() {
-            Some(limits) if *collected > limits.hostcall_bytes => Err(Error::Limit {
-                path: self.path().to_path_buf(),
-                operation: self.operation,
-                limit: Limit::Hostcall(limits.hostcall_bytes),
-                committed: self.has_committed(),
-                source: None,
-            }),
+            Some(limits) if *collected > limits.hostcall_bytes => {
+                Err(self.limited(Limit::Hostcall(limits.hostcall_bytes), None))
+            }
             _ => Ok(()),
         }
     }
@@ -224,7 +220,7 @@ impl<'a> Call<'a> {
             Ok(Err(error)) => {
                 let error = Error::from_guest(error, self.path(), timeout);
                 Err(match reached {
-                    Some(limit) => self.limited(limit, error),
+                    Some(limit) => self.limited(limit, Some(error)),
                     None => error,
                 })
             }
@@ -245,13 +241,13 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn limited(&self, limit: Limit, answer: Error) -> Error {
+    fn limited(&self, limit: Limit, answer: Option<Error>) -> Error {
         Error::Limit {
             path: self.path().to_path_buf(),
             operation: self.operation,
             limit,
             committed: self.has_committed(),
-            source: Some(Box::new(answer)),
+            source: answer.map(Box::new),
         }
     }
 

@@ -10,8 +10,8 @@ use super::config;
 use super::linker::linker;
 use super::options::Clock;
 use super::pool::Pool;
+use super::sandbox::Sandbox;
 use super::state::State;
-use super::ticker::{self, TICKER};
 use crate::bindings::StorePre;
 use crate::error::{Error, Source};
 use crate::limits::Limits;
@@ -37,8 +37,8 @@ pub struct StoreComponent(Option<Arc<Untrusted>>);
 
 /// What the instances of one component that is not trusted share.
 struct Untrusted {
-    compiled: Compiled,
-    limits: Limits,
+    sandbox: Sandbox,
+    component: StorePre<State>,
     pool: Arc<Pool>,
 }
 
@@ -48,7 +48,7 @@ impl Drop for Untrusted {
     }
 }
 
-struct Compiled {
+struct Embedded {
     engine: Engine,
     component: StorePre<State>,
 }
@@ -77,14 +77,12 @@ impl StoreComponent {
     ///
     /// [`Error::Load`] if these bytes are no component, or one of another world.
     pub fn untrusted(wasm: &[u8], limits: Limits) -> Result<Self, Error> {
-        let limits = limits.clamped();
         let load = || -> wasmtime::Result<Untrusted> {
-            let compiled = Compiled::new(&config::untrusted(&limits), wasm)?;
-            TICKER.follow(&compiled.engine)?;
+            let sandbox = Sandbox::new(limits)?;
             Ok(Untrusted {
-                pool: Pool::patient(config::thread_stack(&limits)),
-                compiled,
-                limits,
+                component: compile(sandbox.engine(), wasm)?,
+                pool: Pool::patient(sandbox.thread_stack()),
+                sandbox,
             })
         };
         let loaded = load().map_err(|error| Error::Load {
@@ -96,7 +94,7 @@ impl StoreComponent {
     /// The limits of a component that is not trusted.
     #[must_use]
     pub fn limits(&self) -> Option<&Limits> {
-        self.0.as_ref().map(|untrusted| &untrusted.limits)
+        self.0.as_ref().map(|untrusted| untrusted.sandbox.limits())
     }
 
     /// The threads that run it.
@@ -118,23 +116,29 @@ impl StoreComponent {
         &self,
         clock: Clock,
     ) -> wasmtime::Result<(Store<State>, crate::bindings::Store)> {
-        let (compiled, limits) = match &self.0 {
-            Some(untrusted) => (&untrusted.compiled, Some(&untrusted.limits)),
-            None => (embedded().map_err(repeat)?, None),
+        let state = State::new(self.limits(), clock);
+        let (mut store, component) = match &self.0 {
+            Some(untrusted) => {
+                let store = untrusted.sandbox.store(state, |state| &mut state.growth);
+                (store, &untrusted.component)
+            }
+            None => {
+                let Embedded { engine, component } = embedded().map_err(repeat)?;
+                let mut store = Store::new(engine, state);
+                store.limiter(|state| &mut state.growth);
+                store.set_hostcall_fuel(LARGEST_IMPORT);
+                store.set_max_component_handles(HANDLES);
+                (store, component)
+            }
         };
-        let mut store = Store::new(&compiled.engine, State::new(limits, clock));
-        store.limiter(|state| &mut state.growth);
-        store.set_hostcall_fuel(limits.map_or(LARGEST_IMPORT, |limits| limits.hostcall_bytes));
-        store.set_max_component_handles(limits.map_or(HANDLES, |limits| limits.handles));
-        self.begin_call(&mut store);
-        let exports = compiled.component.instantiate(&mut store)?;
+        let exports = component.instantiate(&mut store)?;
         Ok((store, exports))
     }
 
     /// From now on the time of a call is counted.
     pub(super) fn begin_call(&self, store: &mut Store<State>) {
         if let Some(untrusted) = &self.0 {
-            store.set_epoch_deadline(ticker::ticks(untrusted.limits.call_time));
+            untrusted.sandbox.begin_call(store);
         }
     }
 }
@@ -147,25 +151,21 @@ impl fmt::Debug for StoreComponent {
     }
 }
 
-impl Compiled {
-    fn new(config: &wasmtime::Config, wasm: &[u8]) -> wasmtime::Result<Self> {
-        let engine = Engine::new(config)?;
-        let component = Component::from_binary(&engine, wasm)?;
-        let component = linker(&engine)?.instantiate_pre(&component)?;
-        Ok(Self {
-            component: StorePre::new(component)?,
-            engine,
-        })
-    }
+fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<StorePre<State>> {
+    let component = Component::from_binary(engine, wasm)?;
+    StorePre::new(linker(engine)?.instantiate_pre(&component)?)
 }
 
 /// The compiled embedded component. The first call compiles it, and others wait for
 /// that; if it fails, it fails for the whole life of the process.
-fn embedded() -> Result<&'static Compiled, &'static wasmtime::Error> {
-    static EMBEDDED: OnceLock<wasmtime::Result<Compiled>> = OnceLock::new();
-    EMBEDDED
-        .get_or_init(|| Compiled::new(&config::embedded(), COMPONENT))
-        .as_ref()
+fn embedded() -> Result<&'static Embedded, &'static wasmtime::Error> {
+    static EMBEDDED: OnceLock<wasmtime::Result<Embedded>> = OnceLock::new();
+    let load = || {
+        let engine = Engine::new(&config::embedded())?;
+        let component = compile(&engine, COMPONENT)?;
+        Ok(Embedded { engine, component })
+    };
+    EMBEDDED.get_or_init(load).as_ref()
 }
 
 fn repeat(error: &wasmtime::Error) -> wasmtime::Error {

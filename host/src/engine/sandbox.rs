@@ -1,4 +1,4 @@
-//! Where a plugin runs: an engine that can be interrupted, and what bounds an instance.
+//! Where a component runs that is not trusted: an engine that can be interrupted, and what bounds an instance.
 
 use wasmtime::{Engine, Store};
 
@@ -51,8 +51,13 @@ impl Sandbox {
         store.limiter(move |data| growth(data));
         store.set_hostcall_fuel(self.limits.hostcall_bytes);
         store.set_max_component_handles(self.limits.handles);
-        store.set_epoch_deadline(ticker::ticks(self.limits.call_time));
+        self.begin_call(&mut store);
         store
+    }
+
+    /// From now on the time of a call is counted.
+    pub(super) fn begin_call<T>(&self, store: &mut Store<T>) {
+        store.set_epoch_deadline(ticker::ticks(self.limits.call_time));
     }
 
     /// Which limit it was that stopped the component, if it was one.

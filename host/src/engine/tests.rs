@@ -16,8 +16,9 @@ use super::{Database, OpenOptions};
 use crate::bindings::interfaces::format::{Initialized, Kind};
 use crate::bindings::interfaces::metadata::Meta;
 use crate::bindings::interfaces::queue::{DeliveryPolicy, Draft, SlotPolicy};
+use crate::blocking::wait;
 use crate::error::Error;
-use crate::testing::{Directory, wait};
+use crate::testing::Directory;
 
 fn initialize(call: &mut Call<'_>) -> Result<Initialized, Error> {
     call.session(|session, guest, db| session.call_initialize(guest, db))

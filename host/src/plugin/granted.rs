@@ -1,10 +1,7 @@
 //! A plugin that is bound to a store.
 
 use std::collections::HashSet;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
@@ -20,6 +17,7 @@ use super::state::State;
 use super::threads::Threads;
 use super::usage::{Meter, Usage};
 use crate::bindings::types::BlobProfile;
+use crate::blocking;
 use crate::engine::{Database, Sandbox};
 use crate::sqlite;
 use crate::store::Store;
@@ -116,7 +114,7 @@ impl GrantedPlugin {
     ///
     /// As [`run`](Self::run).
     pub fn run_blocking(&self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>, Error> {
-        wait(self.run(input))
+        blocking::wait(self.run(input))
     }
 
     /// Calls the plugin on a thread that has the stack for it.
@@ -205,25 +203,6 @@ impl GrantedPlugin {
 
     fn name_space(&self) -> String {
         self.granted.grant.name_space.name().to_owned()
-    }
-}
-
-/// Waits on this thread.
-fn wait<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::bindings::exports::lash::store::session_import::{CheckedNodes, Import
 use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::bindings::lash::store::types::Corruption;
 use crate::corruption::{invalid, missing, read_all, read_one};
+use crate::numbers;
 use crate::seam::{
     Environment, Transaction, Value, clamp, execute_rows, optional_integer, unsigned,
 };
@@ -28,7 +29,7 @@ pub fn add(env: &impl Environment, nodes: &[ImportedNode]) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
     let mut rows = Vec::with_capacity(nodes.len());
     for node in nodes {
-        let seq = number(&mut session.digests.next_node, node.sequence)
+        let seq = numbers::take_over(&mut session.digests.next_node, node.sequence)
             .ok_or_else(|| invalid(["the node ", &node.id, " is out of order"].concat()))?;
         let parent_seq = node.parent.map(clamp);
         let prompt = i64::from(node.prompt);
@@ -78,16 +79,6 @@ pub fn add(env: &impl Environment, nodes: &[ImportedNode]) -> Result<()> {
         note_removed(&session.tx)?;
     }
     session.commit()
-}
-
-/// The number of a row, if it is above all that were used; the next one is above it.
-pub(crate) fn number(next: &mut u64, number: u64) -> Option<i64> {
-    let seq = i64::try_from(number).ok().filter(|seq| *seq < i64::MAX)?;
-    if number < *next {
-        return None;
-    }
-    *next = number + 1;
-    Some(seq)
 }
 
 fn note_removed(tx: &impl Transaction) -> Result<()> {

@@ -24,7 +24,6 @@ use crate::transaction::SessionTransaction;
 
 pub(crate) use change::{append_nodes, replace_nodes};
 pub(crate) use export::{export, export_removed};
-pub(crate) use import::number;
 pub use import::{add, check};
 use row::{NodeRow, select_nodes};
 pub(crate) use verify::verify_all;

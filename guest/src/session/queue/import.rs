@@ -7,9 +7,9 @@ use crate::bindings::exports::lash::store::session_import::ImportedBatch;
 use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::bindings::lash::store::types::Error;
 use crate::corruption::invalid;
+use crate::numbers;
 use crate::pack;
 use crate::seam::{Environment, clamp};
-use crate::session::graph::number;
 use crate::transaction::SessionTransaction;
 
 use super::row::{self, BatchRow};
@@ -24,7 +24,7 @@ pub fn add(env: &impl Environment, batches: Vec<ImportedBatch>) -> Result<()> {
         fencing_token,
     } in batches
     {
-        let seq = number(&mut session.digests.next_batch, batch.sequence)
+        let seq = numbers::take_over(&mut session.digests.next_batch, batch.sequence)
             .ok_or_else(|| invalid(["the batch ", &batch.id, " is out of order"].concat()))?;
         let mut row = BatchRow {
             seq,

@@ -22,8 +22,9 @@ use crate::bindings::exports::lash::store::queue::{
 };
 use crate::checksum::SetDigest;
 use crate::corruption::{
-    RowReader, capacity, confirm_found, corrupt, invalid, read_all, read_one, verify_complete,
+    RowReader, capacity, confirm_found, corrupt, read_all, read_one, verify_complete,
 };
+use crate::numbers;
 use crate::pack;
 use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::token;
@@ -62,13 +63,10 @@ pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
             return Ok(row.into_batch(draft.payloads));
         }
     }
-    let seq = session.digests.next_batch;
-    // One must be left that is given out next.
-    if seq >= unsigned(i64::MAX) {
-        return Err(invalid("the numbers for batches are used up"));
-    }
+    let next = &mut session.digests.next_batch;
+    let seq = numbers::give_out(next, "the numbers for batches")?;
     let row = BatchRow {
-        seq: clamp(seq),
+        seq,
         batch_id: format!("qwb:{}", token::random_hex(env, 4)),
         session_id: draft.session_id,
         source_key: draft.source_key,
@@ -84,7 +82,6 @@ pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
     };
     row.insert(&session.tx)?;
     row::insert_payloads(&session.tx, row.seq, &packed)?;
-    session.digests.next_batch = seq.saturating_add(1);
     session.digests.batches.insert(row.checksum());
     session.commit()?;
     Ok(row.into_batch(draft.payloads))
