@@ -364,7 +364,8 @@ impl Target<'_> {
 pub(super) fn most_indexes(connection: &Connection) -> Result<usize, Error> {
     let sql = "SELECT ifnull(max(indexes), 0) FROM (
         SELECT count(*) AS indexes FROM sqlite_schema WHERE type = 'index' GROUP BY tbl_name)";
-    Ok(connection.query_row(sql, (), |row| row.get(0))?)
+    let most: i64 = connection.query_row(sql, (), |row| row.get(0))?;
+    Ok(usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 /// Whether the log or the shared memory could not be created: for want of the
