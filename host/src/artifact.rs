@@ -1,6 +1,6 @@
 //! What callers say about the blobs that they store.
 
-use crate::bindings::types::BlobKind;
+use lash_store_engine::wit::types::BlobKind;
 
 /// What a blob holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

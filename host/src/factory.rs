@@ -11,8 +11,11 @@ use lash_core::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::error::{Chain, Error, Logged};
+use crate::EngineError;
+use crate::error::Error;
+use lash_store_engine::observability::{Chain, Logged};
 use crate::operation;
+use lash_store_engine::observability::span;
 use crate::options::{StoreBuilder, StoreOptions};
 use crate::store::Store;
 
@@ -56,14 +59,14 @@ impl SqliteSessionStoreFactory {
     ///
     /// # Errors
     ///
-    /// As [`StoreBuilder::open`]; [`Error::Corrupt`] if the metadata is damaged,
+    /// As [`StoreBuilder::open`]; [`EngineError::Corrupt`](crate::EngineError::Corrupt) if the metadata is damaged,
     /// which is then left as it is.
     pub async fn try_create_store(
         &self,
         request: &SessionStoreCreateRequest,
     ) -> Result<Arc<Store>, Error> {
         let path = self.path_for_session(&request.session_id);
-        let span = operation::span("create store", &path);
+        let span = span("create store", &path);
         span.record("session", &request.session_id);
         operation::within(span, self.create(request, &path)).await
     }
@@ -84,7 +87,7 @@ impl SqliteSessionStoreFactory {
                 Ok(Arc::new(store))
             }
             // A deletion was interrupted after it had begun. It is finished now.
-            Err(Error::Retired { .. }) => {
+            Err(Error::Engine(EngineError::Retired { .. })) => {
                 drop(store);
                 remove_files(path)?;
                 let store = self.open(request, path).await?;
@@ -105,15 +108,15 @@ impl SqliteSessionStoreFactory {
 
     /// As the trait's `delete_session`, and answers the error.
     ///
-    /// Handles that still have the session open fail with [`Error::Retired`] from
+    /// Handles that still have the session open fail with [`EngineError::Retired`](crate::EngineError::Retired) from
     /// now on, also in other processes.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if a file cannot be removed.
+    /// [`EngineError::Io`](crate::EngineError::Io) if a file cannot be removed.
     pub async fn try_delete_session(&self, session_id: &str) -> Result<(), Error> {
         let path = self.path_for_session(session_id);
-        let span = operation::span("delete session", &path);
+        let span = span("delete session", &path);
         span.record("session", session_id);
         let deleted = async {
             if let Err(error) = self.retire(&path).await {
@@ -130,7 +133,7 @@ impl SqliteSessionStoreFactory {
         SessionMeta {
             session_id: request.session_id.clone(),
             session_name: request.session_id.clone(),
-            created_at: timestamp((self.builder.open.clock)()),
+            created_at: timestamp(self.builder.open.now()),
             model: request.policy.model.id.clone(),
             cwd: std::env::current_dir()
                 .ok()

@@ -45,38 +45,28 @@
 #![forbid(unsafe_code)]
 
 mod artifact;
-mod bindings;
-mod blocking;
 mod convert;
+mod database;
 mod effects;
-mod engine;
 mod error;
 mod factory;
 mod host_events;
 pub mod import;
-pub mod inspect;
-mod kind;
-mod limits;
-mod metrics;
 mod operation;
 mod options;
-pub mod plugin;
 mod processes;
-pub mod sqlite;
 mod store;
-pub mod wasi;
+mod sync;
 
 pub use artifact::{BlobArtifactDescriptor, BlobStorageHint, PersistedArtifactKind};
 pub use effects::{SqliteEffectHost, SqliteEffectReplayOptions, SqliteRuntimeEffectController};
-pub use engine::{COMPONENT, Durability, StoreComponent};
-pub use error::{Error, Source};
+pub use error::Error;
 pub use factory::SqliteSessionStoreFactory;
 pub use host_events::{SqliteHostEventStore, TriggerRedelivery};
-pub use kind::DatabaseKind;
-pub use limits::{Limit, Limits};
+pub use lash_store_engine::{
+    COMPONENT, DatabaseKind, Durability, Error as EngineError, Limit, Limits, Source,
+    StoreComponent, inspect, plugin, sqlite, wasi,
+};
 pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 pub use processes::SqliteProcessRegistry;
 pub use store::{SessionPruneReport, Store, StoredSessionCheckpoint};
-
-#[cfg(test)]
-mod testing;

@@ -2,10 +2,8 @@
 //! then giving pages back. The spans of these calls are within.
 
 use std::future::Future;
-use std::path::Path;
 
 use lash_core::{PluginError, RuntimeEffectControllerError};
-use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::error::Error;
@@ -32,20 +30,6 @@ impl Failure for RuntimeEffectControllerError {
     fn word(&self) -> &'static str {
         "failed"
     }
-}
-
-/// A span for an operation on the database at `path`.
-pub(crate) fn span(operation: &'static str, path: &Path) -> Span {
-    tracing::debug_span!(
-        target: "lash_wasm_store",
-        "operation",
-        operation,
-        path = %path.display(),
-        session = Empty,
-        process = Empty,
-        scope = Empty,
-        outcome = Empty,
-    )
 }
 
 /// Does the work within the span, and records there how it ended.

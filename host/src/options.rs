@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::bindings::types::BlobProfile;
+use lash_store_engine::wit::types::BlobProfile;
+use crate::convert;
 use crate::effects::{SqliteEffectHost, SqliteEffectReplayOptions};
-use crate::engine::{Durability, OpenOptions, StoreComponent};
+use lash_store_engine::{Durability, OpenOptions, StoreComponent};
 use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
-use crate::inspect::Inspector;
+use lash_store_engine::inspect::Inspector;
 use crate::processes::SqliteProcessRegistry;
 use crate::store::Store;
 
@@ -89,20 +89,20 @@ impl StoreBuilder {
 
     /// Sets what a committed turn survives; [`Durability::Full`] by default.
     pub fn durability(mut self, durability: Durability) -> Self {
-        self.open.durability = durability;
+        self.open = self.open.durability(durability);
         self
     }
 
     /// Sets how long a call waits for another process's lock; 15 s by default.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.open.busy_timeout = timeout;
+        self.open = self.open.busy_timeout(timeout);
         self
     }
 
     /// Sets the clock that leases, availability and times of commits go by; the
     /// system's by default.
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.open.clock = Arc::new(clock);
+        self.open = self.open.clock(clock);
         self
     }
 
@@ -110,16 +110,24 @@ impl StoreBuilder {
     /// embeds by default. One that is not trusted decides what is in its database and
     /// what is answered from it: give it a file of its own.
     pub fn component(mut self, component: StoreComponent) -> Self {
-        self.open.component = component;
+        self.open = self.open.component(component);
         self
+    }
+
+    /// How the database of a session is opened.
+    pub(crate) fn open_options(&self) -> OpenOptions {
+        self.open
+            .clone()
+            .plugin_blobs(self.options.blob_profile.to_wit())
+            .plugin_deliveries(convert::queue::is_turn_input)
     }
 
     /// Opens a session database, and creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// [`Error::NotADatabase`], [`Error::Foreign`], [`Error::OtherKind`] and
-    /// [`Error::OtherVersion`] if the file is something else, which is then not
+    /// [`EngineError::NotADatabase`](crate::EngineError::NotADatabase), [`EngineError::Foreign`](crate::EngineError::Foreign), [`EngineError::OtherKind`](crate::EngineError::OtherKind) and
+    /// [`EngineError::OtherVersion`](crate::EngineError::OtherVersion) if the file is something else, which is then not
     /// touched.
     pub async fn open(self, path: &Path) -> Result<Store, Error> {
         Store::open_built(path, self).await
@@ -129,7 +137,7 @@ impl StoreBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] if there is no such database; else as
+    /// [`EngineError::Missing`](crate::EngineError::Missing) if there is no such database; else as
     /// [`open`](Self::open).
     pub async fn open_readonly(self, path: &Path) -> Result<Store, Error> {
         Store::open_built_readonly(path, self).await
@@ -139,7 +147,7 @@ impl StoreBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Component`] if the component cannot be loaded.
+    /// [`EngineError::Component`](crate::EngineError::Component) if the component cannot be loaded.
     pub async fn memory(self) -> Result<Store, Error> {
         Store::memory_built(self).await
     }
@@ -185,7 +193,7 @@ impl StoreBuilder {
     ///
     /// As [`Inspector::open`].
     pub async fn open_inspector(self, path: &Path) -> Result<Inspector, Error> {
-        Inspector::open_built(path, self.open).await
+        Ok(Inspector::open_with(path, &self.open).await?)
     }
 }
 
@@ -193,9 +201,7 @@ impl fmt::Debug for StoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreBuilder")
             .field("options", &self.options)
-            .field("durability", &self.open.durability)
-            .field("busy_timeout", &self.open.busy_timeout)
-            .field("component", &self.open.component)
-            .finish_non_exhaustive()
+            .field("open", &self.open)
+            .finish()
     }
 }

@@ -7,8 +7,8 @@ use lash_core::{BlobRef, PersistedTurnState};
 use serde::de::DeserializeOwned;
 
 use super::{from_msgpack, to_msgpack, to_packed_msgpack};
-use crate::bindings::interfaces::checkpoints::{Checkpoint, CheckpointDraft, Manifest};
-use crate::bindings::types::BlobSource;
+use lash_store_engine::wit::checkpoints::{Checkpoint, CheckpointDraft, Manifest};
+use lash_store_engine::wit::types::BlobSource;
 use crate::error::Error;
 
 /// What is to be stored of a checkpoint. A snapshot that is given wins over a

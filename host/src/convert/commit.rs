@@ -6,10 +6,10 @@ use lash_core::store::{GraphCommitDelta, RuntimeCommit, RuntimeCommitResult, Sto
 use lash_core::{BlobRef, PersistedTurnState};
 
 use super::{checkpoint, graph, head, queue, usage};
-use crate::bindings::interfaces::session::{
+use lash_store_engine::wit::session::{
     CommitOutcome, CommitRequest, GraphChange, Receipt, TurnStamp,
 };
-use crate::bindings::types::BlobProfile;
+use lash_store_engine::wit::types::BlobProfile;
 use crate::error::Error;
 
 pub(crate) fn to_request(

@@ -8,7 +8,7 @@ use lash_core::{
 };
 
 use super::{from_json, to_json};
-use crate::bindings::interfaces::effects::{EffectKey, Recorded};
+use lash_store_engine::wit::effects::{EffectKey, Recorded};
 use crate::error::Error;
 
 /// How an effect ended, in lash-core's types.

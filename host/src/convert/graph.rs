@@ -6,7 +6,7 @@ use lash_core::session_model::MessageRole;
 use lash_core::{SessionEventRecord, SessionNodeRecord};
 
 use super::{decode_shared, from_json, to_json};
-use crate::bindings::interfaces::graph::Node;
+use lash_store_engine::wit::graph::Node;
 use crate::error::Error;
 
 pub(crate) fn to_node(path: &Path, record: &SessionNodeRecord) -> Result<Node, Error> {

@@ -8,8 +8,8 @@ use lash_core::{
 };
 
 use super::{from_json, to_json};
-use crate::bindings::interfaces::session::{Head, HeadBody};
-use crate::bindings::types::BlobSource;
+use lash_store_engine::wit::session::{Head, HeadBody};
+use lash_store_engine::wit::types::BlobSource;
 use crate::error::Error;
 
 const WHAT: &str = "the session head";

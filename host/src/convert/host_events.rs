@@ -12,7 +12,7 @@ use lash_core::{
 };
 
 use super::{from_json, to_json};
-use crate::bindings::interfaces::host_events::{
+use lash_store_engine::wit::host_events::{
     FanOut, Occurrence, OccurrenceDraft, Settlement, Subscription, SubscriptionDraft,
     SubscriptionFilter,
 };

@@ -5,7 +5,7 @@ use std::path::Path;
 use lash_core::{SessionGraph, SessionMeta, SessionPickerInfo};
 
 use super::{from_json, graph, to_json};
-use crate::bindings::interfaces::metadata::{Description, Meta};
+use lash_store_engine::wit::metadata::{Description, Meta};
 use crate::error::Error;
 
 pub(crate) fn to_meta(path: &Path, meta: SessionMeta) -> Result<Meta, Error> {

@@ -16,18 +16,11 @@ pub(crate) mod usage;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
-
-/// A time in ms since 1970; 0 if it is before that.
-pub(crate) fn epoch_ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// How many threads decode one answer at most.
 const MOST_THREADS: usize = 4;

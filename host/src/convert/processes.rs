@@ -11,10 +11,10 @@ use lash_core::{
 };
 
 use super::{from_json, to_json};
-use crate::bindings::interfaces::process_events::{End, Event};
-use crate::bindings::interfaces::process_handles::Grant;
-use crate::bindings::interfaces::process_leases::Lease;
-use crate::bindings::interfaces::processes::{Process, Registration, Status};
+use lash_store_engine::wit::process_events::{End, Event};
+use lash_store_engine::wit::process_handles::Grant;
+use lash_store_engine::wit::process_leases::Lease;
+use lash_store_engine::wit::processes::{Process, Registration, Status};
 use crate::error::Error;
 
 const REGISTRATION: &str = "the registration of a process";

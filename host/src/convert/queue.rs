@@ -9,7 +9,7 @@ use lash_core::runtime::{
 use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy};
 
 use super::{from_json, to_json};
-use crate::bindings::interfaces::queue::{
+use lash_store_engine::wit::queue::{
     self as wit, Batch, Boundary, Completion, Draft, HeldClaim,
 };
 use crate::error::Error;

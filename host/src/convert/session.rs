@@ -6,7 +6,7 @@ use lash_core::SessionGraph;
 use lash_core::store::{PersistedSessionRead, SessionReadScope};
 
 use super::{checkpoint, graph, head, usage};
-use crate::bindings::interfaces::session::{ReadScope, Snapshot};
+use lash_store_engine::wit::session::{ReadScope, Snapshot};
 use crate::error::Error;
 
 pub(crate) fn to_scope(scope: SessionReadScope) -> ReadScope {

@@ -2,7 +2,7 @@
 
 use lash_core::{TokenLedgerEntry, TokenUsage};
 
-use crate::bindings::types::UsageEntry;
+use lash_store_engine::wit::types::UsageEntry;
 
 pub(crate) fn to_entry(entry: TokenLedgerEntry) -> UsageEntry {
     UsageEntry {

@@ -6,11 +6,12 @@
 //! result never changes, so it is as good later as it was when it was read.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
-use crate::bindings::interfaces::effects::Request;
+use lash_store_engine::wit::effects::Request;
+use crate::sync::lock;
 use crate::convert::effects::{self as convert, Ended};
-use crate::engine::Call;
+use lash_store_engine::Call;
 use crate::error::Error;
 
 /// How many effects are read ahead.
@@ -39,9 +40,7 @@ impl Ahead {
 
     /// Reads what follows an effect, in place of what was read before.
     pub(super) fn read(&self, call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
-        let following = call.effects(|effects, guest, db| {
-            effects.call_finished_after(guest, db, &request.key, MOST_EFFECTS, MOST_BYTES)
-        })?;
+        let following = call.effects().finished_after(&request.key, MOST_EFFECTS, MOST_BYTES)?;
         let mut ahead = HashMap::with_capacity(following.len());
         for effect in following {
             // What cannot be decoded is an error when it is asked for, not before.
@@ -61,6 +60,6 @@ impl Ahead {
 
     fn effects(&self) -> MutexGuard<'_, HashMap<String, Finished>> {
         // A cache has no invariant that a panic could have broken.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
-use crate::bindings::interfaces::effect_import::Adopted;
-use crate::bindings::interfaces::effects::{Acquired, Claim, Known, Recorded, Request};
+use lash_store_engine::wit::effect_import::Adopted;
+use lash_store_engine::wit::effects::{Acquired, Claim, Known, Recorded, Request};
+use crate::EngineError;
 use crate::convert::effects::to_topic;
-use crate::engine::Call;
-use crate::error::{Error, Logged};
+use lash_store_engine::Call;
+use crate::error::Error;
+use lash_store_engine::observability::Logged;
 
 /// How often a result is offered again to a database that is locked, each time for
 /// as long as a call waits for the lock.
@@ -62,10 +64,8 @@ pub(super) async fn take(
                 call.ended(word(&Known::Conflict));
                 return Ok(Taken::Known(Known::Conflict));
             }
-            let acquired = call.effects(|effects, guest, db| {
-                let ttl_ms = owner.lease_ttl_ms();
-                effects.call_acquire(guest, db, &request, &owner.owner_id, ttl_ms, delay_ms)
-            })?;
+            let acquired = { let ttl_ms = owner.lease_ttl_ms();
+ call.effects().acquire(&request, &owner.owner_id, ttl_ms, delay_ms) }?;
             // Held from here on: if nobody waits for the answer any more, dropping
             // it gives the claim back.
             Ok(match acquired {
@@ -143,9 +143,7 @@ impl HeldEffect {
             .db
             .write("renew effect", move |call| {
                 call.of_scope(&claim.key.scope);
-                let renewed = call.effects(|effects, guest, db| {
-                    effects.call_renew(guest, db, &claim.key, &claim.token, ttl_ms)
-                })?;
+                let renewed = call.effects().renew(&claim.key, &claim.token, ttl_ms)?;
                 if renewed.is_none() {
                     call.ended("lease-lost");
                 }
@@ -162,7 +160,7 @@ impl HeldEffect {
         // What was executed is too dear to be thrown away for a lock.
         for _ in 0..FURTHER_ATTEMPTS {
             match finished {
-                Err(Error::Busy { .. }) => finished = self.try_finish(&recorded).await,
+                Err(Error::Engine(EngineError::Busy { .. })) => finished = self.try_finish(&recorded).await,
                 _ => break,
             }
         }
@@ -178,9 +176,7 @@ impl HeldEffect {
         let recorded = Arc::clone(recorded);
         let finished = self.shared.db.write_surely("finish effect", move |call| {
             call.of_scope(&claim.key.scope);
-            let finished = call.effects(|effects, guest, db| {
-                effects.call_finish(guest, db, &claim.key, &claim.token, &recorded)
-            })?;
+            let finished = call.effects().finish(&claim.key, &claim.token, &recorded)?;
             if !finished {
                 call.ended("lease-lost");
             }
@@ -209,9 +205,7 @@ impl HeldEffect {
         let claim = self.claim.clone();
         move |call| {
             call.of_scope(&claim.key.scope);
-            call.effects(|effects, guest, db| {
-                effects.call_release(guest, db, &claim.key, &claim.token)
-            })?;
+            call.effects().release(&claim.key, &claim.token)?;
             shared.db.notify(&to_topic(&claim.key));
             Ok(())
         }

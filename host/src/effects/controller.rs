@@ -15,11 +15,12 @@ use super::ahead::Ahead;
 use super::claim::{HeldEffect, Taken, adopt, take, word};
 use super::execution::{execute, wait_for_due};
 use super::{Shared, SqliteEffectReplayOptions, error, recording};
-use crate::bindings::interfaces::effect_import::Adopted;
-use crate::bindings::interfaces::effects::{Busy, EffectKey, Known, Request};
+use lash_store_engine::wit::effect_import::Adopted;
+use lash_store_engine::wit::effects::{Busy, EffectKey, Known, Request};
 use crate::convert::effects::{self as convert, Ended};
-use crate::engine::{OpenOptions, Probe, Waiter};
-use crate::error::{Error, MEMORY};
+use lash_store_engine::{OpenOptions, Probe, Waiter};
+use crate::error::Error;
+use lash_store_engine::MEMORY;
 use crate::operation;
 
 /// How far effects are, for those who wait for them.
@@ -28,7 +29,7 @@ const GENERATIONS: Probe = |call, topics| {
         .iter()
         .map(|topic| convert::from_topic(topic))
         .collect();
-    call.effects(|effects, guest, db| effects.call_generations(guest, db, &keys))
+    call.effects().generations(&keys)
 };
 
 /// The effects of one scope.
@@ -165,7 +166,7 @@ impl SqliteRuntimeEffectController {
             .read("find effect", move |call| {
                 call.of_scope(&request.key.scope);
                 let known =
-                    call.effects(|effects, guest, db| effects.call_find(guest, db, &request))?;
+                    call.effects().find(&request)?;
                 call.ended(word(&known));
                 if matches!(known, Known::Finished(_)) {
                     state.ahead.read(call, &request)?;

@@ -3,8 +3,10 @@
 
 use lash_core::{EffectScope, RuntimeEffectControllerError};
 
-use crate::bindings::interfaces::effects::Request;
-use crate::error::{Chain, Error};
+use lash_store_engine::wit::effects::Request;
+use crate::EngineError;
+use crate::error::Error;
+use lash_store_engine::observability::Chain;
 
 /// How all of the codes begin.
 pub(super) const PREFIX: &str = "sqlite_effect_replay_";
@@ -64,12 +66,16 @@ pub(super) fn lease_lost(scope: &EffectScope, request: &Request) -> RuntimeEffec
 }
 
 /// The database failed.
-pub(super) fn from_store(error: Error) -> RuntimeEffectControllerError {
-    let code = match &error {
-        Error::Corrupt { .. } | Error::Malformed { .. } => "corrupt_row",
-        Error::Encode { .. } => "encode",
-        Error::Decode { .. } => "decode",
-        _ => "store",
-    };
-    with(code, Chain(&error).to_string())
+impl From<Error> for RuntimeEffectControllerError {
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::Engine(EngineError::Corrupt { .. } | EngineError::Malformed { .. }) => {
+                "corrupt_row"
+            }
+            Error::Engine(_) => "store",
+            Error::Encode { .. } => "encode",
+            Error::Decode { .. } => "decode",
+        };
+        with(code, Chain(&error).to_string())
+    }
 }

@@ -8,9 +8,9 @@
 
 use std::sync::OnceLock;
 
-use crate::bindings::interfaces::effect_import::Adopted;
-use crate::bindings::interfaces::effects::Request;
-use crate::engine::Call;
+use lash_store_engine::wit::effect_import::Adopted;
+use lash_store_engine::wit::effects::Request;
+use lash_store_engine::Call;
 use crate::error::Error;
 
 /// Whether a database has effects that are nobody's. It is asked once: nothing is
@@ -32,13 +32,13 @@ impl Imported {
             Some(has_imported) => *has_imported,
             None => {
                 let found =
-                    call.effect_import(|import, guest, db| import.call_has_imported(guest, db))?;
+                    call.effect_import().has_imported()?;
                 *self.0.get_or_init(|| found)
             }
         };
         if !has_imported {
             return Ok(Adopted::Nothing);
         }
-        call.effect_import(|import, guest, db| import.call_adopt(guest, db, scope_id, request))
+        call.effect_import().adopt(scope_id, request)
     }
 }

@@ -28,14 +28,13 @@ use std::time::Duration;
 use lash_core::{DurabilityTier, EffectHost, EffectScope, RuntimeError, ScopedEffectController};
 
 use self::imported::Imported;
-use crate::bindings::interfaces::format::Kind;
-use crate::engine::{Database, Initialize, OpenOptions};
-use crate::error::{Error, MEMORY};
+use lash_store_engine::DatabaseKind;
+use crate::EngineError;
+use crate::database::Database;
+use lash_store_engine::OpenOptions;
+use crate::error::Error;
+use lash_store_engine::MEMORY;
 use crate::options::StoreBuilder;
-
-/// The call that makes an effect database of an empty one.
-pub(crate) const INITIALIZE: Initialize =
-    |call| call.effects(|effects, guest, db| effects.call_initialize(guest, db));
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(1);
 
@@ -75,9 +74,14 @@ impl Shared {
         open: &OpenOptions,
         options: SqliteEffectReplayOptions,
     ) -> Result<Arc<Self>, Error> {
-        let db = Database::open(path, open, Kind::Effects, INITIALIZE).await?;
+        let db = Database::open(path, DatabaseKind::Effects, open).await?;
         let random = getrandom::u64()
-            .map_err(|error| Error::component(db.path(), "open", error.to_string()))?;
+            .map_err(|error| EngineError::Component {
+            path: db.path().to_path_buf(),
+            operation: "open",
+            committed: false,
+            source: error.to_string().into(),
+        })?;
         Ok(Arc::new(Self {
             owner_id: format!("pid{}-{random:016x}", std::process::id()),
             db,

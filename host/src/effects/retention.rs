@@ -9,7 +9,7 @@ use lash_core::EffectScope;
 
 use super::SqliteEffectHost;
 use crate::convert::effects::to_scope;
-use crate::convert::epoch_ms;
+use lash_store_engine::epoch_ms;
 use crate::error::Error;
 use crate::operation;
 
@@ -24,7 +24,7 @@ impl SqliteEffectHost {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
         self.shared.db.incremental_vacuum().await
@@ -40,7 +40,7 @@ impl SqliteEffectHost {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if an effect of the scope is damaged or missing; then
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if an effect of the scope is damaged or missing; then
     /// nothing is removed.
     pub async fn forget_scope(&self, scope: &EffectScope) -> Result<u64, Error> {
         let scope = to_scope(self.path(), scope)?;
@@ -51,7 +51,7 @@ impl SqliteEffectHost {
             let removed = db
                 .write("forget effects", move |call| {
                     call.of_scope(&scope);
-                    call.effects(|effects, guest, db| effects.call_forget_scope(guest, db, &scope))
+                    call.effects().forget_scope(&scope)
                 })
                 .await?;
             db.give_back_pages().await;
@@ -85,9 +85,7 @@ impl SqliteEffectHost {
                 .shared
                 .db
                 .write("prune effects", move |call| {
-                    let pruned = call.effects(|effects, guest, db| {
-                        effects.call_prune(guest, db, before_ms, after, BATCH)
-                    })?;
+                    let pruned = call.effects().prune(before_ms, after, BATCH)?;
                     match pruned.last {
                         // Otherwise it would look at the same scopes for ever.
                         Some(last) if last <= after => Err(call.contradiction(format!(

@@ -8,9 +8,8 @@ use lash_core::{
 };
 
 use super::SqliteHostEventStore;
-use crate::bindings::interfaces::host_events::Recorded;
+use lash_store_engine::wit::host_events::Recorded;
 use crate::convert::{decode_shared, host_events as convert};
-use crate::error::plugin_error;
 
 #[async_trait::async_trait]
 impl HostEventStore for SqliteHostEventStore {
@@ -26,7 +25,7 @@ impl HostEventStore for SqliteHostEventStore {
             .write("register subscription", move |call| {
                 let draft = convert::to_subscription_draft(call.path(), draft)?;
                 let subscription =
-                    call.host_events(|events, guest, db| events.call_subscribe(guest, db, &draft))?;
+                    call.host_events().subscribe(&draft)?;
                 convert::from_subscription(call.path(), &subscription)
             })
             .await
@@ -42,9 +41,7 @@ impl HostEventStore for SqliteHostEventStore {
         };
         self.db
             .read("list subscriptions", move |call| {
-                let found = call.host_events(|events, guest, db| {
-                    events.call_subscriptions(guest, db, &wanted)
-                })?;
+                let found = call.host_events().subscriptions(&wanted)?;
                 let path = call.path();
                 let mut records = decode_shared(&found, |subscription| {
                     convert::from_subscription(path, subscription)
@@ -68,9 +65,7 @@ impl HostEventStore for SqliteHostEventStore {
         self.db
             .write("cancel subscription", move |call| {
                 call.of_session(&session_id);
-                call.host_events(|events, guest, db| {
-                    events.call_unsubscribe(guest, db, &session_id, sequence)
-                })
+                call.host_events().unsubscribe(&session_id, sequence)
             })
             .await
             .map_err(plugin_error)
@@ -82,9 +77,7 @@ impl HostEventStore for SqliteHostEventStore {
             .db
             .write("delete session subscriptions", move |call| {
                 call.of_session(&session_id);
-                call.host_events(|events, guest, db| {
-                    events.call_remove_session(guest, db, &session_id)
-                })
+                call.host_events().remove_session(&session_id)
             })
             .await
             .map_err(plugin_error)?;
@@ -103,9 +96,7 @@ impl HostEventStore for SqliteHostEventStore {
             .db
             .write("record occurrence", move |call| {
                 let draft = convert::to_occurrence_draft(call.path(), request, id, request_hash)?;
-                let recorded = call.host_events(|events, guest, db| {
-                    events.call_record_occurrence(guest, db, &draft)
-                })?;
+                let recorded = call.host_events().record_occurrence(&draft)?;
                 match recorded {
                     Recorded::Occurrence(occurrence) => {
                         convert::from_occurrence(call.path(), occurrence).map(Some)
@@ -133,7 +124,7 @@ impl HostEventStore for SqliteHostEventStore {
         let reserved = self
             .db
             .write("reserve deliveries", move |call| {
-                call.host_events(|events, guest, db| events.call_reserve(guest, db, &id))?
+                call.host_events().reserve(&id)?
                     .map(|fan_out| {
                         call.collect(&mut 0, convert::size(&fan_out))?;
                         convert::from_fan_out(call.path(), fan_out)

@@ -9,14 +9,12 @@ pub use redelivery::TriggerRedelivery;
 
 use std::path::Path;
 
-use crate::bindings::interfaces::format::Kind;
-use crate::engine::{Database, Initialize, OpenOptions};
-use crate::error::{Error, MEMORY};
+use lash_store_engine::DatabaseKind;
+use crate::database::Database;
+use lash_store_engine::OpenOptions;
+use crate::error::Error;
+use lash_store_engine::MEMORY;
 use crate::options::StoreBuilder;
-
-/// The calls that make a host event database of an empty one.
-pub(crate) const INITIALIZE: Initialize =
-    |call| call.host_events(|events, guest, db| events.call_initialize(guest, db));
 
 /// The durable store of the host events of a deployment, in one SQLite database
 /// that its sessions share.
@@ -63,7 +61,7 @@ impl SqliteHostEventStore {
     }
 
     pub(crate) async fn open_built(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
-        let db = Database::open(path, options, Kind::HostEvents, INITIALIZE).await?;
+        let db = Database::open(path, DatabaseKind::HostEvents, options).await?;
         Ok(Self { db })
     }
 

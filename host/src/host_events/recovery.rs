@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
 
 use super::SqliteHostEventStore;
-use crate::bindings::interfaces::host_events::Settlement;
+use lash_store_engine::wit::host_events::Settlement;
 use crate::convert::{epoch_ms, host_events as convert};
-use crate::error::{Error, UNKNOWN_PROCESS, plugin_error};
+use crate::error::{Error, UNKNOWN_PROCESS};
 use crate::operation;
 
 /// How many deliveries one call reads, and how many occurrences one removes.
@@ -95,7 +95,7 @@ impl SqliteHostEventStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if something that must be changed is damaged.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if something that must be changed is damaged.
     pub async fn settle_deliveries(
         &self,
         deliveries: &[TriggerDeliveryReservation],
@@ -147,7 +147,7 @@ impl SqliteHostEventStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
         self.db.incremental_vacuum().await
@@ -162,7 +162,7 @@ impl SqliteHostEventStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if something that is to be removed is damaged. What was
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if something that is to be removed is damaged. What was
     /// removed before it was found stays removed.
     pub async fn prune_occurrences(&self, occurred_before: SystemTime) -> Result<u64, Error> {
         let span = self.db.operation("prune occurrences");
@@ -176,9 +176,7 @@ impl SqliteHostEventStore {
             let batch = self
                 .db
                 .write("prune occurrences", move |call| {
-                    call.host_events(|events, guest, db| {
-                        events.call_prune(guest, db, before_ms, PAGE)
-                    })
+                    call.host_events().prune(before_ms, PAGE)
                 })
                 .await?;
             pruned = pruned.saturating_add(batch);
@@ -199,9 +197,7 @@ impl SqliteHostEventStore {
         let (page, read) = self
             .db
             .read("list unsettled deliveries", move |call| {
-                let fan_outs = call.host_events(|events, guest, db| {
-                    events.call_unsettled(guest, db, read.after, PAGE)
-                })?;
+                let fan_outs = call.host_events().unsettled(read.after, PAGE)?;
                 let mut page = Vec::new();
                 for fan_out in fan_outs {
                     call.collect(&mut read.collected, convert::size(&fan_out))?;
@@ -230,7 +226,7 @@ impl SqliteHostEventStore {
         }
         self.db
             .write("settle deliveries", move |call| {
-                call.host_events(|events, guest, db| events.call_settle(guest, db, &settlements))
+                call.host_events().settle(&settlements)
             })
             .await
     }

@@ -9,8 +9,8 @@ use super::error::ImportError;
 use super::json::{decode, require};
 use super::run::Run;
 use super::table::{Reason, SourceRow, Table};
-use crate::bindings::interfaces::effect_import::{ImportedClaim, ImportedEffect, ImportedState};
-use crate::bindings::interfaces::effects::Recorded;
+use lash_store_engine::wit::effect_import::{ImportedClaim, ImportedEffect, ImportedState};
+use lash_store_engine::wit::effects::Recorded;
 
 const EFFECTS: Table = Table {
     name: "runtime_effect_replay",
@@ -28,7 +28,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
         &EFFECTS,
         |_, row| effect(row),
         |call, effects| {
-            call.effect_import(|import, guest, db| import.call_add_effects(guest, db, effects))
+            call.effect_import().add_effects(effects)
         },
     )
 }

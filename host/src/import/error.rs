@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::report::Loss;
-use crate::error::{Error, Source};
+use crate::error::Error;
+use lash_store_engine::Source;
 use crate::operation::Failure;
 
 /// Why nothing was imported. The source is as it was, and there is no destination.

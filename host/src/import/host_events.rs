@@ -15,10 +15,10 @@ use super::json::{Object, decode, digest, require};
 use super::run::Run;
 use super::source::is_damage;
 use super::table::{Reason, SourceRow, Table};
-use crate::bindings::interfaces::host_event_import::{
+use lash_store_engine::wit::host_event_import::{
     ImportedDelivery, ImportedOccurrence, ImportedSubscription,
 };
-use crate::bindings::interfaces::host_events::{OccurrenceDraft, SubscriptionDraft};
+use lash_store_engine::wit::host_events::{OccurrenceDraft, SubscriptionDraft};
 use crate::convert::host_events::{handle_sequence, subscription_sequence};
 
 const SUBSCRIPTIONS: Table = Table {
@@ -80,9 +80,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
             subscription(row, sequence)
         },
         |call, subscriptions| {
-            call.host_event_import(|import, guest, db| {
-                import.call_add_subscriptions(guest, db, subscriptions)
-            })
+            call.host_event_import().add_subscriptions(subscriptions)
         },
     )?;
     skip_numbers(run, highest)?;
@@ -90,18 +88,14 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
         &OCCURRENCES,
         |_, row| occurrence(row),
         |call, occurrences| {
-            call.host_event_import(|import, guest, db| {
-                import.call_add_occurrences(guest, db, occurrences)
-            })
+            call.host_event_import().add_occurrences(occurrences)
         },
     )?;
     run.table(
         &DELIVERIES,
         |_, row| delivery(row),
         |call, deliveries| {
-            call.host_event_import(|import, guest, db| {
-                import.call_add_deliveries(guest, db, deliveries)
-            })
+            call.host_event_import().add_deliveries(deliveries)
         },
     )
 }
@@ -202,7 +196,7 @@ fn skip_numbers(run: &mut Run<'_>, highest: u64) -> Result<(), ImportError> {
         return Ok(());
     }
     run.write(move |call| {
-        call.host_event_import(|import, guest, db| import.call_skip_subscriptions(guest, db, last))
+        call.host_event_import().skip_subscriptions(last)
     })
 }
 

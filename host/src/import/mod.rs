@@ -37,8 +37,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::kind::DatabaseKind;
+use lash_store_engine::DatabaseKind;
 use crate::operation;
+use lash_store_engine::observability::span;
 use crate::options::StoreOptions;
 
 /// Told how far an import is, on a thread of the import.
@@ -189,7 +190,7 @@ impl NativeImport {
         source: &Path,
         destination: &Path,
     ) -> Result<ImportReport, ImportError> {
-        let span = operation::span("import", destination);
+        let span = span("import", destination);
         let import = thread::import(self.clone(), kind, source, destination);
         operation::within(span, import).await
     }

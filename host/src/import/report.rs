@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::kind::DatabaseKind;
+use lash_store_engine::DatabaseKind;
 
 /// How many losses are listed. Further ones are counted.
 const MOST_LOSSES: usize = 1000;

@@ -8,13 +8,11 @@ use super::report::{ImportReport, Imported, Losses, Progress};
 use super::source::Source;
 use super::thread::Cancel;
 use super::{NativeImport, OnProgress, effects, host_events, processes, session};
-use crate::bindings::types::BlobProfile;
-use crate::engine::{Call, Database, Durability, OpenOptions};
+use lash_store_engine::wit::types::BlobProfile;
+use crate::database::Database;
+use lash_store_engine::{Call, Durability, OpenOptions};
 use crate::error::Error;
-use crate::kind::DatabaseKind;
-use crate::{
-    effects as effect_store, host_events as host_event_store, processes as process_store, store,
-};
+use lash_store_engine::DatabaseKind;
 
 /// An import that is being done: what each kind of database works with.
 ///
@@ -51,18 +49,9 @@ pub(super) fn import(
     source.check(&mut losses)?;
 
     let kind = source.kind();
-    let initialize = match kind {
-        DatabaseKind::Session => store::INITIALIZE,
-        DatabaseKind::Processes => process_store::INITIALIZE,
-        DatabaseKind::HostEvents => host_event_store::INITIALIZE,
-        DatabaseKind::Effects => effect_store::INITIALIZE,
-    };
-    let options = OpenOptions {
-        // The file is synced once, when it is whole.
-        durability: Durability::Normal,
-        ..OpenOptions::default()
-    };
-    let db = Database::open_blocking(&destination.draft(), &options, kind.format(), initialize)
+    // The file is synced once, when it is whole.
+    let options = OpenOptions::new().durability(Durability::Normal);
+    let db = Database::open_blocking(&destination.draft(), kind, &options)
         .map_err(ImportError::Destination)?;
     let mut run = Run {
         source,

@@ -8,8 +8,8 @@ use rusqlite::{Connection, InterruptHandle};
 
 use super::error::ImportError;
 use super::report::Losses;
-use crate::kind::DatabaseKind;
-use crate::sqlite::{self, DatabaseFile, ErrorCode, Role, Settings, SqliteConnection};
+use lash_store_engine::DatabaseKind;
+use lash_store_engine::sqlite::{self, DatabaseFile, ErrorCode, Role, Settings, SqliteConnection};
 
 /// How every SQLite database begins.
 const MAGIC: &[u8] = b"SQLite format 3\0";

@@ -9,7 +9,8 @@ use super::error::ImportError;
 use super::report::Imported;
 use super::run::Run;
 use super::source::is_damage;
-use crate::engine::Call;
+use lash_store_engine::Call;
+use crate::EngineError;
 use crate::error::Error;
 
 /// How many bytes of values one page has, but for a single row that is longer.
@@ -391,15 +392,15 @@ pub(super) fn put_each<T>(
 ) -> Result<Vec<(usize, Reason)>, Error> {
     match put(call, items) {
         Ok(()) => return Ok(Vec::new()),
-        Err(Error::Invalid { .. } | Error::MissingBlob { .. }) => {}
+        Err(Error::Engine(EngineError::Invalid { .. } | EngineError::MissingBlob { .. })) => {}
         Err(error) => return Err(error),
     }
     let mut refused = Vec::new();
     for (position, item) in items.iter().enumerate() {
         match put(call, std::slice::from_ref(item)) {
             Ok(()) => {}
-            Err(Error::Invalid { reason, .. }) => refused.push((position, reason)),
-            Err(Error::MissingBlob { blob, .. }) => {
+            Err(Error::Engine(EngineError::Invalid { reason, .. })) => refused.push((position, reason)),
+            Err(Error::Engine(EngineError::MissingBlob { blob, .. })) => {
                 refused.push((position, format!("the blob {blob} is missing")));
             }
             Err(error) => return Err(error),

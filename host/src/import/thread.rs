@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 
@@ -16,10 +16,11 @@ use rusqlite::InterruptHandle;
 use tokio::sync::oneshot;
 use tracing::Span;
 
+use crate::sync::lock;
 use super::error::ImportError;
 use super::report::ImportReport;
 use super::{NativeImport, run};
-use crate::kind::DatabaseKind;
+use lash_store_engine::DatabaseKind;
 
 /// Whether somebody still waits for the import.
 #[derive(Default)]
@@ -31,7 +32,7 @@ pub(super) struct Cancel {
 impl Cancel {
     /// Notes what is to be interrupted when nobody waits any more.
     pub(super) fn watch(&self, source: InterruptHandle) {
-        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
+        *lock(&self.source) = Some(source);
     }
 
     /// An error if nobody waits any more. Nobody sees it either.
@@ -47,7 +48,7 @@ impl Cancel {
 
     fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
-        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = lock(&self.source);
         if let Some(source) = source.as_ref() {
             source.interrupt();
         }

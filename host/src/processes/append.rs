@@ -16,10 +16,10 @@ use lash_core::{
 use super::outcome::lease_lost;
 use super::records::Known;
 use super::{Shared, SqliteProcessRegistry};
-use crate::bindings::interfaces::process_events::{Appended, Draft};
+use lash_store_engine::wit::process_events::{Appended, Draft};
 use crate::convert;
-use crate::engine::Call;
-use crate::error::{Error, plugin_error, unknown_process};
+use lash_store_engine::Call;
+use crate::error::{Error, unknown_process};
 
 /// Under which lease an event is appended.
 #[derive(Clone)]
@@ -158,9 +158,7 @@ impl Shared {
         loop {
             let mut existing = None;
             let known = self.records.read(call, process_id, |call, known_hash| {
-                let basis = call.process_events(|events, guest, db| {
-                    events.call_get_basis(guest, db, process_id, known_hash, replay_key)
-                })?;
+                let basis = call.process_events().get_basis(process_id, known_hash, replay_key)?;
                 Ok(basis.map(|basis| {
                     existing = basis.existing;
                     basis.process
@@ -223,7 +221,7 @@ impl Shared {
         let process_id = &draft.process_id;
         let ends = draft.end.is_some();
         let appended =
-            call.process_events(|events, guest, db| events.call_append(guest, db, &draft))?;
+            call.process_events().append(&draft)?;
         // The record is that of a process that runs: after its end it must not look
         // current.
         if let Appended::Sequence(sequence) = appended
@@ -306,7 +304,7 @@ impl Shared {
         process_id: &str,
         token: &str,
     ) -> Result<(), Error> {
-        call.process_leases(|leases, guest, db| leases.call_release(guest, db, process_id, token))?;
+        call.process_leases().release(process_id, token)?;
         self.held.release(process_id, token);
         Ok(())
     }

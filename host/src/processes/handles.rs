@@ -8,9 +8,9 @@ use lash_core::{
 
 use super::SqliteProcessRegistry;
 use super::outcome::not_granted;
-use crate::bindings::interfaces::processes::{Process, Selection};
+use lash_store_engine::wit::processes::{Process, Selection};
 use crate::convert;
-use crate::error::{plugin_error, unknown_process};
+use crate::error::unknown_process;
 
 impl SqliteProcessRegistry {
     pub(super) async fn handles(
@@ -22,9 +22,7 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .read("list process handles", move |call| {
-                let handles = call.process_handles(|handles, guest, db| {
-                    handles.call_of_scope(guest, db, scope_id.as_str(), selection)
-                })?;
+                let handles = call.process_handles().of_scope(scope_id.as_str(), selection)?;
                 handles
                     .into_iter()
                     .map(|(grant, process): (_, Process)| {
@@ -57,9 +55,7 @@ impl SqliteProcessRegistry {
                 call.of_session(&grant.session_id);
                 call.of_process(&grant.process_id);
                 let draft = convert::processes::to_grant(call.path(), scope_id.as_str(), &grant)?;
-                let granted = call.process_handles(|handles, guest, db| {
-                    handles.call_grant_handle(guest, db, &draft)
-                })?;
+                let granted = call.process_handles().grant_handle(&draft)?;
                 Ok(if granted {
                     Ok(grant)
                 } else {
@@ -81,9 +77,7 @@ impl SqliteProcessRegistry {
             .db
             .write("revoke process handle", move |call| {
                 call.of_process(&process_id);
-                call.process_handles(|handles, guest, db| {
-                    handles.call_revoke(guest, db, scope_id.as_str(), &process_id)
-                })
+                call.process_handles().revoke(scope_id.as_str(), &process_id)
             })
             .await
             .map_err(plugin_error)
@@ -104,16 +98,10 @@ impl SqliteProcessRegistry {
             .db
             .write("transfer process handles", move |call| {
                 call.of_session(&to_session_id);
-                call.process_handles(|handles, guest, db| {
-                    handles.call_transfer(
-                        guest,
-                        db,
-                        from_scope_id.as_str(),
+                call.process_handles().transfer(from_scope_id.as_str(),
                         &to_session_id,
                         to_scope_id.as_str(),
-                        &process_ids,
-                    )
-                })
+                        &process_ids)
             })
             .await
             .map_err(plugin_error)?;
@@ -134,9 +122,7 @@ impl SqliteProcessRegistry {
             .db
             .read("look for process handle", move |call| {
                 call.of_process(&process_id);
-                call.process_handles(|handles, guest, db| {
-                    handles.call_is_granted(guest, db, scope_id.as_str(), &process_id)
-                })
+                call.process_handles().is_granted(scope_id.as_str(), &process_id)
             })
             .await
             .map_err(plugin_error)
@@ -152,7 +138,7 @@ impl SqliteProcessRegistry {
             .db
             .read("list handles of process", move |call| {
                 call.of_process(&id);
-                call.process_handles(|handles, guest, db| handles.call_of_process(guest, db, &id))?
+                call.process_handles().of_process(&id)?
                     .map(|grants| {
                         let grants = grants.into_iter();
                         grants
@@ -176,9 +162,7 @@ impl SqliteProcessRegistry {
             .db
             .write("revoke handles of session", move |call| {
                 call.of_session(&id);
-                call.process_handles(|handles, guest, db| {
-                    handles.call_revoke_session(guest, db, &id)
-                })
+                call.process_handles().revoke_session(&id)
             })
             .await
             .map_err(plugin_error)?;

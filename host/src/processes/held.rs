@@ -1,12 +1,13 @@
 //! The leases that a registry has claimed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use lash_core::ProcessLease;
 
+use crate::sync::lock;
 use super::Shared;
-use crate::bindings::interfaces::process_leases::Lease;
+use lash_store_engine::wit::process_leases::Lease;
 use crate::convert;
 
 /// What is remembered of a lease.
@@ -59,7 +60,7 @@ impl HeldLeases {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -15,17 +15,15 @@ use std::sync::Arc;
 
 use lash_core::ProcessRecord;
 
-use crate::bindings::interfaces::format::Kind;
-use crate::engine::{Database, Initialize, OpenOptions};
-use crate::error::{Error, MEMORY};
+use lash_store_engine::DatabaseKind;
+use crate::database::Database;
+use lash_store_engine::OpenOptions;
+use crate::error::Error;
+use lash_store_engine::MEMORY;
 use crate::options::StoreBuilder;
 
 use held::HeldLeases;
 use records::Records;
-
-/// The call that makes a process database of an empty one.
-pub(crate) const INITIALIZE: Initialize =
-    |call| call.processes(|processes, guest, db| processes.call_initialize(guest, db));
 
 /// The durable registry of the processes of a deployment: what was registered, what
 /// happened, who may address them and who works on them, in one SQLite database.
@@ -81,7 +79,7 @@ impl SqliteProcessRegistry {
     pub(crate) async fn open_built(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         Ok(Self {
             shared: Arc::new(Shared {
-                db: Database::open(path, options, Kind::Processes, INITIALIZE).await?,
+                db: Database::open(path, DatabaseKind::Processes, options).await?,
                 records: Records::new(),
                 held: HeldLeases::default(),
             }),
@@ -98,7 +96,7 @@ impl SqliteProcessRegistry {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if what is stored is damaged, [`Error::Decode`] if another
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is damaged, [`Error::Decode`] if another
     /// release has written it.
     pub async fn try_get_process(&self, process_id: &str) -> Result<Option<ProcessRecord>, Error> {
         let shared = Arc::clone(&self.shared);

@@ -9,14 +9,15 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use lash_core::ProcessRecord;
 use lru::LruCache;
 
-use crate::bindings::interfaces::processes::Process;
+use lash_store_engine::wit::processes::Process;
+use crate::sync::lock;
 use crate::convert;
-use crate::engine::Call;
+use lash_store_engine::Call;
 use crate::error::Error;
 
 /// How many records a registry keeps.
@@ -78,9 +79,7 @@ impl Records {
         process_id: &str,
     ) -> Result<Option<ProcessRecord>, Error> {
         let known = self.read(call, process_id, |call, known_hash| {
-            call.processes(|processes, guest, db| {
-                processes.call_get(guest, db, process_id, known_hash)
-            })
+            call.processes().get(process_id, known_hash)
         })?;
         Ok(known.map(|known| self.keep(known)))
     }
@@ -104,6 +103,6 @@ impl Records {
 
     fn cache(&self) -> MutexGuard<'_, LruCache<String, Known>> {
         // A cache has no invariant that a panic could have broken.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

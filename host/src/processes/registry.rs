@@ -14,11 +14,11 @@ use super::SqliteProcessRegistry;
 use super::held::NewLease;
 use super::outcome::{conflict, ended, lease_lost, leased};
 use super::records::Known;
-use crate::bindings::interfaces::process_leases::Claimed;
-use crate::bindings::interfaces::processes::{Changed, Registered, Selection};
+use lash_store_engine::wit::process_leases::Claimed;
+use lash_store_engine::wit::processes::{Changed, Registered, Selection};
 use crate::convert;
-use crate::engine::Call;
-use crate::error::{Error, plugin_error, unknown_process};
+use lash_store_engine::Call;
+use crate::error::{Error, unknown_process};
 use crate::store::logged;
 
 /// A change of one process that was refused.
@@ -84,9 +84,7 @@ impl SqliteProcessRegistry {
                 let wait = wait
                     .map(|wait| convert::processes::to_wait(call.path(), &wait))
                     .transpose()?;
-                call.processes(|processes, guest, db| {
-                    processes.call_set_wait(guest, db, id, known_hash, wait.as_deref())
-                })
+                call.processes().set_wait(id, known_hash, wait.as_deref())
             },
         )
         .await
@@ -102,8 +100,7 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .read(operation, move |call| {
-                let processes = call
-                    .processes(|processes, guest, db| processes.call_list(guest, db, selection))?;
+                let processes = call.processes().list(selection)?;
                 let mut records = Vec::new();
                 for process in processes {
                     // What the status excludes need not be decoded.
@@ -164,8 +161,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 call.of_process(&registration.id);
                 let draft =
                     convert::processes::to_registration(call.path(), &registration, hash.clone())?;
-                let registered = call
-                    .processes(|processes, guest, db| processes.call_register(guest, db, &draft))?;
+                let registered = call.processes().register(&draft)?;
                 Ok(match registered {
                     Registered::Process(process) => {
                         let record =
@@ -193,9 +189,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
             process_id,
             move |call, id, known_hash| {
                 let external_ref = convert::processes::to_external_ref(call.path(), &external_ref)?;
-                call.processes(|processes, guest, db| {
-                    processes.call_set_external_ref(guest, db, id, known_hash, &external_ref)
-                })
+                call.processes().set_external_ref(id, known_hash, &external_ref)
             },
         )
         .await
@@ -277,9 +271,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
         self.events("read process events", process_id, move |call, id| {
-            call.process_events(|events, guest, db| {
-                events.call_after(guest, db, id, after_sequence)
-            })
+            call.process_events().after(id, after_sequence)
         })
         .await
     }
@@ -291,9 +283,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
         self.events("read process wakes", process_id, move |call, id| {
-            call.process_events(|events, guest, db| {
-                events.call_wakes_after(guest, db, id, after_sequence)
-            })
+            call.process_events().wakes_after(id, after_sequence)
         })
         .await
     }
@@ -360,9 +350,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .db
             .write("acknowledge process wake", move |call| {
                 call.of_process(&id);
-                call.process_events(|events, guest, db| {
-                    events.call_acknowledge_wake(guest, db, &id, sequence)
-                })
+                call.process_events().acknowledge_wake(&id, sequence)
             })
             .await
             .map_err(plugin_error)?;
@@ -396,9 +384,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .db
             .write("claim process", move |call| {
                 call.of_process(&process_id);
-                let claimed = call.process_leases(|leases, guest, db| {
-                    leases.call_claim(guest, db, &process_id, &owner_id, lease_ttl_ms)
-                })?;
+                let claimed = call.process_leases().claim(&process_id, &owner_id, lease_ttl_ms)?;
                 call.ended(match claimed {
                     Claimed::Lease(_) => "ok",
                     Claimed::Held(_) => "held",
@@ -427,9 +413,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .db
             .write("renew process lease", move |call| {
                 call.of_process(&id);
-                let expires = call.process_leases(|leases, guest, db| {
-                    leases.call_renew(guest, db, &id, &token, lease_ttl_ms)
-                })?;
+                let expires = call.process_leases().renew(&id, &token, lease_ttl_ms)?;
                 if expires.is_none() {
                     call.ended("lease-lost");
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::SqliteProcessRegistry;
-use crate::convert::epoch_ms;
+use lash_store_engine::epoch_ms;
 use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
 use crate::operation;
@@ -21,7 +21,7 @@ impl SqliteProcessRegistry {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
         self.shared.db.incremental_vacuum().await
@@ -47,7 +47,7 @@ impl SqliteProcessRegistry {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if a process that would have to be removed is damaged, or
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if a process that would have to be removed is damaged, or
     /// one of its deliveries.
     pub async fn prune_ended(
         &self,
@@ -100,9 +100,7 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .read("find processes to prune", move |call| {
-                let ids = call.processes(|processes, guest, db| {
-                    processes.call_prunable(guest, db, before_ms, BATCH)
-                })?;
+                let ids = call.processes().prunable(before_ms, BATCH)?;
                 // Otherwise it would go on for ever.
                 if !ids.is_empty() && ids == kept {
                     return Err(call.contradiction(
@@ -125,9 +123,7 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .write("prune processes", move |call| {
-                let pruned = call.processes(|processes, guest, db| {
-                    processes.call_prune(guest, db, before_ms, &process_ids)
-                })?;
+                let pruned = call.processes().prune(before_ms, &process_ids)?;
                 for process_id in &pruned {
                     shared.records.take(process_id);
                     shared.held.forget(process_id);

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use lash_core::{PluginError, ProcessAwaitOutput, ProcessEvent};
 
 use super::SqliteProcessRegistry;
-use crate::bindings::interfaces::process_events::{Awaited, Position};
+use lash_store_engine::wit::process_events::{Awaited, Position};
 use crate::convert;
-use crate::engine::{Call, Probe};
-use crate::error::{Error, plugin_error, unknown_process};
+use lash_store_engine::{Call, Probe};
+use crate::error::{Error, unknown_process};
 use crate::operation;
 
 /// How far processes are: their numbers of events.
 const PROBE: Probe = |call, process_ids| {
-    call.process_events(|events, guest, db| events.call_last_sequences(guest, db, process_ids))
+    call.process_events().last_sequences(process_ids)
 };
 
 /// What a read found of something that is waited for.
@@ -34,9 +34,7 @@ impl SqliteProcessRegistry {
     ) -> Result<ProcessEvent, PluginError> {
         let kind = event_type.to_owned();
         self.wait("wait for process event", process_id, move |call, id| {
-            let found = call.process_events(|events, guest, db| {
-                events.call_first_of_type(guest, db, id, &kind, after_sequence)
-            })?;
+            let found = call.process_events().first_of_type(id, &kind, after_sequence)?;
             Ok(match found {
                 Awaited::Event(content) => {
                     Seen::There(convert::processes::from_event(call.path(), id, &content)?)
@@ -54,7 +52,7 @@ impl SqliteProcessRegistry {
     ) -> Result<ProcessAwaitOutput, PluginError> {
         self.wait("await process", process_id, |call, id| {
             let position =
-                call.process_events(|events, guest, db| events.call_get_position(guest, db, id))?;
+                call.process_events().get_position(id)?;
             Ok(match position {
                 Some(Position {
                     outcome: Some(outcome),

@@ -8,8 +8,9 @@ use lashlang::{
 
 use super::Store;
 use crate::artifact::{BlobArtifactDescriptor, PersistedArtifactKind};
-use crate::bindings::interfaces::artifacts::NameSpace;
-use crate::error::{Chain, Error};
+use lash_store_engine::wit::artifacts::NameSpace;
+use crate::error::Error;
+use lash_store_engine::observability::Chain;
 
 /// The descriptor of the one kind of artifact, besides modules, that the trait's
 /// callers name.
@@ -33,18 +34,12 @@ impl Store {
             .write("put artifact", move |call| {
                 let kind = descriptor.blob_kind();
                 let compressible = descriptor.is_compressible();
-                call.artifacts(|artifacts, guest, db| {
-                    artifacts.call_put(
-                        guest,
-                        db,
-                        space,
+                call.artifacts().put(space,
                         &name,
                         &content,
                         kind,
                         compressible,
-                        profile,
-                    )
-                })
+                        profile)
             })
             .await
     }
@@ -53,7 +48,7 @@ impl Store {
         let name = name.to_owned();
         self.db
             .read("get artifact", move |call| {
-                call.artifacts(|artifacts, guest, db| artifacts.call_get(guest, db, space, &name))
+                call.artifacts().get(space, &name)
             })
             .await
     }

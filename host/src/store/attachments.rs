@@ -9,7 +9,7 @@ use lash_core::{
 
 use super::Store;
 use super::persistence::backend;
-use crate::bindings::interfaces::attachments::Intent;
+use lash_store_engine::wit::attachments::Intent;
 
 impl AttachmentManifest for Store {
     fn record_intent(&self, intent: AttachmentIntent) -> Result<(), StoreError> {
@@ -22,9 +22,7 @@ impl AttachmentManifest for Store {
         self.db
             .write_blocking("record attachment intent", move |call| {
                 call.of_session(&intent.session_id);
-                call.attachments(|attachments, guest, db| {
-                    attachments.call_record_intent(guest, db, &intent)
-                })
+                call.attachments().record_intent(&intent)
             })
             .map_err(backend)
     }
@@ -45,9 +43,7 @@ impl AttachmentManifest for Store {
         self.db
             .write_blocking("commit attachments", move |call| {
                 call.of_session(&session_id);
-                call.attachments(|attachments, guest, db| {
-                    attachments.call_commit(guest, db, &session_id, &ids)
-                })
+                call.attachments().commit(&session_id, &ids)
             })
             .map_err(backend)
     }
@@ -59,9 +55,7 @@ impl AttachmentManifest for Store {
         let intents = self
             .db
             .read_blocking("list attachment intents", move |call| {
-                call.attachments(|attachments, guest, db| {
-                    attachments.call_list_uncommitted(guest, db, older_than_epoch_ms)
-                })
+                call.attachments().list_uncommitted(older_than_epoch_ms)
             })
             .map_err(backend)?;
         Ok(intents
@@ -80,7 +74,7 @@ impl AttachmentManifest for Store {
         let id = attachment_id.as_str().to_owned();
         self.db
             .write_blocking("forget attachment", move |call| {
-                call.attachments(|attachments, guest, db| attachments.call_forget(guest, db, &id))
+                call.attachments().forget(&id)
             })
             .map_err(backend)
     }

@@ -36,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] above 256 MiB; [`Error::DiskFull`] among others.
+    /// [`EngineError::Invalid`](crate::EngineError::Invalid) above 256 MiB; [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
     pub async fn try_put_blob(&self, content: &[u8]) -> Result<BlobRef, Error> {
         let raw = BlobArtifactDescriptor::new(PersistedArtifactKind::GenericBlob, []);
         self.try_put_artifact_blob(raw, content).await
@@ -69,9 +69,7 @@ impl Store {
             .write("put blob", move |call| {
                 let kind = descriptor.blob_kind();
                 let compressible = descriptor.is_compressible();
-                call.blobs(|blobs, guest, db| {
-                    blobs.call_put(guest, db, &content, kind, compressible, profile)
-                })
+                call.blobs().put(&content, kind, compressible, profile)
                 .map(BlobRef)
             })
             .await
@@ -87,12 +85,12 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if the content does not match its key.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if the content does not match its key.
     pub async fn try_get_blob(&self, blob_ref: &BlobRef) -> Result<Option<Vec<u8>>, Error> {
         let key = blob_ref.0.clone();
         self.db
             .read("get blob", move |call| {
-                call.blobs(|blobs, guest, db| blobs.call_get(guest, db, &key))
+                call.blobs().get(&key)
             })
             .await
     }
@@ -184,8 +182,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingBlob`] if a reference without a snapshot names a blob that
-    /// is not stored; [`Error::DiskFull`] among others.
+    /// [`EngineError::MissingBlob`](crate::EngineError::MissingBlob) if a reference without a snapshot names a blob that
+    /// is not stored; [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
     pub async fn try_put_checkpoint(
         &self,
         checkpoint: &HydratedSessionCheckpoint,
@@ -196,9 +194,7 @@ impl Store {
             .write("put checkpoint", move |call| {
                 let turn_state = checkpoint.turn_state.clone();
                 let draft = convert::checkpoint::to_draft(call.path(), checkpoint)?;
-                let stored = call.checkpoints(|checkpoints, guest, db| {
-                    checkpoints.call_put(guest, db, &draft, profile)
-                })?;
+                let stored = call.checkpoints().put(&draft, profile)?;
                 Ok(StoredSessionCheckpoint {
                     checkpoint_ref: BlobRef(stored.key),
                     manifest: convert::checkpoint::manifest_with(stored.manifest, turn_state),
@@ -221,7 +217,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if the manifest or a snapshot is missing or damaged.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if the manifest or a snapshot is missing or damaged.
     pub async fn try_get_checkpoint(
         &self,
         blob_ref: &BlobRef,
@@ -229,7 +225,7 @@ impl Store {
         let key = blob_ref.0.clone();
         self.db
             .read("get checkpoint", move |call| {
-                call.checkpoints(|checkpoints, guest, db| checkpoints.call_get(guest, db, &key))?
+                call.checkpoints().get(&key)?
                     .map(|stored| convert::checkpoint::from_checkpoint(call.path(), stored))
                     .transpose()
             })
@@ -250,7 +246,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::ReadOnly`] and [`Error::DiskFull`] among others.
+    /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
     pub async fn try_append_usage_deltas(&self, entries: &[TokenLedgerEntry]) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
@@ -262,7 +258,7 @@ impl Store {
             .collect();
         self.db
             .write("append usage", move |call| {
-                call.usage(|usage, guest, db| usage.call_append(guest, db, &entries))
+                call.usage().append(&entries)
             })
             .await
     }
@@ -276,11 +272,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if an entry is missing or damaged.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if an entry is missing or damaged.
     pub async fn try_load_usage_deltas(&self) -> Result<Vec<TokenLedgerEntry>, Error> {
         self.db
             .read("load usage", |call| {
-                let entries = call.usage(|usage, guest, db| usage.call_load(guest, db))?;
+                let entries = call.usage().load()?;
                 Ok(entries
                     .into_iter()
                     .map(convert::usage::from_entry)

@@ -5,9 +5,9 @@ use lash_core::runtime::QueuedWorkClaim;
 
 use super::Store;
 use super::persistence::backend;
-use crate::bindings::interfaces::queue::ClaimRequest;
+use lash_store_engine::wit::queue::ClaimRequest;
 use crate::convert;
-use crate::engine::Database;
+use crate::database::Database;
 
 /// A claim on its way to who asked for it. If he has gone in the meantime it is given
 /// back: nobody else knows its token, and the work would not be done until it
@@ -26,7 +26,7 @@ impl Drop for NewClaim {
         let held = convert::queue::to_completion(claim.completion());
         self.db.write_detached("abandon claim", move |call| {
             call.of_session(&held.session_id);
-            call.queue(|queue, guest, db| queue.call_abandon(guest, db, &held))
+            call.queue().abandon(&held)
         });
     }
 }
@@ -45,7 +45,7 @@ impl Store {
             .write("claim queued work", move |call| {
                 call.of_session(&request.session_id);
                 let claimed =
-                    call.queue(|queue, guest, db| queue.call_claim(guest, db, &request))?;
+                    call.queue().claim(&request)?;
                 if claimed.is_none() {
                     call.ended("nothing");
                 }

@@ -4,7 +4,7 @@ use lash_core::{GcReport, SessionGraph, SessionNodeRecord, VacuumReport};
 
 use super::{Store, logged};
 use crate::convert;
-use crate::engine::Database;
+use crate::database::Database;
 use crate::error::Error;
 use crate::operation;
 
@@ -23,13 +23,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the nodes are no forest.
+    /// [`EngineError::Invalid`](crate::EngineError::Invalid) if the nodes are no forest.
     pub async fn try_replace_session_graph(&self, graph: &SessionGraph) -> Result<(), Error> {
         let nodes = graph.nodes.clone();
         self.db
             .write("replace graph", move |call| {
                 let nodes = convert::graph::to_nodes(call.path(), &nodes)?;
-                call.graph(|graph, guest, db| graph.call_replace(guest, db, &nodes))
+                call.graph().replace(&nodes)
             })
             .await
     }
@@ -48,7 +48,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if a node is stored already, if its parent is not, or if
+    /// [`EngineError::Invalid`](crate::EngineError::Invalid) if a node is stored already, if its parent is not, or if
     /// it is its own ancestor.
     pub async fn try_append_session_graph_nodes(
         &self,
@@ -61,7 +61,7 @@ impl Store {
         self.db
             .write("append nodes", move |call| {
                 let nodes = convert::graph::to_nodes(call.path(), &nodes)?;
-                call.graph(|graph, guest, db| graph.call_append(guest, db, &nodes))
+                call.graph().append(&nodes)
             })
             .await
     }
@@ -79,11 +79,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if a node is missing or damaged.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if a node is missing or damaged.
     pub async fn try_load_session_graph(&self) -> Result<SessionGraph, Error> {
         self.db
             .read("load graph", |call| {
-                let bodies = call.graph(|graph, guest, db| graph.call_load(guest, db))?;
+                let bodies = call.graph().load()?;
                 let nodes = convert::graph::from_bodies(call.path(), &bodies)?;
                 Ok(SessionGraph::from_nodes(nodes, None))
             })
@@ -104,7 +104,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if anything that is referred to is missing or damaged:
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if anything that is referred to is missing or damaged:
     /// then nothing is removed.
     pub async fn try_gc_unreachable(&self) -> Result<GcReport, Error> {
         let collected = async {
@@ -120,10 +120,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`], [`Error::ReadOnly`] and their like; then nothing is removed.
+    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like; then nothing is removed.
     pub async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
         let removed = self.db.write("vacuum", |call| {
-            call.maintenance(|maintenance, guest, db| maintenance.call_vacuum(guest, db))
+            call.maintenance().vacuum()
         });
         let vacuumed = async {
             let removed_node_count = count(removed.await?);
@@ -141,7 +141,7 @@ fn count(value: u64) -> usize {
 async fn collect_garbage(db: Database) -> Result<GcReport, Error> {
     let report = db
         .write("collect garbage", |call| {
-            call.maintenance(|maintenance, guest, db| maintenance.call_gc(guest, db))
+            call.maintenance().gc()
         })
         .await?;
     Ok(GcReport {

@@ -6,7 +6,7 @@ use lash_core::store::{
 use lash_core::{BlobRef, SessionMeta, SessionNodeRecord, SessionPickerInfo, TokenLedgerEntry};
 
 use super::{Store, logged};
-use crate::bindings::interfaces::session::{HeadDraft, ReadScope};
+use lash_store_engine::wit::session::{HeadDraft, ReadScope};
 use crate::convert;
 use crate::error::Error;
 use crate::operation;
@@ -26,11 +26,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if what is stored is damaged.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is damaged.
     pub async fn try_load_picker_info(&self) -> Result<Option<SessionPickerInfo>, Error> {
         self.db
             .read("load picker info", |call| {
-                call.metadata(|metadata, guest, db| metadata.call_describe(guest, db))?
+                call.metadata().describe()?
                     .map(|stored| convert::meta::from_description(call.path(), stored))
                     .transpose()
             })
@@ -51,7 +51,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the leaf is not stored, [`Error::MissingBlob`] if the
+    /// [`EngineError::Invalid`](crate::EngineError::Invalid) if the leaf is not stored, [`EngineError::MissingBlob`](crate::EngineError::MissingBlob) if the
     /// checkpoint is not.
     pub async fn try_save_session_head_meta(&self, meta: SessionHeadMeta) -> Result<u64, Error> {
         self.save_head(meta, None, None).await
@@ -71,11 +71,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if what is stored is damaged.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is damaged.
     pub async fn try_load_session_head_meta(&self) -> Result<Option<SessionHeadMeta>, Error> {
         self.db
             .read("load session head", |call| {
-                call.session(|session, guest, db| session.call_load_head(guest, db))?
+                call.session().load_head()?
                     .map(|head| convert::head::from_head(call.path(), head))
                     .transpose()
             })
@@ -96,8 +96,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the graph is no forest or the leaf is not in it,
-    /// [`Error::MissingBlob`] if the checkpoint is not stored.
+    /// [`EngineError::Invalid`](crate::EngineError::Invalid) if the graph is no forest or the leaf is not in it,
+    /// [`EngineError::MissingBlob`](crate::EngineError::MissingBlob) if the checkpoint is not stored.
     pub async fn try_save_session_head(&self, head: SessionHead) -> Result<u64, Error> {
         let nodes = head.graph.nodes.clone();
         self.save_head(head_meta(head), Some(nodes), None).await
@@ -117,7 +117,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if what is stored is damaged.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is damaged.
     pub async fn try_load_session_head(&self) -> Result<Option<SessionHead>, Error> {
         Ok(self.try_load_full().await?.map(|read| into_head(read).0))
     }
@@ -134,7 +134,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if what the source stores is damaged: nothing is copied
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what the source stores is damaged: nothing is copied
     /// then.
     pub async fn try_head_copy_from_store(&self, source: &Self) -> Result<(), Error> {
         let span = self.db.operation("copy session head");
@@ -170,13 +170,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::ReadOnly`] and [`Error::DiskFull`] among others.
+    /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
     pub async fn try_save_session_meta(&self, meta: SessionMeta) -> Result<(), Error> {
         self.db
             .write("save session metadata", move |call| {
                 call.belongs_to(&meta.session_id);
                 let meta = convert::meta::to_meta(call.path(), meta)?;
-                call.metadata(|metadata, guest, db| metadata.call_save(guest, db, &meta))
+                call.metadata().save(&meta)
             })
             .await
     }
@@ -187,7 +187,7 @@ impl Store {
             .write("create session metadata", move |call| {
                 call.belongs_to(&meta.session_id);
                 let meta = convert::meta::to_meta(call.path(), meta)?;
-                call.metadata(|metadata, guest, db| metadata.call_create(guest, db, &meta))
+                call.metadata().create(&meta)
             })
             .await
     }
@@ -205,11 +205,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if what is stored is damaged.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is damaged.
     pub async fn try_load_session_meta(&self) -> Result<Option<SessionMeta>, Error> {
         self.db
             .read("load session metadata", |call| {
-                call.metadata(|metadata, guest, db| metadata.call_load(guest, db))?
+                call.metadata().load()?
                     .map(|meta| {
                         call.belongs_to(&meta.session_id);
                         convert::meta::from_meta(call.path(), meta)
@@ -225,7 +225,7 @@ impl Store {
     ) -> Result<Option<PersistedSessionRead>, Error> {
         self.db
             .read("load session", move |call| {
-                call.session(|session, guest, db| session.call_load(guest, db, &scope))?
+                call.session().load(&scope)?
                     .map(|snapshot| {
                         let read = convert::session::from_snapshot(call.path(), snapshot)?;
                         call.belongs_to(&read.session_id);
@@ -272,7 +272,7 @@ impl Store {
                         .map(|entries| entries.into_iter().map(convert::usage::to_entry).collect()),
                     profile,
                 };
-                call.session(|session, guest, db| session.call_save_head(guest, db, &draft))
+                call.session().save_head(&draft)
             })
             .await
     }

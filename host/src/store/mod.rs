@@ -14,23 +14,21 @@ pub use retention::SessionPruneReport;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use lashlang::{ModuleArtifact, ModuleRef};
 use lru::LruCache;
 
-use crate::bindings::interfaces::format::Kind;
-use crate::bindings::types::BlobProfile;
-use crate::engine::{Database, Initialize};
-use crate::error::{Error, Logged};
+use lash_store_engine::DatabaseKind;
+use lash_store_engine::wit::types::BlobProfile;
+use crate::sync::lock;
+use crate::database::Database;
+use crate::error::Error;
+use lash_store_engine::observability::Logged;
 use crate::options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 
 /// How many decoded modules a store keeps.
 const CACHED_MODULES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
-
-/// The calls that make a session database of an empty one.
-pub(crate) const INITIALIZE: Initialize =
-    |call| call.session(|session, guest, db| session.call_initialize(guest, db));
 
 /// The durable store of one session: its head, its graph, its blobs, its work
 /// queue, and what belongs to them, in one SQLite database.
@@ -100,7 +98,7 @@ impl Store {
     }
 
     pub(crate) async fn open_built(path: &Path, builder: StoreBuilder) -> Result<Self, Error> {
-        let db = Database::open(path, &builder.open, Kind::Session, INITIALIZE).await?;
+        let db = Database::open(path, DatabaseKind::Session, &builder.open_options()).await?;
         Ok(Self::new(db, builder.options))
     }
 
@@ -108,12 +106,12 @@ impl Store {
         path: &Path,
         builder: StoreBuilder,
     ) -> Result<Self, Error> {
-        let db = Database::open_readonly(path, &builder.open, Kind::Session).await?;
+        let db = Database::open_readonly(path, DatabaseKind::Session, &builder.open_options()).await?;
         Ok(Self::new(db, builder.options))
     }
 
     pub(crate) async fn memory_built(builder: StoreBuilder) -> Result<Self, Error> {
-        let db = Database::memory(&builder.open, Kind::Session, INITIALIZE).await?;
+        let db = Database::memory(DatabaseKind::Session, &builder.open_options()).await?;
         Ok(Self::new(db, builder.options))
     }
 
@@ -139,14 +137,9 @@ impl Store {
     pub(crate) async fn retire(&self) -> Result<(), Error> {
         self.db
             .write("delete session", |call| {
-                call.session(|session, guest, db| session.call_retire(guest, db))
+                call.session().retire()
             })
             .await
-    }
-
-    /// What a plugin calls the store with: the database, and how blobs are stored.
-    pub(crate) fn lend(&self) -> (Database, BlobProfile) {
-        (self.db.clone(), self.profile())
     }
 
     fn profile(&self) -> BlobProfile {
@@ -155,7 +148,14 @@ impl Store {
 
     fn modules(&self) -> std::sync::MutexGuard<'_, LruCache<ModuleRef, Arc<ModuleArtifact>>> {
         // A cache has no invariant that a panic could have broken.
-        self.modules.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.modules)
+    }
+}
+
+/// The database, for a [plugin](crate::plugin).
+impl AsRef<lash_store_engine::Database> for Store {
+    fn as_ref(&self) -> &lash_store_engine::Database {
+        &self.db
     }
 }
 

@@ -12,10 +12,11 @@ use lash_core::{
 };
 
 use super::Store;
-use crate::bindings::interfaces::queue::ClaimRequest;
-use crate::bindings::interfaces::session::CommitOutcome;
+use lash_store_engine::wit::queue::ClaimRequest;
+use lash_store_engine::wit::session::CommitOutcome;
 use crate::convert;
-use crate::error::{Chain, Error};
+use crate::error::Error;
+use lash_store_engine::observability::Chain;
 
 /// The trait's error for everything that is not one of its named outcomes.
 pub(super) fn backend(error: Error) -> StoreError {
@@ -41,7 +42,7 @@ impl Store {
         let every = self.options.gc_policy.auto_run_every_commits.unwrap_or(0);
         if every > 0 && revision.is_multiple_of(every) {
             self.db.write_detached("collect garbage", |call| {
-                call.maintenance(|maintenance, guest, db| maintenance.call_gc(guest, db))
+                call.maintenance().gc()
                     .map(|_| ())
             });
         }
@@ -56,9 +57,7 @@ impl Store {
         self.db
             .read("list queued work", move |call| {
                 call.of_session(&session_id);
-                let batches = call.queue(|queue, guest, db| {
-                    queue.call_list(guest, db, &session_id, pending_only)
-                })?;
+                let batches = call.queue().list(&session_id, pending_only)?;
                 convert::queue::from_batches(call.path(), batches)
             })
             .await
@@ -85,7 +84,7 @@ impl RuntimePersistence for Store {
         let node_id = node_id.to_owned();
         self.db
             .read("load node", move |call| {
-                call.graph(|graph, guest, db| graph.call_load_node(guest, db, &node_id))?
+                call.graph().load_node(&node_id)?
                     .map(|body| convert::graph::from_body(call.path(), &body))
                     .transpose()
             })
@@ -109,7 +108,7 @@ impl RuntimePersistence for Store {
                 let turn_state = commit.checkpoint.turn_state.clone();
                 let request = convert::commit::to_request(call.path(), commit, profile)?;
                 let outcome =
-                    call.session(|session, guest, db| session.call_commit(guest, db, &request))?;
+                    call.session().commit(&request)?;
                 let committed = matches!(outcome, CommitOutcome::Committed(_));
                 call.ended(word(&outcome));
                 if committed {
@@ -136,7 +135,7 @@ impl RuntimePersistence for Store {
             .write("enqueue work", move |call| {
                 call.of_session(&batch.session_id);
                 let draft = convert::queue::to_draft(call.path(), batch)?;
-                let batch = call.queue(|queue, guest, db| queue.call_enqueue(guest, db, &draft))?;
+                let batch = call.queue().enqueue(&draft)?;
                 convert::queue::from_batch(call.path(), batch)
             })
             .await
@@ -191,8 +190,7 @@ impl RuntimePersistence for Store {
             .db
             .write("renew claim", move |call| {
                 call.of_session(&held.session_id);
-                let expires = call
-                    .queue(|queue, guest, db| queue.call_renew(guest, db, &held, lease_ttl_ms))?;
+                let expires = call.queue().renew(&held, lease_ttl_ms)?;
                 if expires.is_none() {
                     call.ended("lease-lost");
                 }
@@ -217,7 +215,7 @@ impl RuntimePersistence for Store {
         self.db
             .write("abandon claim", move |call| {
                 call.of_session(&held.session_id);
-                call.queue(|queue, guest, db| queue.call_abandon(guest, db, &held))
+                call.queue().abandon(&held)
             })
             .await
             .map_err(backend)
@@ -233,7 +231,7 @@ impl RuntimePersistence for Store {
         self.db
             .write("cancel queued work", move |call| {
                 call.of_session(&session_id);
-                call.queue(|queue, guest, db| queue.call_cancel(guest, db, &session_id, &batch_id))?
+                call.queue().cancel(&session_id, &batch_id)?
                     .map(|batch| convert::queue::from_batch(call.path(), batch))
                     .transpose()
             })
@@ -267,7 +265,7 @@ impl RuntimePersistence for Store {
         let ids = ids.to_vec();
         self.db
             .write("tombstone nodes", move |call| {
-                call.graph(|graph, guest, db| graph.call_tombstone(guest, db, &ids))
+                call.graph().tombstone(&ids)
             })
             .await
             .map_err(backend)

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::Store;
-use crate::convert::epoch_ms;
+use lash_store_engine::epoch_ms;
 use crate::error::Error;
 use crate::operation;
 
@@ -26,7 +26,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`], [`Error::ReadOnly`] and their like. What was given back until then
+    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
         self.db.incremental_vacuum().await
@@ -44,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if something that would have to be removed, or that is
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if something that would have to be removed, or that is
     /// needed to decide, is damaged; then nothing is removed.
     pub async fn prune(&self, stored_before: SystemTime) -> Result<SessionPruneReport, Error> {
         let before_ms = epoch_ms(stored_before);
@@ -52,9 +52,7 @@ impl Store {
             let pruned = self
                 .db
                 .write("prune session", move |call| {
-                    call.retention(|retention, guest, db| {
-                        retention.call_prune(guest, db, before_ms)
-                    })
+                    call.retention().prune(before_ms)
                 })
                 .await?;
             self.db.give_back_pages().await;

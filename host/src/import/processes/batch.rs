@@ -2,8 +2,8 @@
 
 use super::events::{self, Events, History, Page, repeated_key};
 use super::record::{PROCESSES, Process};
-use crate::bindings::interfaces::process_import::{ImportedEvent, ImportedProcess, Wake};
-use crate::engine::Call;
+use lash_store_engine::wit::process_import::{ImportedEvent, ImportedProcess, Wake};
+use lash_store_engine::Call;
 use crate::error::Error;
 use crate::import::error::ImportError;
 use crate::import::report::Imported;
@@ -204,7 +204,7 @@ impl Batch {
 }
 
 fn add_processes(call: &mut Call<'_>, processes: &[ImportedProcess]) -> Result<(), Error> {
-    call.process_import(|import, guest, db| import.call_add_processes(guest, db, processes))
+    call.process_import().add_processes(processes)
 }
 
 fn write_events(
@@ -216,8 +216,6 @@ fn write_events(
     let process_id = process_id.to_owned();
     let last_sequence = last_sequence.unsigned_abs();
     run.write(move |call| {
-        call.process_import(|import, guest, db| {
-            import.call_add_events(guest, db, &process_id, last_sequence, &page.events)
-        })
+        call.process_import().add_events(&process_id, last_sequence, &page.events)
     })
 }

@@ -3,7 +3,7 @@
 use lash_core::{ProcessEvent, ProcessTerminalState, epoch_ms_from_system_time};
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::bindings::interfaces::process_import::{ImportedEvent, Wake};
+use lash_store_engine::wit::process_import::{ImportedEvent, Wake};
 use crate::import::error::ImportError;
 use crate::import::json::{Object, decode, digest, quote, require};
 use crate::import::report::Losses;

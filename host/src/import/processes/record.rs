@@ -3,8 +3,8 @@
 use lash_core::{ProcessRecord, ProcessRegistration, ProcessStatus, ProcessTerminalState};
 use rusqlite::Connection;
 
-use crate::bindings::interfaces::process_import::{ImportedEnd, ImportedLease, ImportedProcess};
-use crate::bindings::interfaces::processes::{Registration, Status};
+use lash_store_engine::wit::process_import::{ImportedEnd, ImportedLease, ImportedProcess};
+use lash_store_engine::wit::processes::{Registration, Status};
 use crate::import::json::{Object, decode, require};
 use crate::import::table::{Reason, SourceRow, Table};
 

@@ -2,7 +2,7 @@
 
 use lash_core::ProcessHandleDescriptor;
 
-use crate::bindings::interfaces::process_import::ImportedHandle;
+use lash_store_engine::wit::process_import::ImportedHandle;
 use crate::import::error::ImportError;
 use crate::import::json::{decode, require};
 use crate::import::run::Run;
@@ -38,7 +38,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
         &GRANTS,
         |_, row| handle(row),
         |call, handles| {
-            call.process_import(|import, guest, db| import.call_add_handles(guest, db, handles))
+            call.process_import().add_handles(handles)
         },
     )?;
     for table in &BELONGINGS {

@@ -8,9 +8,9 @@ use rusqlite::Connection;
 
 use super::blobs;
 use crate::artifact::PersistedArtifactKind;
-use crate::bindings::interfaces::artifacts::NameSpace;
-use crate::bindings::interfaces::session_import::ImportedArtifact;
-use crate::bindings::types::BlobKind;
+use lash_store_engine::wit::artifacts::NameSpace;
+use lash_store_engine::wit::session_import::ImportedArtifact;
+use lash_store_engine::wit::types::BlobKind;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, Table};
@@ -35,7 +35,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
             })
         },
         |call, artifacts| {
-            call.session_import(|import, guest, db| import.call_add_artifacts(guest, db, artifacts))
+            call.session_import().add_artifacts(artifacts)
         },
     )
 }

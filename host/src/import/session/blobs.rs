@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::manifest;
 use crate::artifact::{BlobArtifactDescriptor, PersistedArtifactKind};
-use crate::bindings::interfaces::session_import::{ImportedBlob, StoredContent};
+use lash_store_engine::wit::session_import::{ImportedBlob, StoredContent};
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, Table};
@@ -118,9 +118,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
             }
         },
         move |call, blobs| {
-            call.session_import(|import, guest, db| {
-                import.call_add_blobs(guest, db, blobs, profile)
-            })
+            call.session_import().add_blobs(blobs, profile)
         },
     )
 }

@@ -4,8 +4,9 @@ use lash_core::BlobRef;
 use lash_core::store::{SessionCheckpoint, SessionHeadMeta};
 
 use super::{blobs, manifest};
-use crate::bindings::interfaces::session::HeadDraft;
-use crate::bindings::interfaces::session_import::ImportedBlob;
+use lash_store_engine::wit::session::HeadDraft;
+use lash_store_engine::wit::session_import::ImportedBlob;
+use crate::EngineError;
 use crate::convert::head::to_body;
 use crate::error::Error;
 use crate::import::error::ImportError;
@@ -46,9 +47,9 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<Option<u64>, ImportError> {
         profile: run.profile,
     };
     let added = run.write(move |call| {
-        match call.session_import(|import, guest, db| import.call_add_head(guest, db, &draft)) {
+        match call.session_import().add_head(&draft) {
             Ok(()) => Ok(Ok(())),
-            Err(Error::Invalid { reason, .. }) => Ok(Err(reason)),
+            Err(Error::Engine(EngineError::Invalid { reason, .. })) => Ok(Err(reason)),
             Err(error) => Err(error),
         }
     })?;
@@ -129,7 +130,7 @@ fn snapshots(checkpoint: &mut SessionCheckpoint) -> [(&'static str, &mut Option<
 fn exists(run: &Run<'_>, key: &str) -> Result<bool, ImportError> {
     let key = key.to_owned();
     let found = run.write(move |call| {
-        call.blobs(|blobs, guest, db| blobs.call_get(guest, db, &key))
+        call.blobs().get(&key)
             .map(|content| content.is_some())
     })?;
     Ok(found)
@@ -138,6 +139,6 @@ fn exists(run: &Run<'_>, key: &str) -> Result<bool, ImportError> {
 fn add(run: &Run<'_>, blob: ImportedBlob) -> Result<(), ImportError> {
     let profile = run.profile;
     run.write(move |call| {
-        call.session_import(|import, guest, db| import.call_add_blobs(guest, db, &[blob], profile))
+        call.session_import().add_blobs(&[blob], profile)
     })
 }

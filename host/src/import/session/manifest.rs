@@ -6,9 +6,9 @@ use lash_core::BlobRef;
 use lash_core::store::SessionCheckpoint;
 
 use super::blobs::Stored;
-use crate::bindings::interfaces::checkpoints::Manifest;
-use crate::bindings::interfaces::session_import::{ImportedBlob, StoredContent};
-use crate::bindings::types::BlobKind;
+use lash_store_engine::wit::checkpoints::Manifest;
+use lash_store_engine::wit::session_import::{ImportedBlob, StoredContent};
+use lash_store_engine::wit::types::BlobKind;
 use crate::convert::to_msgpack;
 use crate::error::Error;
 use crate::import::table::Reason;

@@ -3,7 +3,7 @@
 use lash_core::SessionNodeRecord;
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::bindings::interfaces::session_import::ImportedNode;
+use lash_store_engine::wit::session_import::ImportedNode;
 use crate::convert::graph::is_prompt;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
@@ -31,13 +31,13 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
         &NODES,
         |connection, row| read(connection, row, &mut previous),
         |call, nodes| {
-            call.session_import(|import, guest, db| import.call_add_nodes(guest, db, nodes))
+            call.session_import().add_nodes(nodes)
         },
     )?;
     let mut from = Some(0);
     while let Some(place) = from {
         let checked = run.write(move |call| {
-            call.session_import(|import, guest, db| import.call_check_nodes(guest, db, place))
+            call.session_import().check_nodes(place)
         })?;
         for damage in checked.cut {
             run.losses.note(NODES.name, damage.key, damage.reason);

@@ -4,8 +4,8 @@ use lash_core::runtime::QueuedWorkPayload;
 use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy};
 use rusqlite::Connection;
 
-use crate::bindings::interfaces::queue::{self as wit, Batch};
-use crate::bindings::interfaces::session_import::{ImportedBatch, ImportedClaim};
+use lash_store_engine::wit::queue::{self as wit, Batch};
+use lash_store_engine::wit::session_import::{ImportedBatch, ImportedClaim};
 use crate::convert::queue::{to_delivery, to_slot};
 use crate::import::error::ImportError;
 use crate::import::run::Run;
@@ -24,7 +24,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
         columns: "item_id, batch_id",
     };
     run.table(&BATCHES, read, |call, batches| {
-        call.session_import(|import, guest, db| import.call_add_batches(guest, db, batches))
+        call.session_import().add_batches(batches)
     })?;
     // They were read with their batches; what is left belongs to none.
     run.table(

@@ -1,8 +1,8 @@
 //! The token ledger and the manifest of attachments.
 
-use crate::bindings::interfaces::attachments::Intent;
-use crate::bindings::interfaces::session_import::ImportedAttachment;
-use crate::bindings::types::UsageEntry;
+use lash_store_engine::wit::attachments::Intent;
+use lash_store_engine::wit::session_import::ImportedAttachment;
+use lash_store_engine::wit::types::UsageEntry;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::Table;
@@ -27,7 +27,7 @@ pub(super) fn usage(run: &mut Run<'_>) -> Result<(), ImportError> {
             })
         },
         |call, entries| {
-            call.session_import(|import, guest, db| import.call_add_usage(guest, db, entries))
+            call.session_import().add_usage(entries)
         },
     )
 }
@@ -52,9 +52,7 @@ pub(super) fn attachments(run: &mut Run<'_>) -> Result<(), ImportError> {
             })
         },
         |call, attachments| {
-            call.session_import(|import, guest, db| {
-                import.call_add_attachments(guest, db, attachments)
-            })
+            call.session_import().add_attachments(attachments)
         },
     )
 }

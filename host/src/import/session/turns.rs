@@ -7,10 +7,11 @@
 use lash_core::store::RuntimeCommitResult;
 
 use super::{blobs, manifest};
-use crate::bindings::interfaces::session::TurnStamp;
-use crate::bindings::interfaces::session_import::{ImportedBlob, ImportedTurn};
-use crate::bindings::types::BlobProfile;
-use crate::engine::Call;
+use lash_store_engine::wit::session::TurnStamp;
+use lash_store_engine::wit::session_import::{ImportedBlob, ImportedTurn};
+use lash_store_engine::wit::types::BlobProfile;
+use lash_store_engine::Call;
+use crate::EngineError;
 use crate::error::Error;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
@@ -63,9 +64,7 @@ pub(super) fn import(run: &mut Run<'_>, revision: Option<u64>) -> Result<(), Imp
 
 fn put(call: &mut Call<'_>, turns: &[Turn], profile: BlobProfile) -> Result<(), Error> {
     let add_manifests = |call: &mut Call<'_>, manifests: Vec<ImportedBlob>| {
-        call.session_import(|import, guest, db| {
-            import.call_add_blobs(guest, db, &manifests, profile)
-        })
+        call.session_import().add_blobs(&manifests, profile)
     };
     let gone: Vec<ImportedBlob> = turns
         .iter()
@@ -77,11 +76,11 @@ fn put(call: &mut Call<'_>, turns: &[Turn], profile: BlobProfile) -> Result<(), 
     }
     let add_turns = |call: &mut Call<'_>| {
         let turns: Vec<ImportedTurn> = turns.iter().map(|turn| turn.turn.clone()).collect();
-        call.session_import(|import, guest, db| import.call_add_turns(guest, db, &turns))
+        call.session_import().add_turns(&turns)
     };
     match (add_turns(call), turns) {
         // It is there, but damaged, or it was stored as something else.
-        (Err(Error::MissingBlob { .. } | Error::Invalid { .. }), [turn]) if !turn.is_gone => {
+        (Err(Error::Engine(EngineError::MissingBlob { .. } | EngineError::Invalid { .. })), [turn]) if !turn.is_gone => {
             add_manifests(call, vec![turn.manifest.clone()])?;
             add_turns(call)
         }

@@ -1,0 +1,557 @@
+//! What can go wrong with a database, in words that say what to do about it.
+//!
+//! Every variant names the file, if it is about one. None mentions a type of SQLite's or the
+//! engine's bindings, so that neither becomes part of this crate's interface;
+//! the cause is behind [`source`](std::error::Error::source). What a caller is
+//! expected to handle as an outcome (a lost race, a claim that expired) is not
+//! here.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::kind::DatabaseKind;
+use crate::limits::Limit;
+use crate::observability::{Chain, Failure};
+use crate::sqlite;
+use crate::bindings::types;
+use crate::wit::format::{Found, Mismatch};
+
+/// The path of a database that has no file.
+pub const MEMORY: &str = ":memory:";
+
+/// The cause of an [`Error`], of whatever type it is.
+pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Why a database could not be opened, or why a call failed.
+///
+/// A call that returns an error has written nothing, with two exceptions:
+/// [`Component`](Self::Component) and [`Limit`](Self::Limit), which say so themselves.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is something else than a SQLite database. It was not touched.
+    #[error(
+        "{} is not a SQLite database, so no store was opened; choose another path or move the file away",
+        path.display()
+    )]
+    NotADatabase {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+    },
+
+    /// The file is a SQLite database of another program. It was not touched.
+    #[error("{}", foreign(path, *application_id, *version, *expected_version, kind))]
+    Foreign {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// The `application_id` that was found.
+        application_id: u32,
+        /// The `user_version` that was found.
+        version: u32,
+        /// The schema version that this crate reads and writes.
+        expected_version: u32,
+        /// What was expected, for example `session`.
+        kind: &'static str,
+    },
+
+    /// The file is a database of this crate, but of another kind. It was not
+    /// touched.
+    #[error(
+        "{} is a lash database of another kind (application_id {application_id:#010x}) than the expected one, {kind}: open it as what it is, or choose another path",
+        path.display()
+    )]
+    OtherKind {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// The `application_id` that was found.
+        application_id: u32,
+        /// What was expected, for example `session`.
+        kind: &'static str,
+    },
+
+    /// The file has the right kind and another schema version. It was not
+    /// touched.
+    #[error(
+        "{} is a lash {kind} database with schema version {version}, but this release supports only version {expected_version}; use the release that wrote it, or move the file away",
+        path.display()
+    )]
+    OtherVersion {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// The `user_version` that was found.
+        version: u32,
+        /// The schema version that this crate reads and writes.
+        expected_version: u32,
+        /// What was expected, for example `session`.
+        kind: &'static str,
+    },
+
+    /// A read-only open found no database. Nothing was created.
+    #[error(
+        "{} holds no lash {kind} database and was to be opened read-only; check the path, or open it for writing to create it",
+        path.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, for example `session`.
+        kind: &'static str,
+    },
+
+    /// Something stored is not what was written.
+    #[error(
+        "{} is damaged: table {table}, row {key}: {reason}; restore the file from a backup",
+        path.display()
+    )]
+    Corrupt {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// The table that holds the damaged row.
+        table: String,
+        /// Which row, as far as it is known.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// SQLite found the structure of the file damaged.
+    #[error(
+        "SQLite found {} damaged ({message}, code {code}); restore the file from a backup",
+        path.display()
+    )]
+    Malformed {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// SQLite's extended result code.
+        code: i32,
+        /// SQLite's message.
+        message: String,
+    },
+
+    /// A reference names content that is not stored.
+    #[error(
+        "{} refers to blob {blob}, which it does not hold; store the blob first, or restore the file from a backup",
+        path.display()
+    )]
+    MissingBlob {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// The key of the blob.
+        blob: String,
+    },
+
+    /// The session was deleted while this handle had it open.
+    #[error("the session in {} was deleted; nothing can be read from or written to it", path.display())]
+    Retired {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+    },
+
+    /// The request contradicts itself or what is stored.
+    #[error("invalid request to {}: {reason}", path.display())]
+    Invalid {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What is wrong with the request.
+        reason: String,
+    },
+
+    /// Somebody else held the write lock for longer than the busy timeout.
+    #[error(
+        "{} is locked by another writer, and was so for {waited:?}; try again, or find out who holds it",
+        path.display()
+    )]
+    Busy {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// How long a call waits for the lock.
+        waited: Duration,
+    },
+
+    /// The file or its directory can not be written.
+    #[error("{} can not be written: {message}; check its permissions and those of its directory", path.display())]
+    ReadOnly {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// SQLite's message.
+        message: String,
+    },
+
+    /// There is no space left.
+    #[error("no space left to write {}: {message}; free some and try again", path.display())]
+    DiskFull {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// SQLite's message.
+        message: String,
+    },
+
+    /// SQLite failed in another way.
+    #[error("SQLite failed on {}: {message} (code {code})", path.display())]
+    Sqlite {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// SQLite's extended result code, 0 if a rule of this crate was broken.
+        code: i32,
+        /// SQLite's message.
+        message: String,
+    },
+
+    /// The operating system failed.
+    #[error("cannot read or write {}; check the file, its directory and the disk", path.display())]
+    Io {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What failed.
+        #[source]
+        source: std::io::Error,
+    },
+
+    /// The component stopped: it trapped, ran into a limit, or could not be
+    /// loaded. A transaction that was open then was rolled back, and the next
+    /// call runs on a new instance.
+    #[error(
+        "the store component failed in {operation} on {}; {}, and the store can still be used",
+        path.display(),
+        if *committed { "what the call wrote is stored" } else { "nothing was written" }
+    )]
+    Component {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// Whether the call had committed before the component stopped.
+        committed: bool,
+        /// Why the component stopped.
+        #[source]
+        source: Source,
+    },
+
+    /// A component that is not trusted has reached one of its [`Limits`](crate::Limits).
+    /// A transaction that was open then was rolled back.
+    #[error(
+        "the store component has reached its limit {limit} in {operation} on {}; {}; the store can still be used; raise the limit if the component is to go further",
+        path.display(),
+        if *committed { "what the call had committed is stored" } else { "nothing was written" }
+    )]
+    Limit {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// The limit and its value.
+        limit: Limit,
+        /// Whether the call had committed before.
+        committed: bool,
+        /// What the component answered, if it was not stopped.
+        #[source]
+        source: Option<Box<Error>>,
+    },
+
+    /// A component that is not trusted could not be loaded.
+    #[error(
+        "this is no component of the world lash:store/store that can be run here; build it for the `wit/` of this release"
+    )]
+    Load {
+        /// Why it could not be.
+        #[source]
+        source: Source,
+    },
+}
+
+impl Error {
+    /// The file that the error is about, `:memory:` if there is none; empty for
+    /// [`Load`](Self::Load), which is about none.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::NotADatabase { path }
+            | Self::Foreign { path, .. }
+            | Self::OtherKind { path, .. }
+            | Self::OtherVersion { path, .. }
+            | Self::Missing { path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::Malformed { path, .. }
+            | Self::MissingBlob { path, .. }
+            | Self::Retired { path }
+            | Self::Invalid { path, .. }
+            | Self::Busy { path, .. }
+            | Self::ReadOnly { path, .. }
+            | Self::DiskFull { path, .. }
+            | Self::Sqlite { path, .. }
+            | Self::Io { path, .. }
+            | Self::Component { path, .. }
+            | Self::Limit { path, .. } => path,
+            Self::Load { .. } => Path::new(""),
+        }
+    }
+
+    /// A word for programs: the name of the variant, in lower case with hyphens. It is
+    /// the outcome of a call in spans and metrics, and stays as it is.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotADatabase { .. } => "not-a-database",
+            Self::Foreign { .. } => "foreign",
+            Self::OtherKind { .. } => "other-kind",
+            Self::OtherVersion { .. } => "other-version",
+            Self::Missing { .. } => "missing",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Malformed { .. } => "malformed",
+            Self::MissingBlob { .. } => "missing-blob",
+            Self::Retired { .. } => "retired",
+            Self::Invalid { .. } => "invalid",
+            Self::Busy { .. } => "busy",
+            Self::ReadOnly { .. } => "read-only",
+            Self::DiskFull { .. } => "disk-full",
+            Self::Sqlite { .. } => "sqlite",
+            Self::Io { .. } => "io",
+            Self::Component { .. } => "component",
+            Self::Limit { .. } => "limit",
+            Self::Load { .. } => "load",
+        }
+    }
+
+    /// Whether something was committed all the same, as far as it is known.
+    pub(crate) fn has_committed(&self) -> bool {
+        match self {
+            Self::Component { committed, .. } | Self::Limit { committed, .. } => *committed,
+            _ => false,
+        }
+    }
+
+    /// What the component said about the file at `path`, whose calls wait
+    /// `busy_timeout` for a lock.
+    pub(crate) fn from_guest(error: types::Error, path: &Path, busy_timeout: Duration) -> Self {
+        let path = path.to_path_buf();
+        match error {
+            types::Error::Sqlite(error) => Self::from_sqlite(error, &path, busy_timeout),
+            types::Error::Corrupt(types::Corruption { table, key, reason }) => Self::Corrupt {
+                path,
+                table,
+                key,
+                reason,
+            },
+            types::Error::MissingBlob(blob) => Self::MissingBlob { path, blob },
+            types::Error::Retired => Self::Retired { path },
+            types::Error::Invalid(reason) => Self::Invalid { path, reason },
+        }
+    }
+
+    /// What SQLite, or the rules of the `sqlite` interface, said about the file.
+    pub(crate) fn from_sqlite(
+        error: impl Into<sqlite::Error>,
+        path: &Path,
+        busy_timeout: Duration,
+    ) -> Self {
+        let path = path.to_path_buf();
+        let sqlite::Error {
+            code,
+            extended_code,
+            message,
+        } = error.into();
+        match code {
+            sqlite::ErrorCode::Busy => Self::Busy {
+                path,
+                waited: busy_timeout,
+            },
+            sqlite::ErrorCode::ReadOnly => Self::ReadOnly { path, message },
+            sqlite::ErrorCode::Full => Self::DiskFull { path, message },
+            sqlite::ErrorCode::NotADatabase => Self::NotADatabase { path },
+            sqlite::ErrorCode::Corrupt => Self::Malformed {
+                path,
+                code: extended_code,
+                message,
+            },
+            // The memory that connections share is a file of some KiB, which did not fit.
+            sqlite::ErrorCode::Io if extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+                Self::DiskFull { path, message }
+            }
+            sqlite::ErrorCode::Io => Self::Io {
+                path,
+                source: std::io::Error::other(format!("{message} (SQLite code {extended_code})")),
+            },
+            sqlite::ErrorCode::Constraint
+            | sqlite::ErrorCode::TooBig
+            | sqlite::ErrorCode::Interrupted
+            | sqlite::ErrorCode::Denied
+            | sqlite::ErrorCode::Misuse
+            | sqlite::ErrorCode::Other => Self::Sqlite {
+                path,
+                code: extended_code,
+                message,
+            },
+        }
+    }
+
+    /// Why the file at `path` is not the database that was expected.
+    pub(crate) fn from_mismatch(mismatch: Mismatch, path: &Path, kind: DatabaseKind) -> Self {
+        let path = path.to_path_buf();
+        let kind = kind.name();
+        match mismatch {
+            Mismatch::NotADatabase => Self::NotADatabase { path },
+            Mismatch::Foreign(Found {
+                application_id,
+                version,
+                expected_version,
+            }) => Self::Foreign {
+                path,
+                application_id,
+                version,
+                expected_version,
+                kind,
+            },
+            Mismatch::OtherKind(Found { application_id, .. }) => Self::OtherKind {
+                path,
+                application_id,
+                kind,
+            },
+            Mismatch::OtherVersion(Found {
+                version,
+                expected_version,
+                ..
+            }) => Self::OtherVersion {
+                path,
+                version,
+                expected_version,
+                kind,
+            },
+        }
+    }
+
+    /// The operating system failed on the file at `path`.
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// The component stopped while it did `operation`.
+    pub(crate) fn component(
+        path: &Path,
+        operation: &'static str,
+        source: impl Into<Source>,
+    ) -> Self {
+        Self::Component {
+            path: path.to_path_buf(),
+            operation,
+            committed: false,
+            source: source.into(),
+        }
+    }
+}
+
+impl Failure for Error {
+    fn code(&self) -> &'static str {
+        self.code()
+    }
+
+    fn log(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Chain(self).fmt(f)
+    }
+}
+
+fn foreign(
+    path: &Path,
+    application_id: u32,
+    version: u32,
+    expected_version: u32,
+    kind: &str,
+) -> String {
+    let found = format!(
+        "{} is not a lash {kind} database of this crate: found application_id {application_id:#010x} and schema version {version}, expected schema version {expected_version} and an application_id of this crate",
+        path.display()
+    );
+    if application_id == 0 {
+        format!(
+            "{found}; if it is a file of lash-sqlite-store, import it or move it away, it can not be opened in place"
+        )
+    } else {
+        format!("{found}; it belongs to another program: choose another path or move the file away")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(application_id: u32, version: u32) -> Found {
+        Found {
+            application_id,
+            version,
+            expected_version: 3,
+        }
+    }
+
+    #[test]
+    fn an_unsupported_schema_reports_both_versions_and_what_to_do() {
+        let error = Error::from_mismatch(
+            Mismatch::Foreign(found(0, 99)),
+            Path::new("/tmp/old.db"),
+            DatabaseKind::Session,
+        );
+        let message = error.to_string();
+        for part in [
+            "/tmp/old.db",
+            "99",
+            "version 3",
+            "lash-sqlite-store",
+            "import",
+        ] {
+            assert!(message.contains(part), "{part:?} is not in {message:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_not_called_ours() {
+        let error = Error::from_mismatch(
+            Mismatch::Foreign(found(0x1234, 1)),
+            Path::new("x.db"),
+            DatabaseKind::Effects,
+        );
+        assert!(!error.to_string().contains("lash-sqlite-store"));
+        assert!(error.to_string().contains("0x00001234"));
+    }
+
+    #[test]
+    fn every_code_of_sqlite_has_a_variant() {
+        let error = |code| {
+            Error::from_sqlite(
+                sqlite::Error {
+                    code,
+                    extended_code: 1,
+                    message: "m".to_owned(),
+                },
+                Path::new(MEMORY),
+                Duration::from_secs(15),
+            )
+        };
+        assert!(matches!(error(sqlite::ErrorCode::Busy), Error::Busy { .. }));
+        assert!(matches!(
+            error(sqlite::ErrorCode::Full),
+            Error::DiskFull { .. }
+        ));
+        assert!(matches!(error(sqlite::ErrorCode::Io), Error::Io { .. }));
+        assert!(matches!(
+            error(sqlite::ErrorCode::Corrupt),
+            Error::Malformed { .. }
+        ));
+        assert!(matches!(
+            error(sqlite::ErrorCode::Constraint),
+            Error::Sqlite { code: 1, .. }
+        ));
+        assert_eq!(error(sqlite::ErrorCode::Misuse).path(), Path::new(MEMORY));
+    }
+
+    /// Opening a database on a full disk was reported as a failing disk.
+    #[test]
+    fn shared_memory_that_does_not_fit_is_a_full_disk() {
+        let error = sqlite::Error {
+            code: sqlite::ErrorCode::Io,
+            extended_code: rusqlite::ffi::SQLITE_IOERR_SHMSIZE,
+            message: "disk I/O error".to_owned(),
+        };
+        let error = Error::from_sqlite(error, Path::new("a.db"), Duration::ZERO);
+        assert!(matches!(error, Error::DiskFull { .. }), "{error:?}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Checking everything that a database holds.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Inspector;
+use crate::wit::inspection_types as wit;
+use crate::error::Error;
+use crate::kind::DatabaseKind;
+
+/// What [`Inspector::verify`] read, and what is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Verification {
+    /// The tables that were read.
+    pub tables: Vec<CheckedTable>,
+    /// What is wrong; empty if nothing is. At most 2,000.
+    pub problems: Vec<Problem>,
+    /// How many further problems there are.
+    pub omitted_problems: u64,
+}
+
+impl Verification {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// A table that was read from one end to the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CheckedTable {
+    /// The table.
+    pub name: String,
+    /// Its rows, damaged ones included.
+    pub rows: u64,
+    /// What was read of it, in bytes of values.
+    pub bytes: u64,
+}
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The table, empty if it is not known.
+    pub table: String,
+    /// Which row, as far as it is known.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in [&self.table, &self.key] {
+            if !part.is_empty() {
+                write!(f, "{part}: ")?;
+            }
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+impl Inspector {
+    /// Reads everything and goes on after what is damaged. SQLite checks its pages and
+    /// that indexes agree with tables; the component checks that every row is what was
+    /// written, that none is missing, every blob against its key, and that what is
+    /// referred to is there. The WIT function `session-inspection.verify` and its like
+    /// say what exactly.
+    ///
+    /// Others may write meanwhile. The memory that this takes does not grow with the
+    /// database.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file can not be read, [`Error::Retired`] if the session is
+    /// being deleted. Damage is no error.
+    pub async fn verify(&self) -> Result<Verification, Error> {
+        let mut problems: Vec<Problem> = self
+            .db
+            .integrity_problems()
+            .await?
+            .into_iter()
+            .map(|reason| Problem {
+                table: String::new(),
+                key: String::new(),
+                reason,
+            })
+            .collect();
+        let found = self.verify_contents().await?;
+        problems.extend(found.problems.into_iter().map(|damage| Problem {
+            table: damage.table,
+            key: damage.key,
+            reason: damage.reason,
+        }));
+        Ok(Verification {
+            tables: found.tables.into_iter().map(checked_table).collect(),
+            problems,
+            omitted_problems: found.omitted,
+        })
+    }
+
+    async fn verify_contents(&self) -> Result<wit::Verification, Error> {
+        let kind = self.kind;
+        self.db
+            .read("verify", move |call| match kind {
+                DatabaseKind::Session => call.session_inspection().verify(),
+                DatabaseKind::Processes => call.process_inspection().verify(),
+                DatabaseKind::HostEvents => call.host_event_inspection().verify(),
+                DatabaseKind::Effects => call.effect_inspection().verify(),
+            })
+            .await
+    }
+}
+
+fn checked_table(table: wit::CheckedTable) -> CheckedTable {
+    CheckedTable {
+        name: table.name,
+        rows: table.rows,
+        bytes: table.bytes,
+    }
+}

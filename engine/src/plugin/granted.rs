@@ -1,0 +1,231 @@
+//! A plugin that is bound to a store.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::{Semaphore, oneshot};
+use tracing::Span;
+use tracing::field::Empty;
+use wasmtime::Store as WasmStore;
+use wasmtime::component::{ComponentExportIndex, InstancePre, Resource};
+
+use crate::sync::lock;
+use super::component::{Plugin, unusable};
+use super::error::Error;
+use super::grant::Grant;
+use super::imports;
+use super::state::State;
+use super::threads::Threads;
+use super::usage::{Meter, Usage};
+use crate::observability::TARGET;
+use crate::component::Sandbox;
+use crate::database::Database;
+use crate::sqlite;
+
+/// A plugin that is bound to a store under a grant. Clones share both, and the quotas.
+#[derive(Clone)]
+pub struct GrantedPlugin {
+    granted: Arc<Granted>,
+    linked: Arc<Linked>,
+    permits: Arc<Semaphore>,
+}
+
+/// What a plugin is bound to.
+pub(super) struct Granted {
+    pub(super) db: Database,
+    pub(super) grant: Arc<Grant>,
+    pub(super) meter: Meter,
+    /// The keys of the blobs that the plugin has stored. Not more than the calls that
+    /// are granted.
+    stored: Mutex<HashSet<String>>,
+}
+
+impl Granted {
+    pub(super) fn stored(&self) -> MutexGuard<'_, HashSet<String>> {
+        lock(&self.stored)
+    }
+}
+
+/// The component, with what it imports.
+struct Linked {
+    sandbox: Arc<Sandbox>,
+    threads: Arc<Threads>,
+    instance: InstancePre<State>,
+    entry: ComponentExportIndex,
+}
+
+impl GrantedPlugin {
+    pub(super) fn new(plugin: &Plugin, db: &Database, grant: Grant) -> Result<Self, Error> {
+        let grant = Arc::new(grant);
+        let instance = imports::linker(plugin.sandbox.engine(), &grant)
+            .and_then(|linker| linker.instantiate_pre(&plugin.component))
+            .map_err(unusable)?;
+        Ok(Self {
+            granted: Arc::new(Granted {
+                db: db.clone(),
+                meter: Meter::new(grant.most, grant.used),
+                grant,
+                stored: Mutex::default(),
+            }),
+            linked: Arc::new(Linked {
+                sandbox: Arc::clone(&plugin.sandbox),
+                threads: Arc::clone(&plugin.threads),
+                instance,
+                entry: plugin.entry()?,
+            }),
+            permits: Arc::clone(&plugin.permits),
+        })
+    }
+
+    /// What is used of the grant, with what it began with.
+    pub fn usage(&self) -> Usage {
+        self.granted.meter.used()
+    }
+
+    /// Calls the plugin, in a new instance, on a thread that does nothing else meanwhile. At
+    /// most eight calls of one [`Plugin`] run at a time, to whatever stores it and its clones
+    /// are bound; others wait for them. Each may use [`Limits::memory_bytes`](crate::Limits).
+    ///
+    /// If the future is dropped, a call that has begun goes on to its end.
+    ///
+    /// # Errors
+    ///
+    /// All of [`Error`] that are about a call.
+    pub async fn run(&self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>, Error> {
+        let input = input.into();
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+        let (reply, answer) = oneshot::channel();
+        self.spawn(input, move |answer| {
+            drop(permit);
+            // If nobody waits any more, what was done is done.
+            drop(reply.send(answer));
+        })?;
+        answer.await.unwrap_or_else(|_| Err(self.lost()))
+    }
+
+    /// As [`run`](Self::run), and blocks this thread, which must not be one of an
+    /// asynchronous runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_blocking(&self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>, Error> {
+        wait(self.run(input))
+    }
+
+    /// Calls the plugin on a thread that has the stack for it.
+    fn spawn(
+        &self,
+        input: Vec<u8>,
+        reply: impl FnOnce(Result<Vec<u8>, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let plugin = self.clone();
+        let span = tracing::debug_span!(
+            target: TARGET,
+            "plugin",
+            name_space = self.granted.grant.name_space.name(),
+            path = %self.granted.db.path().display(),
+            outcome = Empty,
+        );
+        let call = move || {
+            let answer = plugin.observed(&span, &input);
+            // So that the caller who drops the plugin then finds the store closed.
+            drop(plugin);
+            reply(answer);
+        };
+        self.linked
+            .threads
+            .run(call)
+            .map_err(|source| Error::Thread {
+                name_space: self.name_space(),
+                source,
+            })
+    }
+
+    fn observed(&self, span: &Span, input: &[u8]) -> Result<Vec<u8>, Error> {
+        let answer = span.in_scope(|| self.call(input));
+        span.record(
+            "outcome",
+            answer.as_ref().map_or_else(Error::code, |_| "ok"),
+        );
+        answer
+    }
+
+    fn call(&self, input: &[u8]) -> Result<Vec<u8>, Error> {
+        let sandbox = &self.linked.sandbox;
+        let state = State::new(Arc::clone(&self.granted), sandbox.growth());
+        let mut store = sandbox.store(state, |state| &mut state.growth);
+        let answer = enter(&self.linked, &mut store, input);
+        let State {
+            used_up, failure, ..
+        } = store.into_data();
+        let answer = answer.map_err(|trap| self.trapped(trap))?;
+        if let Some(quota) = used_up {
+            return Err(Error::Quota {
+                name_space: self.name_space(),
+                quota,
+                most: self.granted.meter.most(quota),
+                answer,
+            });
+        }
+        answer.map_err(|message| Error::Failed {
+            name_space: self.name_space(),
+            message,
+            source: failure.map(Box::new),
+        })
+    }
+
+    /// Why the plugin did not come to its end.
+    fn trapped(&self, trap: wasmtime::Error) -> Error {
+        match self.linked.sandbox.reached(&trap) {
+            Some(limit) => Error::Limit {
+                name_space: self.name_space(),
+                limit,
+            },
+            None => self.stopped(trap.into_boxed_dyn_error()),
+        }
+    }
+
+    fn lost(&self) -> Error {
+        self.stopped("the thread that ran the plugin has stopped")
+    }
+
+    fn stopped(&self, source: impl Into<crate::error::Source>) -> Error {
+        Error::Stopped {
+            name_space: self.name_space(),
+            source: source.into(),
+        }
+    }
+
+    fn name_space(&self) -> String {
+        self.granted.grant.name_space.name().to_owned()
+    }
+}
+
+fn enter(
+    linked: &Linked,
+    store: &mut WasmStore<State>,
+    input: &[u8],
+) -> wasmtime::Result<Result<Vec<u8>, String>> {
+    let instance = linked.instance.instantiate(&mut *store)?;
+    let run = instance
+        .get_typed_func::<(Resource<sqlite::Database>, &[u8]), (Result<Vec<u8>, String>,)>(
+            &mut *store,
+            &linked.entry,
+        )?;
+    // There is one database, so the handle need not say which.
+    let database = Resource::new_borrow(0);
+    let (answer,) = run.call(store, (database, input))?;
+    Ok(answer)
+}
+
+impl std::fmt::Debug for GrantedPlugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GrantedPlugin")
+            .field("path", &self.granted.db.path())
+            .field("grant", &self.granted.grant)
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! The jobs of one connection, in order.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::sync::lock;
+use super::Pool;
+use super::worker::Worker;
+use crate::observability::metrics;
+use crate::sqlite::{Role, SqliteConnection};
+
+/// Does the work of a job, and answers how to tell the caller.
+pub(crate) type Job = Box<dyn FnOnce(&mut Worker, &mut Option<SqliteConnection>) -> Told + Send>;
+
+/// Tells the caller.
+pub(crate) type Told = Box<dyn FnOnce() + Send>;
+
+/// A connection, and what is to be done with it.
+///
+/// A component that is not trusted has an instance here, which serves this lane alone:
+/// one that served another database after this could carry over what it has read.
+///
+/// At most one thread works on a lane at a time. It answers a caller first and
+/// tidies up then, so that nobody waits for a checkpoint.
+pub(crate) struct Lane {
+    role: Role,
+    queue: Mutex<Queue>,
+    /// Instead of the one of the thread.
+    worker: Option<Mutex<Worker>>,
+    connection: Mutex<Option<SqliteConnection>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Whether the lane is in the pool's queue, or a thread works on it.
+    scheduled: bool,
+    /// Whether a job runs.
+    working: bool,
+    /// Whether the connection is to be closed.
+    closed: bool,
+}
+
+impl Lane {
+    /// A lane whose jobs run on the worker of the thread that takes it, or on one of
+    /// its own.
+    pub(crate) fn new(role: Role, own_worker: bool) -> Arc<Self> {
+        Arc::new(Self {
+            role,
+            queue: Mutex::new(Queue::default()),
+            worker: own_worker.then(Mutex::default),
+            connection: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Adds a job. If there is no thread that could do it and none can be
+    /// started, all jobs of the lane are dropped, which tells their callers.
+    pub(crate) fn push(self: &Arc<Self>, pool: &Pool, job: Job) -> io::Result<()> {
+        {
+            let mut queue = self.queue();
+            queue.jobs.push_back(job);
+            metrics::waiting_calls(queue.jobs.len());
+            if queue.scheduled {
+                return Ok(());
+            }
+            queue.scheduled = true;
+        }
+        pool.schedule(Arc::clone(self)).inspect_err(|_| {
+            let jobs = {
+                let mut queue = self.queue();
+                queue.scheduled = false;
+                std::mem::take(&mut queue.jobs)
+            };
+            drop(jobs);
+        })
+    }
+
+    /// Runs the next job; answers whether there are more.
+    pub(crate) fn run_one(&self, worker: &mut Worker) -> bool {
+        let job = {
+            let mut queue = self.queue();
+            let job = queue.jobs.pop_front();
+            queue.working = job.is_some();
+            job
+        };
+        if let Some(job) = job {
+            let mut own = self.worker.as_ref().map(lock);
+            let told = job(own.as_deref_mut().unwrap_or(worker), &mut self.connection());
+            drop(own);
+            self.queue().working = false;
+            // Without the connection, because what is dropped here may be the
+            // last handle of the database, which closes it.
+            told();
+            self.tidy();
+        }
+        self.end_turn()
+    }
+
+    /// Ends what a thread began with [`Lane::run_one`], which may have panicked;
+    /// answers whether there are more jobs.
+    pub(crate) fn end_turn(&self) -> bool {
+        let mut queue = self.queue();
+        queue.working = false;
+        queue.scheduled = !queue.jobs.is_empty();
+        let close = queue.closed && !queue.scheduled;
+        let more = queue.scheduled;
+        drop(queue);
+        if close {
+            self.take();
+        }
+        more
+    }
+
+    /// Closes the connection, at once if nothing is being done with it, and
+    /// otherwise when that is done. At once means that a caller who has got all
+    /// his answers finds the file closed.
+    pub(crate) fn close(&self) {
+        let busy = {
+            let mut queue = self.queue();
+            queue.closed = true;
+            queue.working || !queue.jobs.is_empty()
+        };
+        if !busy {
+            self.take();
+        }
+    }
+
+    /// Frees the memory that the connection does not need to be one. Not if
+    /// something is being done with it.
+    pub(crate) fn cool(&self) {
+        if let Ok(mut connection) = self.connection.try_lock()
+            && let Some(sqlite) = connection.as_mut()
+        {
+            sqlite.release_memory();
+        }
+        if let Some(Ok(mut worker)) = self.worker.as_ref().map(Mutex::try_lock) {
+            *worker = Worker::default();
+        }
+    }
+
+    fn tidy(&self) {
+        if let Some(sqlite) = self.connection().as_mut() {
+            sqlite.tidy();
+        }
+    }
+
+    /// Closes the connection. Two threads may want to: the one that comes second must
+    /// not go on before the first has closed it, so it is closed within the lock.
+    fn take(&self) {
+        drop(self.connection().take());
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
+        lock(&self.connection)
+    }
+}
