@@ -1,5 +1,5 @@
-//! The component in a program with a wasmtime engine of its own: without lash-core,
-//! and without the threads of [`lash_wasm_store::Store`].
+//! The component in a program with a wasmtime engine of its own, without the
+//! threads of [`lash_store_engine::Database`].
 //!
 //! ```console
 //! $ cargo run --example embed -- session.db
@@ -12,10 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use lash_wasm_store::sqlite::{
+use lash_store_engine::sqlite::{
     self, DatabaseFile, Role, Settings, SqliteConnection, SqliteCtx, SqliteView,
 };
-use lash_wasm_store::{COMPONENT, wasi};
+use lash_store_engine::{COMPONENT, wasi};
 use wasmtime::component::{Component, Linker, Resource};
 use wasmtime::error::Context;
 use wasmtime::{Engine, Result, bail};
@@ -35,8 +35,8 @@ mod bindings {
         path: "wit",
         world: "store",
         with: {
-            "lash:store/sqlite.database": lash_wasm_store::sqlite::Database,
-            "lash:store/sqlite.transaction": lash_wasm_store::sqlite::Transaction,
+            "lash:store/sqlite.database": lash_store_engine::sqlite::Database,
+            "lash:store/sqlite.transaction": lash_store_engine::sqlite::Transaction,
         },
     });
 }

@@ -10,11 +10,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bindings::types;
 use crate::kind::DatabaseKind;
 use crate::limits::Limit;
 use crate::observability::{Chain, Failure};
 use crate::sqlite;
-use crate::bindings::types;
 use crate::wit::format::{Found, Mismatch};
 
 /// The path of a database that has no file.

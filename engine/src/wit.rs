@@ -6,7 +6,9 @@
 
 /// The types of the interface `types`.
 pub mod types {
-    pub use crate::bindings::types::{BlobKind, BlobProfile, BlobRef, BlobSource, Corruption, Error, UsageEntry};
+    pub use crate::bindings::types::{
+        BlobKind, BlobProfile, BlobRef, BlobSource, Corruption, Error, UsageEntry,
+    };
 }
 
 /// The types of the interface `format`.
@@ -26,32 +28,39 @@ pub mod export_types {
 
 /// The types of the interface `session`.
 pub mod session {
-    pub use crate::bindings::interfaces::session::{CommitOutcome, CommitRequest, GraphChange, Head, HeadBody, HeadDraft, ReadScope, Receipt, RevisionConflict, Snapshot, TurnStamp};
+    pub use crate::bindings::interfaces::session::{
+        CommitOutcome, CommitRequest, GraphChange, Head, HeadBody, HeadDraft, ReadScope, Receipt,
+        RevisionConflict, Snapshot, TurnStamp,
+    };
 }
 
 /// The types of the interface `graph`.
 pub mod graph {
-    pub use crate::bindings::interfaces::graph::{Node};
+    pub use crate::bindings::interfaces::graph::Node;
 }
 
 /// The types of the interface `checkpoints`.
 pub mod checkpoints {
-    pub use crate::bindings::interfaces::checkpoints::{Checkpoint, CheckpointDraft, Manifest, StoredCheckpoint};
+    pub use crate::bindings::interfaces::checkpoints::{
+        Checkpoint, CheckpointDraft, Manifest, StoredCheckpoint,
+    };
 }
 
 /// The types of the interface `artifacts`.
 pub mod artifacts {
-    pub use crate::bindings::interfaces::artifacts::{NameSpace};
+    pub use crate::bindings::interfaces::artifacts::NameSpace;
 }
 
 /// The types of the interface `attachments`.
 pub mod attachments {
-    pub use crate::bindings::interfaces::attachments::{Intent};
+    pub use crate::bindings::interfaces::attachments::Intent;
 }
 
 /// The types of the interface `queue`.
 pub mod queue {
-    pub use crate::bindings::interfaces::queue::{Batch, Boundary, ClaimRequest, Completion, DeliveryPolicy, Draft, HeldClaim, SlotPolicy};
+    pub use crate::bindings::interfaces::queue::{
+        Batch, Boundary, ClaimRequest, Completion, DeliveryPolicy, Draft, HeldClaim, SlotPolicy,
+    };
 }
 
 /// The types of the interface `metadata`.
@@ -61,32 +70,42 @@ pub mod metadata {
 
 /// The types of the interface `maintenance`.
 pub mod maintenance {
-    pub use crate::bindings::interfaces::maintenance::{GcReport};
+    pub use crate::bindings::interfaces::maintenance::GcReport;
 }
 
 /// The types of the interface `retention`.
 pub mod retention {
-    pub use crate::bindings::interfaces::retention::{Pruned};
+    pub use crate::bindings::interfaces::retention::Pruned;
 }
 
 /// The types of the interface `session-inspection`.
 pub mod session_inspection {
-    pub use crate::bindings::interfaces::session_inspection::{AttachmentStatistics, BlobSizes, Garbage, HeadStatistics, QueueStatistics, SessionStatistics};
+    pub use crate::bindings::interfaces::session_inspection::{
+        AttachmentStatistics, BlobSizes, Garbage, HeadStatistics, QueueStatistics,
+        SessionStatistics,
+    };
 }
 
 /// The types of the interface `session-import`.
 pub mod session_import {
-    pub use crate::bindings::interfaces::session_import::{CheckedNodes, ImportedArtifact, ImportedAttachment, ImportedBatch, ImportedBlob, ImportedClaim, ImportedNode, ImportedTurn, StoredContent};
+    pub use crate::bindings::interfaces::session_import::{
+        CheckedNodes, ImportedArtifact, ImportedAttachment, ImportedBatch, ImportedBlob,
+        ImportedClaim, ImportedNode, ImportedTurn, StoredContent,
+    };
 }
 
 /// The types of the interface `processes`.
 pub mod processes {
-    pub use crate::bindings::interfaces::processes::{Changed, Process, Registered, Registration, Selection, Status};
+    pub use crate::bindings::interfaces::processes::{
+        Changed, Process, Registered, Registration, Selection, Status,
+    };
 }
 
 /// The types of the interface `process-events`.
 pub mod process_events {
-    pub use crate::bindings::interfaces::process_events::{Appended, Awaited, Basis, Draft, End, Event, Position};
+    pub use crate::bindings::interfaces::process_events::{
+        Appended, Awaited, Basis, Draft, End, Event, Position,
+    };
 }
 
 /// The types of the interface `process-handles`.
@@ -101,40 +120,51 @@ pub mod process_leases {
 
 /// The types of the interface `process-inspection`.
 pub mod process_inspection {
-    pub use crate::bindings::interfaces::process_inspection::{ProcessStatistics};
+    pub use crate::bindings::interfaces::process_inspection::ProcessStatistics;
 }
 
 /// The types of the interface `process-import`.
 pub mod process_import {
-    pub use crate::bindings::interfaces::process_import::{ImportedEnd, ImportedEvent, ImportedHandle, ImportedLease, ImportedProcess, Wake};
+    pub use crate::bindings::interfaces::process_import::{
+        ImportedEnd, ImportedEvent, ImportedHandle, ImportedLease, ImportedProcess, Wake,
+    };
 }
 
 /// The types of the interface `host-events`.
 pub mod host_events {
-    pub use crate::bindings::interfaces::host_events::{Delivery, FanOut, Occurrence, OccurrenceDraft, Recorded, Settlement, Subscription, SubscriptionDraft, SubscriptionFilter};
+    pub use crate::bindings::interfaces::host_events::{
+        Delivery, FanOut, Occurrence, OccurrenceDraft, Recorded, Settlement, Subscription,
+        SubscriptionDraft, SubscriptionFilter,
+    };
 }
 
 /// The types of the interface `host-event-inspection`.
 pub mod host_event_inspection {
-    pub use crate::bindings::interfaces::host_event_inspection::{HostEventStatistics};
+    pub use crate::bindings::interfaces::host_event_inspection::HostEventStatistics;
 }
 
 /// The types of the interface `host-event-import`.
 pub mod host_event_import {
-    pub use crate::bindings::interfaces::host_event_import::{ImportedDelivery, ImportedOccurrence, ImportedSubscription};
+    pub use crate::bindings::interfaces::host_event_import::{
+        ImportedDelivery, ImportedOccurrence, ImportedSubscription,
+    };
 }
 
 /// The types of the interface `effects`.
 pub mod effects {
-    pub use crate::bindings::interfaces::effects::{Acquired, Busy, Claim, EffectKey, FinishedEffect, Known, Pruned, Recorded, Request};
+    pub use crate::bindings::interfaces::effects::{
+        Acquired, Busy, Claim, EffectKey, FinishedEffect, Known, Pruned, Recorded, Request,
+    };
 }
 
 /// The types of the interface `effect-inspection`.
 pub mod effect_inspection {
-    pub use crate::bindings::interfaces::effect_inspection::{EffectStatistics};
+    pub use crate::bindings::interfaces::effect_inspection::EffectStatistics;
 }
 
 /// The types of the interface `effect-import`.
 pub mod effect_import {
-    pub use crate::bindings::interfaces::effect_import::{Adopted, ImportedClaim, ImportedEffect, ImportedState};
+    pub use crate::bindings::interfaces::effect_import::{
+        Adopted, ImportedClaim, ImportedEffect, ImportedState,
+    };
 }

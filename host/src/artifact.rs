@@ -21,20 +21,6 @@ pub enum PersistedArtifactKind {
     ProcessExecutionEnv,
 }
 
-impl PersistedArtifactKind {
-    pub(crate) fn from_blob_kind(kind: BlobKind) -> Self {
-        match kind {
-            BlobKind::Generic => Self::GenericBlob,
-            BlobKind::CheckpointManifest => Self::CheckpointManifest,
-            BlobKind::ToolState => Self::ToolState,
-            BlobKind::PluginSnapshot => Self::PluginSessionSnapshot,
-            BlobKind::ExecutionState => Self::ExecutionStateSnapshot,
-            BlobKind::Module => Self::LashlangModule,
-            BlobKind::ProcessEnvironment => Self::ProcessExecutionEnv,
-        }
-    }
-}
-
 /// What to expect of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum BlobStorageHint {

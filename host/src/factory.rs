@@ -9,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lash_core::{
     DurabilityTier, RuntimePersistence, SessionMeta, SessionStoreCreateRequest, SessionStoreFactory,
 };
+use lash_store_engine::observability::span;
+use lash_store_engine::observability::{Chain, Logged};
 use sha2::{Digest, Sha256};
 
 use crate::EngineError;
 use crate::error::Error;
-use lash_store_engine::observability::{Chain, Logged};
 use crate::operation;
-use lash_store_engine::observability::span;
 use crate::options::{StoreBuilder, StoreOptions};
 use crate::store::Store;
 

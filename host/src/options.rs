@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use lash_store_engine::inspect::Inspector;
 use lash_store_engine::wit::types::BlobProfile;
+use lash_store_engine::{Durability, OpenOptions, StoreComponent};
+
 use crate::convert;
 use crate::effects::{SqliteEffectHost, SqliteEffectReplayOptions};
-use lash_store_engine::{Durability, OpenOptions, StoreComponent};
 use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
-use lash_store_engine::inspect::Inspector;
 use crate::processes::SqliteProcessRegistry;
 use crate::store::Store;
 

@@ -32,8 +32,8 @@ pub const STORE: Artifact = Artifact {
     package: "lash-wasm-store-guest",
     features: &[],
     sources: &["guest", "rust-toolchain.toml", "wit"],
-    component: "host/component/lash_store.wasm",
-    digest: "host/component/sources.sha256",
+    component: "engine/component/lash_store.wasm",
+    digest: "engine/component/sources.sha256",
 };
 
 /// What checks an embedder of the store.
@@ -69,8 +69,8 @@ pub const NOTES: Artifact = Artifact {
         "rust-toolchain.toml",
         "wit",
     ],
-    component: "host/examples/plugins/notes.wasm",
-    digest: "host/examples/plugins/notes.sha256",
+    component: "engine/examples/plugins/notes.wasm",
+    digest: "engine/examples/plugins/notes.sha256",
 };
 
 /// A plugin that tries to read what is not its own.
@@ -83,8 +83,8 @@ pub const SNOOP: Artifact = Artifact {
         "rust-toolchain.toml",
         "wit",
     ],
-    component: "host/examples/plugins/snoop.wasm",
-    digest: "host/examples/plugins/snoop.sha256",
+    component: "engine/examples/plugins/snoop.wasm",
+    digest: "engine/examples/plugins/snoop.sha256",
 };
 
 /// A plugin that does what the tests tell it.

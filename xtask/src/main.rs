@@ -41,7 +41,7 @@ enum Task {
         /// Only these, such as commit-60, or commit for all that begin with it.
         cases: Vec<String>,
     },
-    /// Builds the components: host/component/lash_store.wasm, which the host
+    /// Builds the components: engine/component/lash_store.wasm, which the host
     /// crate embeds, conformance/component/lash_host_conformance.wasm,
     /// tests/hostile/component/lash_hostile.wasm, and the plugins.
     Component {

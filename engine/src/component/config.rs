@@ -2,8 +2,8 @@
 
 use wasmtime::{Cache, Config, OptLevel};
 
-use crate::observability::TARGET;
 use crate::limits::Limits;
+use crate::observability::TARGET;
 
 /// What a thread may need beside the stack of the component: for SQLite, which recurses
 /// while it compiles a statement, and for everything else that the host does for it.

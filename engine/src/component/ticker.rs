@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{Engine, EngineWeak};
 use crate::sync::lock;
+use wasmtime::{Engine, EngineWeak};
 
 /// How often the epochs are moved on.
 const TICK: Duration = Duration::from_millis(10);

@@ -3,7 +3,13 @@
 
 use super::call::Call;
 use crate::error::Error;
-use crate::wit::{artifacts, attachments, checkpoints, effect_import, effect_inspection, effects, export_types, format, graph, host_event_import, host_event_inspection, host_events, inspection_types, maintenance, metadata, process_events, process_handles, process_import, process_inspection, process_leases, processes, queue, retention, session, session_import, session_inspection, types};
+use crate::wit::{
+    artifacts, attachments, checkpoints, effect_import, effect_inspection, effects, export_types,
+    format, graph, host_event_import, host_event_inspection, host_events, inspection_types,
+    maintenance, metadata, process_events, process_handles, process_import, process_inspection,
+    process_leases, processes, queue, retention, session, session_import, session_inspection,
+    types,
+};
 
 macro_rules! interfaces {
     ($(

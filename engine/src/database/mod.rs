@@ -204,10 +204,7 @@ impl Database {
     }
 
     /// Makes a private database in memory.
-    pub async fn memory(
-        kind: DatabaseKind,
-        options: &OpenOptions,
-    ) -> Result<Self, Error> {
+    pub async fn memory(kind: DatabaseKind, options: &OpenOptions) -> Result<Self, Error> {
         Opening::memory(kind, options).wait().await
     }
 
@@ -289,7 +286,9 @@ impl Database {
         let given = self.submit(lane, observed, None, reply, self.job(lane, operation, job));
         async move {
             given?;
-            answer.await.unwrap_or_else(|_| Err(self.lost(operation).into()))
+            answer
+                .await
+                .unwrap_or_else(|_| Err(self.lost(operation).into()))
         }
     }
 
@@ -522,7 +521,9 @@ impl Database {
         let permit = Arc::clone(&self.inner.permits).acquire_owned().await.ok();
         let (reply, answer) = Reply::future();
         self.submit(lane, observed, permit, reply, work)?;
-        answer.await.unwrap_or_else(|_| Err(self.lost(operation).into()))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(self.lost(operation).into()))
     }
 
     fn run_blocking<R: Send + 'static, E: JobError>(
@@ -534,7 +535,9 @@ impl Database {
         // Needs no permit: a thread that waits cannot make a second call.
         let (reply, answer) = Reply::thread();
         self.submit(lane, self.observe(operation), None, reply, work)?;
-        answer.recv().unwrap_or_else(|_| Err(self.lost(operation).into()))
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(self.lost(operation).into()))
     }
 
     fn submit<R: Send + 'static, E: JobError>(
@@ -623,10 +626,7 @@ impl Opening<()> {
         Opening { database, work }
     }
 
-    fn memory(
-        kind: DatabaseKind,
-        options: &OpenOptions,
-    ) -> Opening<impl Work<(), Error> + use<>> {
+    fn memory(kind: DatabaseKind, options: &OpenOptions) -> Opening<impl Work<(), Error> + use<>> {
         let database = Self::database(Path::new(MEMORY), kind, options, Role::Writer, None, false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {

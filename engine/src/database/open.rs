@@ -12,11 +12,11 @@ use std::io;
 
 use super::Context;
 use super::call::Call;
-use crate::wit::format::{Initialized, State};
 use crate::error::Error;
 use crate::kind::DatabaseKind;
 use crate::pool::Worker;
 use crate::sqlite::{self, DatabaseFile, Role, SqliteConnection};
+use crate::wit::format::{Initialized, State};
 
 /// What opening is called in errors.
 const OPERATION: &str = "open";

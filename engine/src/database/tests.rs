@@ -13,12 +13,12 @@ use rusqlite::Connection;
 
 use super::call::Call;
 use super::{Database, OpenOptions};
-use crate::kind::DatabaseKind;
-use crate::wit::metadata::Meta;
-use crate::wit::queue::{DeliveryPolicy, Draft, SlotPolicy};
 use crate::blocking::wait;
 use crate::error::Error;
+use crate::kind::DatabaseKind;
 use crate::testing::Directory;
+use crate::wit::metadata::Meta;
+use crate::wit::queue::{DeliveryPolicy, Draft, SlotPolicy};
 
 fn open_with(path: &Path, options: &OpenOptions) -> Result<Database, Error> {
     wait(Database::open(path, DatabaseKind::Session, options))
@@ -63,8 +63,7 @@ fn enqueue(call: &mut Call<'_>) -> Result<(), Error> {
         available_at_ms: 0,
         payloads: vec![vec![1]],
     };
-    call.queue().enqueue(&draft)
-        .map(drop)
+    call.queue().enqueue(&draft).map(drop)
 }
 
 /// Makes the lane of `database` busy until the answer is dropped.

@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::sync::lock;
-use super::call::Call;
 use super::Database;
+use super::call::Call;
 use crate::error::Error;
+use crate::sync::lock;
 
 /// How often a file is looked at while somebody waits.
 const PERIOD: Duration = Duration::from_millis(25);

@@ -112,15 +112,12 @@ async fn read(
 ) -> Result<(Vec<Record>, Option<Vec<u8>>), Error> {
     db.read("export", move |call| {
         let cursor = cursor.as_deref();
-        let page =
-            match kind {
-                DatabaseKind::Session => call.session_export().read_page(cursor),
-                DatabaseKind::Processes => call.process_export().read_page(cursor),
-                DatabaseKind::HostEvents => call.host_event_export().read_page(cursor),
-                DatabaseKind::Effects => {
-                    call.effect_export().read_page(cursor)
-                }
-            }?;
+        let page = match kind {
+            DatabaseKind::Session => call.session_export().read_page(cursor),
+            DatabaseKind::Processes => call.process_export().read_page(cursor),
+            DatabaseKind::HostEvents => call.host_event_export().read_page(cursor),
+            DatabaseKind::Effects => call.effect_export().read_page(cursor),
+        }?;
         // Otherwise the same page would come for ever.
         if page.next.is_some() && page.next.as_deref() == cursor {
             return Err(call.contradiction("it answered a page that leads to itself"));

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::Inspector;
-use crate::wit::{
-    effect_inspection, host_event_inspection, process_inspection, session_inspection,
-};
 use crate::error::Error;
 use crate::kind::DatabaseKind;
 use crate::wit::types;
+use crate::wit::{
+    effect_inspection, host_event_inspection, process_inspection, session_inspection,
+};
 
 /// What a database holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -243,10 +243,12 @@ impl Inspector {
                     DatabaseKind::Processes => {
                         Statistics::Processes(processes(call.process_inspection().statistics()?))
                     }
-                    DatabaseKind::HostEvents => {
-                        Statistics::HostEvents(host_events(call.host_event_inspection().statistics()?))
+                    DatabaseKind::HostEvents => Statistics::HostEvents(host_events(
+                        call.host_event_inspection().statistics()?,
+                    )),
+                    DatabaseKind::Effects => {
+                        Statistics::Effects(effects(call.effect_inspection().statistics()?))
                     }
-                    DatabaseKind::Effects => Statistics::Effects(effects(call.effect_inspection().statistics()?)),
                 })
             })
             .await

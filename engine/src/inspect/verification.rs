@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Inspector;
-use crate::wit::inspection_types as wit;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
+use crate::wit::inspection_types as wit;
 
 /// What [`Inspector::verify`] read, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

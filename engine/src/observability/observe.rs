@@ -11,8 +11,8 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::{Failure, metrics};
-use crate::observability::TARGET;
 use crate::database::Context;
+use crate::observability::TARGET;
 use crate::sqlite::Traffic;
 
 /// What is known of a call when it has ended.

@@ -9,7 +9,6 @@ use tracing::field::Empty;
 use wasmtime::Store as WasmStore;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Resource};
 
-use crate::sync::lock;
 use super::component::{Plugin, unusable};
 use super::error::Error;
 use super::grant::Grant;
@@ -17,10 +16,11 @@ use super::imports;
 use super::state::State;
 use super::threads::Threads;
 use super::usage::{Meter, Usage};
-use crate::observability::TARGET;
 use crate::component::Sandbox;
 use crate::database::Database;
+use crate::observability::TARGET;
 use crate::sqlite;
+use crate::sync::lock;
 
 /// A plugin that is bound to a store under a grant. Clones share both, and the quotas.
 #[derive(Clone)]

@@ -9,11 +9,11 @@ use super::granted::Granted;
 use super::name_space::NameSpace;
 use crate::bindings::sqlite::{Error as SqliteError, ErrorCode};
 use crate::bindings::types::{self, Corruption};
-use crate::wit::queue::Draft;
-use crate::wit::types::BlobProfile;
 use crate::component::Growth;
 use crate::database::Call;
 use crate::error::Error;
+use crate::wit::queue::Draft;
+use crate::wit::types::BlobProfile;
 
 /// What a function of the store answers to a plugin.
 pub(super) type Answer<T> = Result<T, types::Error>;

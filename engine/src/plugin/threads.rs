@@ -3,12 +3,12 @@
 //! One that has nothing to do is kept for a while, because to start one costs more than
 //! most calls.
 
+use crate::sync::lock;
 use std::io;
 use std::sync::mpsc::{self, SendError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
-use crate::sync::lock;
 
 /// How long a thread that has nothing to do is kept.
 const KEPT: Duration = Duration::from_secs(10);

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use crate::sync::lock;
 use super::error::Quota;
+use crate::sync::lock;
 
 /// How much a plugin has used of its quotas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::sync::lock;
 use super::Pool;
 use super::worker::Worker;
 use crate::observability::metrics;
 use crate::sqlite::{Role, SqliteConnection};
+use crate::sync::lock;
 
 /// Does the work of a job, and answers how to tell the caller.
 pub(crate) type Job = Box<dyn FnOnce(&mut Worker, &mut Option<SqliteConnection>) -> Told + Send>;

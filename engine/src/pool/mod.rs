@@ -27,9 +27,9 @@ use std::thread;
 
 use lru::LruCache;
 
-use crate::sync::lock;
 use crate::observability::{TARGET, metrics};
 use crate::sqlite::wait::{self, Observer};
+use crate::sync::lock;
 
 /// How many threads there may be altogether. So many stores can wait for locks
 /// of other processes before they hold up one that does not.
@@ -181,8 +181,7 @@ impl Pool {
     /// been for longest.
     fn keep_warm(&self, lane: &Arc<Lane>) {
         let address = Arc::as_ptr(lane).addr();
-        let evicted = lock(&self.warm)
-            .push(address, Arc::downgrade(lane));
+        let evicted = lock(&self.warm).push(address, Arc::downgrade(lane));
         if let Some((evicted, cold)) = evicted
             && evicted != address
             && let Some(cold) = cold.upgrade()

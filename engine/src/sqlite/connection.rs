@@ -19,8 +19,8 @@ use super::screen;
 use super::transaction::{Deadline, Pin, Synchronous};
 use super::wait::retry_while_busy;
 use super::wal::Log;
-use crate::observability::TARGET;
 use crate::limits::Limits;
+use crate::observability::TARGET;
 
 /// How many compiled statements a connection keeps.
 const STATEMENTS: usize = 64;

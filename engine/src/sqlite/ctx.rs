@@ -14,8 +14,8 @@ use super::error::{Error, ErrorCode, failure};
 use super::host::{Database, Transaction};
 use super::limits::Allowance;
 use super::traffic::Traffic;
-use crate::observability::TARGET;
 use crate::limits::Limit;
+use crate::observability::TARGET;
 
 /// The database that the component of a wasmtime store has, if it has one.
 ///

@@ -14,8 +14,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use registry::Id;
 use crate::sync::lock;
+use registry::Id;
 
 /// The length of the header of a SQLite database.
 const HEADER_LENGTH: u64 = 100;

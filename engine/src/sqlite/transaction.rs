@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, ToSql};
 
-use crate::sync::lock;
 use super::authorizer::Installed;
 use super::connection::{Role, SqliteConnection};
 use super::error::{Error, ErrorCode, failure};
 use super::rows::Packer;
 use super::wait::retry_while_busy;
 use crate::bindings::sqlite::{Rows, TransactionMode, Value};
+use crate::sync::lock;
 
 /// How long a transaction may run before its statements are interrupted: a
 /// guard against a query that never ends, not a promise.
@@ -96,8 +96,7 @@ impl Deadline {
     }
 
     fn has_passed(&self) -> bool {
-        lock(&self.0)
-            .is_some_and(|at| Instant::now() >= at)
+        lock(&self.0).is_some_and(|at| Instant::now() >= at)
     }
 }
 

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use lash_core::store::{HydratedSessionCheckpoint, SessionCheckpoint};
 use lash_core::{BlobRef, PersistedTurnState};
+use lash_store_engine::wit::checkpoints::{Checkpoint, CheckpointDraft, Manifest};
+use lash_store_engine::wit::types::BlobSource;
 use serde::de::DeserializeOwned;
 
 use super::{from_msgpack, to_msgpack, to_packed_msgpack};
-use lash_store_engine::wit::checkpoints::{Checkpoint, CheckpointDraft, Manifest};
-use lash_store_engine::wit::types::BlobSource;
 use crate::error::Error;
 
 /// What is to be stored of a checkpoint. A snapshot that is given wins over a

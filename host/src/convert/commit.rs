@@ -4,12 +4,12 @@ use std::path::Path;
 
 use lash_core::store::{GraphCommitDelta, RuntimeCommit, RuntimeCommitResult, StoreError};
 use lash_core::{BlobRef, PersistedTurnState};
-
-use super::{checkpoint, graph, head, queue, usage};
 use lash_store_engine::wit::session::{
     CommitOutcome, CommitRequest, GraphChange, Receipt, TurnStamp,
 };
 use lash_store_engine::wit::types::BlobProfile;
+
+use super::{checkpoint, graph, head, queue, usage};
 use crate::error::Error;
 
 pub(crate) fn to_request(

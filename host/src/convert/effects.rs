@@ -6,9 +6,9 @@ use lash_core::{
     EffectScope, RuntimeEffectCommand, RuntimeEffectControllerError, RuntimeEffectEnvelope,
     RuntimeEffectOutcome,
 };
+use lash_store_engine::wit::effects::{EffectKey, Recorded};
 
 use super::{from_json, to_json};
-use lash_store_engine::wit::effects::{EffectKey, Recorded};
 use crate::error::Error;
 
 /// How an effect ended, in lash-core's types.

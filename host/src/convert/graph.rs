@@ -4,9 +4,9 @@ use std::path::Path;
 
 use lash_core::session_model::MessageRole;
 use lash_core::{SessionEventRecord, SessionNodeRecord};
+use lash_store_engine::wit::graph::Node;
 
 use super::{decode_shared, from_json, to_json};
-use lash_store_engine::wit::graph::Node;
 use crate::error::Error;
 
 pub(crate) fn to_node(path: &Path, record: &SessionNodeRecord) -> Result<Node, Error> {

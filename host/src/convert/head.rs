@@ -6,10 +6,10 @@ use lash_core::store::SessionHeadMeta;
 use lash_core::{
     AgentFrameId, AgentFrameRecord, BlobRef, PersistedSessionConfig, TokenLedgerEntry,
 };
-
-use super::{from_json, to_json};
 use lash_store_engine::wit::session::{Head, HeadBody};
 use lash_store_engine::wit::types::BlobSource;
+
+use super::{from_json, to_json};
 use crate::error::Error;
 
 const WHAT: &str = "the session head";

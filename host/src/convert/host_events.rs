@@ -10,12 +10,12 @@ use lash_core::{
     TriggerDeliveryReservation, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
     TriggerSubscriptionRecord, deterministic_delivery_process_id,
 };
-
-use super::{from_json, to_json};
 use lash_store_engine::wit::host_events::{
     FanOut, Occurrence, OccurrenceDraft, Settlement, Subscription, SubscriptionDraft,
     SubscriptionFilter,
 };
+
+use super::{from_json, to_json};
 use crate::error::Error;
 
 const SUBSCRIPTION: &str = "the subscription";

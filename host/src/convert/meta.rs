@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use lash_core::{SessionGraph, SessionMeta, SessionPickerInfo};
+use lash_store_engine::wit::metadata::{Description, Meta};
 
 use super::{from_json, graph, to_json};
-use lash_store_engine::wit::metadata::{Description, Meta};
 use crate::error::Error;
 
 pub(crate) fn to_meta(path: &Path, meta: SessionMeta) -> Result<Meta, Error> {

@@ -9,12 +9,12 @@ use lash_core::{
     PROCESS_LEASE_SCHEMA_VERSION, ProcessAwaitOutput, ProcessEvent, ProcessHandleGrant,
     ProcessLease, ProcessLifecycleStatus, ProcessRecord, ProcessRegistration, ProcessStatus,
 };
-
-use super::{from_json, to_json};
 use lash_store_engine::wit::process_events::{End, Event};
 use lash_store_engine::wit::process_handles::Grant;
 use lash_store_engine::wit::process_leases::Lease;
 use lash_store_engine::wit::processes::{Process, Registration, Status};
+
+use super::{from_json, to_json};
 use crate::error::Error;
 
 const REGISTRATION: &str = "the registration of a process";

@@ -7,11 +7,9 @@ use lash_core::runtime::{
     QueuedWorkCompletion, QueuedWorkItem, QueuedWorkPayload,
 };
 use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy};
+use lash_store_engine::wit::queue::{self as wit, Batch, Boundary, Completion, Draft, HeldClaim};
 
 use super::{from_json, to_json};
-use lash_store_engine::wit::queue::{
-    self as wit, Batch, Boundary, Completion, Draft, HeldClaim,
-};
 use crate::error::Error;
 
 const MERGE_KEY: &str = "the merge key of queued work";

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use lash_core::SessionGraph;
 use lash_core::store::{PersistedSessionRead, SessionReadScope};
+use lash_store_engine::wit::session::{ReadScope, Snapshot};
 
 use super::{checkpoint, graph, head, usage};
-use lash_store_engine::wit::session::{ReadScope, Snapshot};
 use crate::error::Error;
 
 pub(crate) fn to_scope(scope: SessionReadScope) -> ReadScope {

@@ -1,7 +1,6 @@
 //! Entries of the token ledger.
 
 use lash_core::{TokenLedgerEntry, TokenUsage};
-
 use lash_store_engine::wit::types::UsageEntry;
 
 pub(crate) fn to_entry(entry: TokenLedgerEntry) -> UsageEntry {

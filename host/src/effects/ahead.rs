@@ -8,11 +8,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use lash_store_engine::wit::effects::Request;
-use crate::sync::lock;
-use crate::convert::effects::{self as convert, Ended};
 use lash_store_engine::Call;
+use lash_store_engine::wit::effects::Request;
+
+use crate::convert::effects::{self as convert, Ended};
 use crate::error::Error;
+use crate::sync::lock;
 
 /// How many effects are read ahead.
 const MOST_EFFECTS: u32 = 64;
@@ -40,7 +41,9 @@ impl Ahead {
 
     /// Reads what follows an effect, in place of what was read before.
     pub(super) fn read(&self, call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
-        let following = call.effects().finished_after(&request.key, MOST_EFFECTS, MOST_BYTES)?;
+        let following = call
+            .effects()
+            .finished_after(&request.key, MOST_EFFECTS, MOST_BYTES)?;
         let mut ahead = HashMap::with_capacity(following.len());
         for effect in following {
             // What cannot be decoded is an error when it is asked for, not before.

@@ -5,16 +5,16 @@ use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lash_store_engine::Call;
+use lash_store_engine::observability::Logged;
+use lash_store_engine::wit::effect_import::Adopted;
+use lash_store_engine::wit::effects::{Acquired, Claim, Known, Recorded, Request};
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
-use lash_store_engine::wit::effect_import::Adopted;
-use lash_store_engine::wit::effects::{Acquired, Claim, Known, Recorded, Request};
 use crate::EngineError;
 use crate::convert::effects::to_topic;
-use lash_store_engine::Call;
 use crate::error::Error;
-use lash_store_engine::observability::Logged;
 
 /// How often a result is offered again to a database that is locked, each time for
 /// as long as a call waits for the lock.
@@ -64,8 +64,12 @@ pub(super) async fn take(
                 call.ended(word(&Known::Conflict));
                 return Ok(Taken::Known(Known::Conflict));
             }
-            let acquired = { let ttl_ms = owner.lease_ttl_ms();
- call.effects().acquire(&request, &owner.owner_id, ttl_ms, delay_ms) }?;
+            let acquired = {
+                let ttl_ms = owner.lease_ttl_ms();
+                Ok(call
+                    .effects()
+                    .acquire(&request, &owner.owner_id, ttl_ms, delay_ms)?)
+            }?;
             // Held from here on: if nobody waits for the answer any more, dropping
             // it gives the claim back.
             Ok(match acquired {
@@ -160,7 +164,9 @@ impl HeldEffect {
         // What was executed is too dear to be thrown away for a lock.
         for _ in 0..FURTHER_ATTEMPTS {
             match finished {
-                Err(Error::Engine(EngineError::Busy { .. })) => finished = self.try_finish(&recorded).await,
+                Err(Error::Engine(EngineError::Busy { .. })) => {
+                    finished = self.try_finish(&recorded).await
+                }
                 _ => break,
             }
         }

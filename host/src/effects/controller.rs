@@ -10,17 +10,17 @@ use lash_core::{
     DurabilityTier, EffectScope, RuntimeEffectController, RuntimeEffectControllerError,
     RuntimeEffectEnvelope, RuntimeEffectLocalExecutor, RuntimeEffectOutcome,
 };
+use lash_store_engine::MEMORY;
+use lash_store_engine::wit::effect_import::Adopted;
+use lash_store_engine::wit::effects::{Busy, EffectKey, Known, Request};
+use lash_store_engine::{OpenOptions, Probe, Waiter};
 
 use super::ahead::Ahead;
 use super::claim::{HeldEffect, Taken, adopt, take, word};
 use super::execution::{execute, wait_for_due};
 use super::{Shared, SqliteEffectReplayOptions, error, recording};
-use lash_store_engine::wit::effect_import::Adopted;
-use lash_store_engine::wit::effects::{Busy, EffectKey, Known, Request};
 use crate::convert::effects::{self as convert, Ended};
-use lash_store_engine::{OpenOptions, Probe, Waiter};
 use crate::error::Error;
-use lash_store_engine::MEMORY;
 use crate::operation;
 
 /// How far effects are, for those who wait for them.
@@ -29,7 +29,7 @@ const GENERATIONS: Probe = |call, topics| {
         .iter()
         .map(|topic| convert::from_topic(topic))
         .collect();
-    call.effects().generations(&keys)
+    Ok(call.effects().generations(&keys)?)
 };
 
 /// The effects of one scope.
@@ -151,7 +151,7 @@ impl SqliteRuntimeEffectController {
             .ok_or_else(error::key_missing)?;
         Ok(Request {
             key: EffectKey {
-                scope: convert::to_scope(self.path(), &self.scope).map_err(error::from_store)?,
+                scope: convert::to_scope(self.path(), &self.scope)?,
                 replay_key: replay_key.to_owned(),
             },
             envelope_hash: envelope.stable_hash()?,
@@ -165,8 +165,7 @@ impl SqliteRuntimeEffectController {
             .db
             .read("find effect", move |call| {
                 call.of_scope(&request.key.scope);
-                let known =
-                    call.effects().find(&request)?;
+                let known = call.effects().find(&request)?;
                 call.ended(word(&known));
                 if matches!(known, Known::Finished(_)) {
                     state.ahead.read(call, &request)?;
@@ -197,24 +196,18 @@ impl SqliteRuntimeEffectController {
             let known = if expect_new && !strict && waiter.is_none() {
                 Known::Nothing
             } else {
-                self.find(request).await.map_err(error::from_store)?
+                self.find(request).await?
             };
             let known = match known {
                 Known::Nothing if strict => {
-                    match adopt(&self.shared, self.scope.id(), request.clone())
-                        .await
-                        .map_err(error::from_store)?
-                    {
+                    match adopt(&self.shared, self.scope.id(), request.clone()).await? {
                         Adopted::Nothing => return Err(error::missing(&self.scope, request)),
                         Adopted::Effect => continue,
                         Adopted::Conflict => Known::Conflict,
                     }
                 }
                 Known::Nothing => {
-                    match take(&self.shared, self.scope.id(), request.clone(), delay_ms)
-                        .await
-                        .map_err(error::from_store)?
-                    {
+                    match take(&self.shared, self.scope.id(), request.clone(), delay_ms).await? {
                         Taken::Held(held) => {
                             self.state.forward.store(true, Ordering::Relaxed);
                             return Ok(Decision::Execute(held));
@@ -232,8 +225,7 @@ impl SqliteRuntimeEffectController {
                 Known::Nothing => {}
                 Known::Finished((recorded, due_at_ms)) => {
                     let key = &request.key.replay_key;
-                    let ended = convert::from_recorded(self.path(), key, &recorded)
-                        .map_err(error::from_store)?;
+                    let ended = convert::from_recorded(self.path(), key, &recorded)?;
                     return Ok(Decision::Replay {
                         ended: Box::new(ended),
                         due_at_ms,
@@ -243,7 +235,7 @@ impl SqliteRuntimeEffectController {
                 Known::Busy(busy) => match &mut waiter {
                     // What happens from now on is not missed, so look once more.
                     None => waiter = Some(self.waiter(request)),
-                    Some(waiter) => self.wait(waiter, &busy).await.map_err(error::from_store)?,
+                    Some(waiter) => self.wait(waiter, &busy).await?,
                 },
             }
         }
@@ -269,7 +261,7 @@ impl SqliteRuntimeEffectController {
             .renewed_while(execute(&self.shared, due_at_ms, envelope, local_executor))
             .await;
         if recording::is_recorded(&ended) {
-            let recorded = convert::to_recorded(self.path(), &ended).map_err(error::from_store)?;
+            let recorded = convert::to_recorded(self.path(), &ended)?;
             match held.finish(recorded).await {
                 Ok(true) => {}
                 Ok(false) => return Err(error::lease_lost(&self.scope, &request)),

@@ -2,11 +2,11 @@
 //! of the interface.
 
 use lash_core::{EffectScope, RuntimeEffectControllerError};
-
+use lash_store_engine::observability::Chain;
 use lash_store_engine::wit::effects::Request;
+
 use crate::EngineError;
 use crate::error::Error;
-use lash_store_engine::observability::Chain;
 
 /// How all of the codes begin.
 pub(super) const PREFIX: &str = "sqlite_effect_replay_";

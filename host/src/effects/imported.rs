@@ -8,9 +8,10 @@
 
 use std::sync::OnceLock;
 
+use lash_store_engine::Call;
 use lash_store_engine::wit::effect_import::Adopted;
 use lash_store_engine::wit::effects::Request;
-use lash_store_engine::Call;
+
 use crate::error::Error;
 
 /// Whether a database has effects that are nobody's. It is asked once: nothing is
@@ -31,14 +32,13 @@ impl Imported {
         let has_imported = match self.0.get() {
             Some(has_imported) => *has_imported,
             None => {
-                let found =
-                    call.effect_import().has_imported()?;
+                let found = call.effect_import().has_imported()?;
                 *self.0.get_or_init(|| found)
             }
         };
         if !has_imported {
             return Ok(Adopted::Nothing);
         }
-        call.effect_import().adopt(scope_id, request)
+        Ok(call.effect_import().adopt(scope_id, request)?)
     }
 }

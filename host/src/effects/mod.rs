@@ -26,14 +26,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lash_core::{DurabilityTier, EffectHost, EffectScope, RuntimeError, ScopedEffectController};
+use lash_store_engine::DatabaseKind;
+use lash_store_engine::MEMORY;
+use lash_store_engine::OpenOptions;
 
 use self::imported::Imported;
-use lash_store_engine::DatabaseKind;
 use crate::EngineError;
 use crate::database::Database;
-use lash_store_engine::OpenOptions;
 use crate::error::Error;
-use lash_store_engine::MEMORY;
 use crate::options::StoreBuilder;
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(1);
@@ -75,8 +75,7 @@ impl Shared {
         options: SqliteEffectReplayOptions,
     ) -> Result<Arc<Self>, Error> {
         let db = Database::open(path, DatabaseKind::Effects, open).await?;
-        let random = getrandom::u64()
-            .map_err(|error| EngineError::Component {
+        let random = getrandom::u64().map_err(|error| EngineError::Component {
             path: db.path().to_path_buf(),
             operation: "open",
             committed: false,

@@ -6,10 +6,10 @@
 use std::time::SystemTime;
 
 use lash_core::EffectScope;
+use lash_store_engine::epoch_ms;
 
 use super::SqliteEffectHost;
 use crate::convert::effects::to_scope;
-use lash_store_engine::epoch_ms;
 use crate::error::Error;
 use crate::operation;
 
@@ -51,7 +51,7 @@ impl SqliteEffectHost {
             let removed = db
                 .write("forget effects", move |call| {
                     call.of_scope(&scope);
-                    call.effects().forget_scope(&scope)
+                    Ok(call.effects().forget_scope(&scope)?)
                 })
                 .await?;
             db.give_back_pages().await;

@@ -6,9 +6,9 @@ use lash_core::{
     TriggerSubscriptionRecord, deterministic_occurrence_id, host_event_occurrence_request_hash,
     validate_host_event_occurrence_request,
 };
+use lash_store_engine::wit::host_events::Recorded;
 
 use super::SqliteHostEventStore;
-use lash_store_engine::wit::host_events::Recorded;
 use crate::convert::{decode_shared, host_events as convert};
 
 #[async_trait::async_trait]
@@ -21,15 +21,14 @@ impl HostEventStore for SqliteHostEventStore {
         &self,
         draft: TriggerSubscriptionDraft,
     ) -> Result<TriggerSubscriptionRecord, PluginError> {
-        self.db
+        Ok(self
+            .db
             .write("register subscription", move |call| {
                 let draft = convert::to_subscription_draft(call.path(), draft)?;
-                let subscription =
-                    call.host_events().subscribe(&draft)?;
+                let subscription = call.host_events().subscribe(&draft)?;
                 convert::from_subscription(call.path(), &subscription)
             })
-            .await
-            .map_err(plugin_error)
+            .await?)
     }
 
     async fn list_subscriptions(
@@ -39,7 +38,8 @@ impl HostEventStore for SqliteHostEventStore {
         let Some(wanted) = convert::to_filter(&filter) else {
             return Ok(Vec::new());
         };
-        self.db
+        Ok(self
+            .db
             .read("list subscriptions", move |call| {
                 let found = call.host_events().subscriptions(&wanted)?;
                 let path = call.path();
@@ -49,8 +49,7 @@ impl HostEventStore for SqliteHostEventStore {
                 records.retain(|record| filter.matches(record));
                 Ok(records)
             })
-            .await
-            .map_err(plugin_error)
+            .await?)
     }
 
     async fn cancel_subscription(
@@ -62,13 +61,13 @@ impl HostEventStore for SqliteHostEventStore {
             return Ok(false);
         };
         let session_id = session_id.to_owned();
-        self.db
+        Ok(self
+            .db
             .write("cancel subscription", move |call| {
                 call.of_session(&session_id);
-                call.host_events().unsubscribe(&session_id, sequence)
+                Ok(call.host_events().unsubscribe(&session_id, sequence)?)
             })
-            .await
-            .map_err(plugin_error)
+            .await?)
     }
 
     async fn delete_session_subscriptions(&self, session_id: &str) -> Result<usize, PluginError> {
@@ -77,10 +76,9 @@ impl HostEventStore for SqliteHostEventStore {
             .db
             .write("delete session subscriptions", move |call| {
                 call.of_session(&session_id);
-                call.host_events().remove_session(&session_id)
+                Ok(call.host_events().remove_session(&session_id)?)
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         Ok(usize::try_from(removed).unwrap_or(usize::MAX))
     }
 
@@ -107,8 +105,7 @@ impl HostEventStore for SqliteHostEventStore {
                     }
                 }
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         recorded.ok_or_else(|| {
             PluginError::Session(format!(
                 "host event occurrence idempotency conflict for `{idempotency_key}`"
@@ -124,15 +121,15 @@ impl HostEventStore for SqliteHostEventStore {
         let reserved = self
             .db
             .write("reserve deliveries", move |call| {
-                call.host_events().reserve(&id)?
+                call.host_events()
+                    .reserve(&id)?
                     .map(|fan_out| {
                         call.collect(&mut 0, convert::size(&fan_out))?;
                         convert::from_fan_out(call.path(), fan_out)
                     })
                     .transpose()
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         match reserved {
             Some(deliveries) => Ok(deliveries
                 .into_iter()

@@ -10,10 +10,11 @@ pub use redelivery::TriggerRedelivery;
 use std::path::Path;
 
 use lash_store_engine::DatabaseKind;
-use crate::database::Database;
-use lash_store_engine::OpenOptions;
-use crate::error::Error;
 use lash_store_engine::MEMORY;
+use lash_store_engine::OpenOptions;
+
+use crate::database::Database;
+use crate::error::Error;
 use crate::options::StoreBuilder;
 
 /// The durable store of the host events of a deployment, in one SQLite database

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
+use lash_store_engine::wit::host_events::Settlement;
 
 use super::SqliteHostEventStore;
-use lash_store_engine::wit::host_events::Settlement;
 use crate::convert::{epoch_ms, host_events as convert};
 use crate::error::{Error, UNKNOWN_PROCESS};
 use crate::operation;
@@ -62,7 +62,7 @@ impl SqliteHostEventStore {
         let mut unstarted = Vec::new();
         let mut unsettled = Unsettled::default();
         loop {
-            let page = self.next_page(&mut unsettled).await.map_err(plugin_error)?;
+            let page = self.next_page(&mut unsettled).await?;
             let complete = page.len() < PAGE as usize;
             let mut started = Vec::new();
             for reservation in page {
@@ -72,9 +72,7 @@ impl SqliteHostEventStore {
                     unstarted.push(reservation);
                 }
             }
-            self.settle_deliveries(&started)
-                .await
-                .map_err(plugin_error)?;
+            self.settle_deliveries(&started).await?;
             if complete {
                 break;
             }
@@ -82,7 +80,7 @@ impl SqliteHostEventStore {
         if !unstarted.is_empty() {
             // A process may have been pruned since its delivery was read. It was
             // settled before that.
-            let unsettled = self.unsettled_by_process().await.map_err(plugin_error)?;
+            let unsettled = self.unsettled_by_process().await?;
             unstarted.retain(|delivery: &TriggerDeliveryReservation| {
                 unsettled.contains_key(&delivery.process_id)
             });
@@ -176,7 +174,7 @@ impl SqliteHostEventStore {
             let batch = self
                 .db
                 .write("prune occurrences", move |call| {
-                    call.host_events().prune(before_ms, PAGE)
+                    Ok(call.host_events().prune(before_ms, PAGE)?)
                 })
                 .await?;
             pruned = pruned.saturating_add(batch);
@@ -226,7 +224,7 @@ impl SqliteHostEventStore {
         }
         self.db
             .write("settle deliveries", move |call| {
-                call.host_events().settle(&settlements)
+                Ok(call.host_events().settle(&settlements)?)
             })
             .await
     }

@@ -4,13 +4,13 @@
 //! keeps it apart under that, until somebody asks for it who knows the scope.
 
 use lash_core::{RuntimeEffectControllerError, RuntimeEffectOutcome};
+use lash_store_engine::wit::effect_import::{ImportedClaim, ImportedEffect, ImportedState};
+use lash_store_engine::wit::effects::Recorded;
 
 use super::error::ImportError;
 use super::json::{decode, require};
 use super::run::Run;
 use super::table::{Reason, SourceRow, Table};
-use lash_store_engine::wit::effect_import::{ImportedClaim, ImportedEffect, ImportedState};
-use lash_store_engine::wit::effects::Recorded;
 
 const EFFECTS: Table = Table {
     name: "runtime_effect_replay",
@@ -27,9 +27,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
     run.table(
         &EFFECTS,
         |_, row| effect(row),
-        |call, effects| {
-            call.effect_import().add_effects(effects)
-        },
+        |call, effects| Ok(call.effect_import().add_effects(effects)?),
     )
 }
 

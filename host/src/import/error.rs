@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use lash_store_engine::Source;
+
 use super::report::Loss;
 use crate::error::Error;
-use lash_store_engine::Source;
 use crate::operation::Failure;
 
 /// Why nothing was imported. The source is as it was, and there is no destination.

@@ -9,16 +9,16 @@ use lash_core::{
     TriggerSubscriptionRecord, deterministic_delivery_process_id, deterministic_occurrence_id,
     validate_host_event_occurrence_request,
 };
+use lash_store_engine::wit::host_event_import::{
+    ImportedDelivery, ImportedOccurrence, ImportedSubscription,
+};
+use lash_store_engine::wit::host_events::{OccurrenceDraft, SubscriptionDraft};
 
 use super::error::ImportError;
 use super::json::{Object, decode, digest, require};
 use super::run::Run;
 use super::source::is_damage;
 use super::table::{Reason, SourceRow, Table};
-use lash_store_engine::wit::host_event_import::{
-    ImportedDelivery, ImportedOccurrence, ImportedSubscription,
-};
-use lash_store_engine::wit::host_events::{OccurrenceDraft, SubscriptionDraft};
 use crate::convert::host_events::{handle_sequence, subscription_sequence};
 
 const SUBSCRIPTIONS: Table = Table {
@@ -79,24 +79,18 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
             highest = highest.max(sequence);
             subscription(row, sequence)
         },
-        |call, subscriptions| {
-            call.host_event_import().add_subscriptions(subscriptions)
-        },
+        |call, subscriptions| Ok(call.host_event_import().add_subscriptions(subscriptions)?),
     )?;
     skip_numbers(run, highest)?;
     run.table(
         &OCCURRENCES,
         |_, row| occurrence(row),
-        |call, occurrences| {
-            call.host_event_import().add_occurrences(occurrences)
-        },
+        |call, occurrences| Ok(call.host_event_import().add_occurrences(occurrences)?),
     )?;
     run.table(
         &DELIVERIES,
         |_, row| delivery(row),
-        |call, deliveries| {
-            call.host_event_import().add_deliveries(deliveries)
-        },
+        |call, deliveries| Ok(call.host_event_import().add_deliveries(deliveries)?),
     )
 }
 
@@ -195,9 +189,7 @@ fn skip_numbers(run: &mut Run<'_>, highest: u64) -> Result<(), ImportError> {
     if last == 0 {
         return Ok(());
     }
-    run.write(move |call| {
-        call.host_event_import().skip_subscriptions(last)
-    })
+    run.write(move |call| Ok(call.host_event_import().skip_subscriptions(last)?))
 }
 
 fn occurrence(row: &SourceRow<'_>) -> Result<ImportedOccurrence, Reason> {

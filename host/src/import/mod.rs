@@ -38,8 +38,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lash_store_engine::DatabaseKind;
-use crate::operation;
 use lash_store_engine::observability::span;
+
+use crate::operation;
 use crate::options::StoreOptions;
 
 /// Told how far an import is, on a thread of the import.

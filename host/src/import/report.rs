@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 use lash_store_engine::DatabaseKind;
+use serde::Serialize;
 
 /// How many losses are listed. Further ones are counted.
 const MOST_LOSSES: usize = 1000;

@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
+use lash_store_engine::DatabaseKind;
+use lash_store_engine::wit::types::BlobProfile;
+use lash_store_engine::{Call, Durability, OpenOptions};
+
 use super::destination::Destination;
 use super::error::ImportError;
 use super::report::{ImportReport, Imported, Losses, Progress};
 use super::source::Source;
 use super::thread::Cancel;
 use super::{NativeImport, OnProgress, effects, host_events, processes, session};
-use lash_store_engine::wit::types::BlobProfile;
 use crate::database::Database;
-use lash_store_engine::{Call, Durability, OpenOptions};
 use crate::error::Error;
-use lash_store_engine::DatabaseKind;
 
 /// An import that is being done: what each kind of database works with.
 ///

@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lash_store_engine::DatabaseKind;
+use lash_store_engine::sqlite::{self, DatabaseFile, ErrorCode, Role, Settings, SqliteConnection};
 use rusqlite::{Connection, InterruptHandle};
 
 use super::error::ImportError;
 use super::report::Losses;
-use lash_store_engine::DatabaseKind;
-use lash_store_engine::sqlite::{self, DatabaseFile, ErrorCode, Role, Settings, SqliteConnection};
 
 /// How every SQLite database begins.
 const MAGIC: &[u8] = b"SQLite format 3\0";

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use lash_store_engine::Call;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection};
 
@@ -9,7 +10,6 @@ use super::error::ImportError;
 use super::report::Imported;
 use super::run::Run;
 use super::source::is_damage;
-use lash_store_engine::Call;
 use crate::EngineError;
 use crate::error::Error;
 
@@ -399,7 +399,9 @@ pub(super) fn put_each<T>(
     for (position, item) in items.iter().enumerate() {
         match put(call, std::slice::from_ref(item)) {
             Ok(()) => {}
-            Err(Error::Engine(EngineError::Invalid { reason, .. })) => refused.push((position, reason)),
+            Err(Error::Engine(EngineError::Invalid { reason, .. })) => {
+                refused.push((position, reason))
+            }
             Err(Error::Engine(EngineError::MissingBlob { blob, .. })) => {
                 refused.push((position, format!("the blob {blob} is missing")));
             }

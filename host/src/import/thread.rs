@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 
+use lash_store_engine::DatabaseKind;
 use rusqlite::InterruptHandle;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use crate::sync::lock;
 use super::error::ImportError;
 use super::report::ImportReport;
 use super::{NativeImport, run};
-use lash_store_engine::DatabaseKind;
+use crate::sync::lock;
 
 /// Whether somebody still waits for the import.
 #[derive(Default)]

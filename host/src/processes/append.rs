@@ -12,13 +12,13 @@ use lash_core::{
     PluginError, ProcessAwaitOutput, ProcessEvent, ProcessEventAppendRequest,
     ProcessEventAppendResult, ProcessLease, ProcessRecord, ProcessTerminalState,
 };
+use lash_store_engine::Call;
+use lash_store_engine::wit::process_events::{Appended, Draft};
 
 use super::outcome::lease_lost;
 use super::records::Known;
 use super::{Shared, SqliteProcessRegistry};
-use lash_store_engine::wit::process_events::{Appended, Draft};
 use crate::convert;
-use lash_store_engine::Call;
 use crate::error::{Error, unknown_process};
 
 /// Under which lease an event is appended.
@@ -92,8 +92,7 @@ impl SqliteProcessRegistry {
                 }
                 Ok(appended)
             })
-            .await
-            .map_err(plugin_error)?
+            .await?
     }
 
     pub(super) async fn complete(
@@ -126,8 +125,7 @@ impl SqliteProcessRegistry {
                 let record = shared.records.get(call, &process_id)?;
                 Ok(record.ok_or_else(|| unknown_process(&process_id)))
             })
-            .await
-            .map_err(plugin_error)?
+            .await?
     }
 }
 
@@ -158,7 +156,9 @@ impl Shared {
         loop {
             let mut existing = None;
             let known = self.records.read(call, process_id, |call, known_hash| {
-                let basis = call.process_events().get_basis(process_id, known_hash, replay_key)?;
+                let basis = call
+                    .process_events()
+                    .get_basis(process_id, known_hash, replay_key)?;
                 Ok(basis.map(|basis| {
                     existing = basis.existing;
                     basis.process
@@ -220,8 +220,7 @@ impl Shared {
         let draft = self.draft(call, &prepared, &known, fence)?;
         let process_id = &draft.process_id;
         let ends = draft.end.is_some();
-        let appended =
-            call.process_events().append(&draft)?;
+        let appended = call.process_events().append(&draft)?;
         // The record is that of a process that runs: after its end it must not look
         // current.
         if let Appended::Sequence(sequence) = appended

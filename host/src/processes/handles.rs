@@ -5,10 +5,10 @@ use lash_core::{
     PluginError, ProcessHandleDescriptor, ProcessHandleGrant, ProcessSessionDeleteReport,
     SessionScope,
 };
+use lash_store_engine::wit::processes::{Process, Selection};
 
 use super::SqliteProcessRegistry;
 use super::outcome::not_granted;
-use lash_store_engine::wit::processes::{Process, Selection};
 use crate::convert;
 use crate::error::unknown_process;
 
@@ -19,10 +19,13 @@ impl SqliteProcessRegistry {
         selection: Selection,
     ) -> Result<Vec<ProcessHandleGrantEntry>, PluginError> {
         let scope_id = session_scope.id();
-        self.shared
+        Ok(self
+            .shared
             .db
             .read("list process handles", move |call| {
-                let handles = call.process_handles().of_scope(scope_id.as_str(), selection)?;
+                let handles = call
+                    .process_handles()
+                    .of_scope(scope_id.as_str(), selection)?;
                 handles
                     .into_iter()
                     .map(|(grant, process): (_, Process)| {
@@ -33,8 +36,7 @@ impl SqliteProcessRegistry {
                     })
                     .collect()
             })
-            .await
-            .map_err(plugin_error)
+            .await?)
     }
 
     pub(super) async fn grant(
@@ -62,8 +64,7 @@ impl SqliteProcessRegistry {
                     Err(unknown_process(&grant.process_id))
                 })
             })
-            .await
-            .map_err(plugin_error)?
+            .await?
     }
 
     pub(super) async fn revoke(
@@ -73,14 +74,16 @@ impl SqliteProcessRegistry {
     ) -> Result<(), PluginError> {
         let scope_id = session_scope.id();
         let process_id = process_id.to_owned();
-        self.shared
+        Ok(self
+            .shared
             .db
             .write("revoke process handle", move |call| {
                 call.of_process(&process_id);
-                call.process_handles().revoke(scope_id.as_str(), &process_id)
+                Ok(call
+                    .process_handles()
+                    .revoke(scope_id.as_str(), &process_id)?)
             })
-            .await
-            .map_err(plugin_error)
+            .await?)
     }
 
     pub(super) async fn transfer(
@@ -98,13 +101,14 @@ impl SqliteProcessRegistry {
             .db
             .write("transfer process handles", move |call| {
                 call.of_session(&to_session_id);
-                call.process_handles().transfer(from_scope_id.as_str(),
-                        &to_session_id,
-                        to_scope_id.as_str(),
-                        &process_ids)
+                Ok(call.process_handles().transfer(
+                    from_scope_id.as_str(),
+                    &to_session_id,
+                    to_scope_id.as_str(),
+                    &process_ids,
+                )?)
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         match missing {
             Some(process_id) => Err(not_granted(&process_id, &from_scope.session_id)),
             None => Ok(()),
@@ -118,14 +122,16 @@ impl SqliteProcessRegistry {
     ) -> Result<bool, PluginError> {
         let scope_id = session_scope.id();
         let process_id = process_id.to_owned();
-        self.shared
+        Ok(self
+            .shared
             .db
             .read("look for process handle", move |call| {
                 call.of_process(&process_id);
-                call.process_handles().is_granted(scope_id.as_str(), &process_id)
+                Ok(call
+                    .process_handles()
+                    .is_granted(scope_id.as_str(), &process_id)?)
             })
-            .await
-            .map_err(plugin_error)
+            .await?)
     }
 
     pub(super) async fn handles_of(
@@ -138,7 +144,8 @@ impl SqliteProcessRegistry {
             .db
             .read("list handles of process", move |call| {
                 call.of_process(&id);
-                call.process_handles().of_process(&id)?
+                call.process_handles()
+                    .of_process(&id)?
                     .map(|grants| {
                         let grants = grants.into_iter();
                         grants
@@ -147,8 +154,7 @@ impl SqliteProcessRegistry {
                     })
                     .transpose()
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         grants.ok_or_else(|| unknown_process(process_id))
     }
 
@@ -162,10 +168,9 @@ impl SqliteProcessRegistry {
             .db
             .write("revoke handles of session", move |call| {
                 call.of_session(&id);
-                call.process_handles().revoke_session(&id)
+                Ok(call.process_handles().revoke_session(&id)?)
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         Ok(ProcessSessionDeleteReport {
             session_id: session_id.to_owned(),
             revoked_handle_count: usize::try_from(revocation.handles).unwrap_or(usize::MAX),

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lash_core::ProcessLease;
-
-use crate::sync::lock;
-use super::Shared;
 use lash_store_engine::wit::process_leases::Lease;
+
+use super::Shared;
 use crate::convert;
+use crate::sync::lock;
 
 /// What is remembered of a lease.
 struct Held {

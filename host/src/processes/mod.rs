@@ -14,12 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lash_core::ProcessRecord;
-
 use lash_store_engine::DatabaseKind;
-use crate::database::Database;
-use lash_store_engine::OpenOptions;
-use crate::error::Error;
 use lash_store_engine::MEMORY;
+use lash_store_engine::OpenOptions;
+
+use crate::database::Database;
+use crate::error::Error;
 use crate::options::StoreBuilder;
 
 use held::HeldLeases;

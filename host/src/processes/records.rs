@@ -12,13 +12,13 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use lash_core::ProcessRecord;
+use lash_store_engine::Call;
+use lash_store_engine::wit::processes::Process;
 use lru::LruCache;
 
-use lash_store_engine::wit::processes::Process;
-use crate::sync::lock;
 use crate::convert;
-use lash_store_engine::Call;
 use crate::error::Error;
+use crate::sync::lock;
 
 /// How many records a registry keeps.
 const CACHED_RECORDS: NonZeroUsize = NonZeroUsize::new(128).unwrap();
@@ -79,7 +79,7 @@ impl Records {
         process_id: &str,
     ) -> Result<Option<ProcessRecord>, Error> {
         let known = self.read(call, process_id, |call, known_hash| {
-            call.processes().get(process_id, known_hash)
+            Ok(call.processes().get(process_id, known_hash)?)
         })?;
         Ok(known.map(|known| self.keep(known)))
     }

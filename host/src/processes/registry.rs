@@ -9,15 +9,15 @@ use lash_core::{
     ProcessLease, ProcessLeaseCompletion, ProcessListFilter, ProcessListMode, ProcessRecord,
     ProcessRegistration, ProcessRegistry, ProcessSessionDeleteReport, SessionScope, WaitState,
 };
+use lash_store_engine::Call;
+use lash_store_engine::wit::process_leases::Claimed;
+use lash_store_engine::wit::processes::{Changed, Registered, Selection};
 
 use super::SqliteProcessRegistry;
 use super::held::NewLease;
 use super::outcome::{conflict, ended, lease_lost, leased};
 use super::records::Known;
-use lash_store_engine::wit::process_leases::Claimed;
-use lash_store_engine::wit::processes::{Changed, Registered, Selection};
 use crate::convert;
-use lash_store_engine::Call;
 use crate::error::{Error, unknown_process};
 use crate::store::logged;
 
@@ -64,8 +64,7 @@ impl SqliteProcessRegistry {
                 }
                 Ok(known.map(|known| shared.records.keep(known)).ok_or(refused))
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         changed.map_err(|refused| match refused {
             Refused::Unknown => unknown_process(process_id),
             Refused::Ended => ended(process_id),
@@ -84,7 +83,7 @@ impl SqliteProcessRegistry {
                 let wait = wait
                     .map(|wait| convert::processes::to_wait(call.path(), &wait))
                     .transpose()?;
-                call.processes().set_wait(id, known_hash, wait.as_deref())
+                Ok(call.processes().set_wait(id, known_hash, wait.as_deref())?)
             },
         )
         .await
@@ -97,7 +96,8 @@ impl SqliteProcessRegistry {
         selection: Selection,
         filter: ProcessListFilter,
     ) -> Result<Vec<ProcessRecord>, PluginError> {
-        self.shared
+        Ok(self
+            .shared
             .db
             .read(operation, move |call| {
                 let processes = call.processes().list(selection)?;
@@ -115,8 +115,7 @@ impl SqliteProcessRegistry {
                 }
                 Ok(records)
             })
-            .await
-            .map_err(plugin_error)
+            .await?)
     }
 
     /// Reads events of a process, by a call that answers none if there is no such
@@ -137,8 +136,7 @@ impl SqliteProcessRegistry {
                     .map(|contents| convert::processes::from_events(call.path(), &id, &contents))
                     .transpose()
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         events.ok_or_else(|| unknown_process(process_id))
     }
 }
@@ -175,8 +173,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                     }
                 })
             })
-            .await
-            .map_err(plugin_error)?
+            .await?
     }
 
     async fn set_external_ref(
@@ -189,7 +186,9 @@ impl ProcessRegistry for SqliteProcessRegistry {
             process_id,
             move |call, id, known_hash| {
                 let external_ref = convert::processes::to_external_ref(call.path(), &external_ref)?;
-                call.processes().set_external_ref(id, known_hash, &external_ref)
+                Ok(call
+                    .processes()
+                    .set_external_ref(id, known_hash, &external_ref)?)
             },
         )
         .await
@@ -271,7 +270,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
         self.events("read process events", process_id, move |call, id| {
-            call.process_events().after(id, after_sequence)
+            Ok(call.process_events().after(id, after_sequence)?)
         })
         .await
     }
@@ -283,7 +282,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
         self.events("read process wakes", process_id, move |call, id| {
-            call.process_events().wakes_after(id, after_sequence)
+            Ok(call.process_events().wakes_after(id, after_sequence)?)
         })
         .await
     }
@@ -350,10 +349,9 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .db
             .write("acknowledge process wake", move |call| {
                 call.of_process(&id);
-                call.process_events().acknowledge_wake(&id, sequence)
+                Ok(call.process_events().acknowledge_wake(&id, sequence)?)
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         if known {
             Ok(())
         } else {
@@ -384,7 +382,9 @@ impl ProcessRegistry for SqliteProcessRegistry {
             .db
             .write("claim process", move |call| {
                 call.of_process(&process_id);
-                let claimed = call.process_leases().claim(&process_id, &owner_id, lease_ttl_ms)?;
+                let claimed = call
+                    .process_leases()
+                    .claim(&process_id, &owner_id, lease_ttl_ms)?;
                 call.ended(match claimed {
                     Claimed::Lease(_) => "ok",
                     Claimed::Held(_) => "held",
@@ -396,8 +396,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                     Claimed::Unknown => Err(unknown_process(&process_id)),
                 })
             })
-            .await
-            .map_err(plugin_error)??;
+            .await??;
         Ok(claimed.accept())
     }
 
@@ -419,8 +418,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
                 }
                 Ok(expires)
             })
-            .await
-            .map_err(plugin_error)?;
+            .await?;
         match expires_at_ms {
             Some(expires_at_epoch_ms) => Ok(ProcessLease {
                 expires_at_epoch_ms,
@@ -437,13 +435,13 @@ impl ProcessRegistry for SqliteProcessRegistry {
         let shared = Arc::clone(&self.shared);
         let id = completion.process_id.clone();
         let token = completion.lease_token.clone();
-        self.shared
+        Ok(self
+            .shared
             .db
             .write("release process lease", move |call| {
                 call.of_process(&id);
                 shared.release_lease(call, &id, &token)
             })
-            .await
-            .map_err(plugin_error)
+            .await?)
     }
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::SqliteProcessRegistry;
 use lash_store_engine::epoch_ms;
+
+use super::SqliteProcessRegistry;
 use crate::error::Error;
 use crate::host_events::SqliteHostEventStore;
 use crate::operation;

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use lash_core::{PluginError, ProcessAwaitOutput, ProcessEvent};
+use lash_store_engine::wit::process_events::{Awaited, Position};
+use lash_store_engine::{Call, Probe};
 
 use super::SqliteProcessRegistry;
-use lash_store_engine::wit::process_events::{Awaited, Position};
 use crate::convert;
-use lash_store_engine::{Call, Probe};
 use crate::error::{Error, unknown_process};
 use crate::operation;
 
 /// How far processes are: their numbers of events.
-const PROBE: Probe = |call, process_ids| {
-    call.process_events().last_sequences(process_ids)
-};
+const PROBE: Probe = |call, process_ids| call.process_events().last_sequences(process_ids);
 
 /// What a read found of something that is waited for.
 enum Seen<T> {
@@ -34,7 +32,9 @@ impl SqliteProcessRegistry {
     ) -> Result<ProcessEvent, PluginError> {
         let kind = event_type.to_owned();
         self.wait("wait for process event", process_id, move |call, id| {
-            let found = call.process_events().first_of_type(id, &kind, after_sequence)?;
+            let found = call
+                .process_events()
+                .first_of_type(id, &kind, after_sequence)?;
             Ok(match found {
                 Awaited::Event(content) => {
                     Seen::There(convert::processes::from_event(call.path(), id, &content)?)
@@ -51,8 +51,7 @@ impl SqliteProcessRegistry {
         process_id: &str,
     ) -> Result<ProcessAwaitOutput, PluginError> {
         self.wait("await process", process_id, |call, id| {
-            let position =
-                call.process_events().get_position(id)?;
+            let position = call.process_events().get_position(id)?;
             Ok(match position {
                 Some(Position {
                     outcome: Some(outcome),
@@ -96,11 +95,10 @@ impl SqliteProcessRegistry {
                     call.of_process(&id);
                     look(call, &id)
                 })
-                .await
-                .map_err(plugin_error)?;
+                .await?;
             match seen {
                 Seen::There(found) => return Ok(found),
-                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(plugin_error)?,
+                Seen::NotUntil(sequence) => waiter.changed(sequence).await?,
                 Seen::Unknown => return Err(unknown_process(process_id)),
             }
         }

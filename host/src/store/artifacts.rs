@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use lash_store_engine::observability::Chain;
+use lash_store_engine::wit::artifacts::NameSpace;
 use lashlang::{
     ArtifactStoreError, DurabilityTier, LashlangArtifactStore, ModuleArtifact, ModuleRef,
 };
 
 use super::Store;
 use crate::artifact::{BlobArtifactDescriptor, PersistedArtifactKind};
-use lash_store_engine::wit::artifacts::NameSpace;
 use crate::error::Error;
-use lash_store_engine::observability::Chain;
 
 /// The descriptor of the one kind of artifact, besides modules, that the trait's
 /// callers name.
 const PROCESS_ENVIRONMENT: &str = "process_execution_env";
 
-fn backend(error: Error) -> ArtifactStoreError {
-    ArtifactStoreError::Backend(Chain(&error).to_string())
+impl From<Error> for ArtifactStoreError {
+    fn from(error: Error) -> Self {
+        Self::Backend(Chain(&error).to_string())
+    }
 }
 
 impl Store {
@@ -34,12 +36,9 @@ impl Store {
             .write("put artifact", move |call| {
                 let kind = descriptor.blob_kind();
                 let compressible = descriptor.is_compressible();
-                call.artifacts().put(space,
-                        &name,
-                        &content,
-                        kind,
-                        compressible,
-                        profile)
+                Ok(call
+                    .artifacts()
+                    .put(space, &name, &content, kind, compressible, profile)?)
             })
             .await
     }
@@ -48,7 +47,7 @@ impl Store {
         let name = name.to_owned();
         self.db
             .read("get artifact", move |call| {
-                call.artifacts().get(space, &name)
+                Ok(call.artifacts().get(space, &name)?)
             })
             .await
     }

@@ -6,10 +6,9 @@
 use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, AttachmentManifestEntry, StoreError,
 };
+use lash_store_engine::wit::attachments::Intent;
 
 use super::Store;
-use super::persistence::backend;
-use lash_store_engine::wit::attachments::Intent;
 
 impl AttachmentManifest for Store {
     fn record_intent(&self, intent: AttachmentIntent) -> Result<(), StoreError> {
@@ -19,12 +18,12 @@ impl AttachmentManifest for Store {
             canonical_uri: intent.canonical_uri,
             intent_at_ms: intent.intent_at_epoch_ms,
         };
-        self.db
+        Ok(self
+            .db
             .write_blocking("record attachment intent", move |call| {
                 call.of_session(&intent.session_id);
-                call.attachments().record_intent(&intent)
-            })
-            .map_err(backend)
+                Ok(call.attachments().record_intent(&intent)?)
+            })?)
     }
 
     fn commit_refs(
@@ -40,12 +39,10 @@ impl AttachmentManifest for Store {
             .iter()
             .map(|id| id.as_str().to_owned())
             .collect();
-        self.db
-            .write_blocking("commit attachments", move |call| {
-                call.of_session(&session_id);
-                call.attachments().commit(&session_id, &ids)
-            })
-            .map_err(backend)
+        Ok(self.db.write_blocking("commit attachments", move |call| {
+            call.of_session(&session_id);
+            Ok(call.attachments().commit(&session_id, &ids)?)
+        })?)
     }
 
     fn list_uncommitted(
@@ -55,9 +52,8 @@ impl AttachmentManifest for Store {
         let intents = self
             .db
             .read_blocking("list attachment intents", move |call| {
-                call.attachments().list_uncommitted(older_than_epoch_ms)
-            })
-            .map_err(backend)?;
+                Ok(call.attachments().list_uncommitted(older_than_epoch_ms)?)
+            })?;
         Ok(intents
             .into_iter()
             .map(|intent| AttachmentManifestEntry {
@@ -72,10 +68,8 @@ impl AttachmentManifest for Store {
 
     fn forget(&self, attachment_id: &AttachmentId) -> Result<(), StoreError> {
         let id = attachment_id.as_str().to_owned();
-        self.db
-            .write_blocking("forget attachment", move |call| {
-                call.attachments().forget(&id)
-            })
-            .map_err(backend)
+        Ok(self.db.write_blocking("forget attachment", move |call| {
+            Ok(call.attachments().forget(&id)?)
+        })?)
     }
 }

@@ -69,8 +69,8 @@ impl Store {
             .write("put blob", move |call| {
                 let kind = descriptor.blob_kind();
                 let compressible = descriptor.is_compressible();
-                call.blobs().put(&content, kind, compressible, profile)
-                .map(BlobRef)
+                let key = call.blobs().put(&content, kind, compressible, profile)?;
+                Ok(BlobRef(key))
             })
             .await
     }
@@ -89,9 +89,7 @@ impl Store {
     pub async fn try_get_blob(&self, blob_ref: &BlobRef) -> Result<Option<Vec<u8>>, Error> {
         let key = blob_ref.0.clone();
         self.db
-            .read("get blob", move |call| {
-                call.blobs().get(&key)
-            })
+            .read("get blob", move |call| Ok(call.blobs().get(&key)?))
             .await
     }
 
@@ -225,7 +223,8 @@ impl Store {
         let key = blob_ref.0.clone();
         self.db
             .read("get checkpoint", move |call| {
-                call.checkpoints().get(&key)?
+                call.checkpoints()
+                    .get(&key)?
                     .map(|stored| convert::checkpoint::from_checkpoint(call.path(), stored))
                     .transpose()
             })
@@ -258,7 +257,7 @@ impl Store {
             .collect();
         self.db
             .write("append usage", move |call| {
-                call.usage().append(&entries)
+                Ok(call.usage().append(&entries)?)
             })
             .await
     }

@@ -2,10 +2,9 @@
 
 use lash_core::StoreError;
 use lash_core::runtime::QueuedWorkClaim;
+use lash_store_engine::wit::queue::ClaimRequest;
 
 use super::Store;
-use super::persistence::backend;
-use lash_store_engine::wit::queue::ClaimRequest;
 use crate::convert;
 use crate::database::Database;
 
@@ -26,7 +25,7 @@ impl Drop for NewClaim {
         let held = convert::queue::to_completion(claim.completion());
         self.db.write_detached("abandon claim", move |call| {
             call.of_session(&held.session_id);
-            call.queue().abandon(&held)
+            Ok(call.queue().abandon(&held)?)
         });
     }
 }
@@ -44,8 +43,7 @@ impl Store {
             .db
             .write("claim queued work", move |call| {
                 call.of_session(&request.session_id);
-                let claimed =
-                    call.queue().claim(&request)?;
+                let claimed = call.queue().claim(&request)?;
                 if claimed.is_none() {
                     call.ended("nothing");
                 }
@@ -56,8 +54,7 @@ impl Store {
                     })
                     .transpose()
             })
-            .await
-            .map_err(backend)?;
+            .await?;
         Ok(claimed.and_then(|mut new| new.claim.take()))
     }
 }

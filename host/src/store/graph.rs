@@ -29,7 +29,7 @@ impl Store {
         self.db
             .write("replace graph", move |call| {
                 let nodes = convert::graph::to_nodes(call.path(), &nodes)?;
-                call.graph().replace(&nodes)
+                Ok(call.graph().replace(&nodes)?)
             })
             .await
     }
@@ -61,7 +61,7 @@ impl Store {
         self.db
             .write("append nodes", move |call| {
                 let nodes = convert::graph::to_nodes(call.path(), &nodes)?;
-                call.graph().append(&nodes)
+                Ok(call.graph().append(&nodes)?)
             })
             .await
     }
@@ -122,9 +122,9 @@ impl Store {
     ///
     /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like; then nothing is removed.
     pub async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
-        let removed = self.db.write("vacuum", |call| {
-            call.maintenance().vacuum()
-        });
+        let removed = self
+            .db
+            .write("vacuum", |call| Ok(call.maintenance().vacuum()?));
         let vacuumed = async {
             let removed_node_count = count(removed.await?);
             self.db.give_back_pages().await;
@@ -140,9 +140,7 @@ fn count(value: u64) -> usize {
 
 async fn collect_garbage(db: Database) -> Result<GcReport, Error> {
     let report = db
-        .write("collect garbage", |call| {
-            call.maintenance().gc()
-        })
+        .write("collect garbage", |call| Ok(call.maintenance().gc()?))
         .await?;
     Ok(GcReport {
         root_count: count(report.roots),

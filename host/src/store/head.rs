@@ -4,9 +4,9 @@ use lash_core::store::{
     HydratedSessionCheckpoint, PersistedSessionRead, SessionHead, SessionHeadMeta, SessionReadScope,
 };
 use lash_core::{BlobRef, SessionMeta, SessionNodeRecord, SessionPickerInfo, TokenLedgerEntry};
+use lash_store_engine::wit::session::{HeadDraft, ReadScope};
 
 use super::{Store, logged};
-use lash_store_engine::wit::session::{HeadDraft, ReadScope};
 use crate::convert;
 use crate::error::Error;
 use crate::operation;
@@ -30,7 +30,8 @@ impl Store {
     pub async fn try_load_picker_info(&self) -> Result<Option<SessionPickerInfo>, Error> {
         self.db
             .read("load picker info", |call| {
-                call.metadata().describe()?
+                call.metadata()
+                    .describe()?
                     .map(|stored| convert::meta::from_description(call.path(), stored))
                     .transpose()
             })
@@ -75,7 +76,8 @@ impl Store {
     pub async fn try_load_session_head_meta(&self) -> Result<Option<SessionHeadMeta>, Error> {
         self.db
             .read("load session head", |call| {
-                call.session().load_head()?
+                call.session()
+                    .load_head()?
                     .map(|head| convert::head::from_head(call.path(), head))
                     .transpose()
             })
@@ -176,7 +178,7 @@ impl Store {
             .write("save session metadata", move |call| {
                 call.belongs_to(&meta.session_id);
                 let meta = convert::meta::to_meta(call.path(), meta)?;
-                call.metadata().save(&meta)
+                Ok(call.metadata().save(&meta)?)
             })
             .await
     }
@@ -187,7 +189,7 @@ impl Store {
             .write("create session metadata", move |call| {
                 call.belongs_to(&meta.session_id);
                 let meta = convert::meta::to_meta(call.path(), meta)?;
-                call.metadata().create(&meta)
+                Ok(call.metadata().create(&meta)?)
             })
             .await
     }
@@ -209,7 +211,8 @@ impl Store {
     pub async fn try_load_session_meta(&self) -> Result<Option<SessionMeta>, Error> {
         self.db
             .read("load session metadata", |call| {
-                call.metadata().load()?
+                call.metadata()
+                    .load()?
                     .map(|meta| {
                         call.belongs_to(&meta.session_id);
                         convert::meta::from_meta(call.path(), meta)
@@ -225,7 +228,8 @@ impl Store {
     ) -> Result<Option<PersistedSessionRead>, Error> {
         self.db
             .read("load session", move |call| {
-                call.session().load(&scope)?
+                call.session()
+                    .load(&scope)?
                     .map(|snapshot| {
                         let read = convert::session::from_snapshot(call.path(), snapshot)?;
                         call.belongs_to(&read.session_id);
@@ -272,7 +276,7 @@ impl Store {
                         .map(|entries| entries.into_iter().map(convert::usage::to_entry).collect()),
                     profile,
                 };
-                call.session().save_head(&draft)
+                Ok(call.session().save_head(&draft)?)
             })
             .await
     }

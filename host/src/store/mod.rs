@@ -16,16 +16,16 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use lash_store_engine::DatabaseKind;
+use lash_store_engine::observability::Logged;
+use lash_store_engine::wit::types::BlobProfile;
 use lashlang::{ModuleArtifact, ModuleRef};
 use lru::LruCache;
 
-use lash_store_engine::DatabaseKind;
-use lash_store_engine::wit::types::BlobProfile;
-use crate::sync::lock;
 use crate::database::Database;
 use crate::error::Error;
-use lash_store_engine::observability::Logged;
 use crate::options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
+use crate::sync::lock;
 
 /// How many decoded modules a store keeps.
 const CACHED_MODULES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
@@ -106,7 +106,8 @@ impl Store {
         path: &Path,
         builder: StoreBuilder,
     ) -> Result<Self, Error> {
-        let db = Database::open_readonly(path, DatabaseKind::Session, &builder.open_options()).await?;
+        let db =
+            Database::open_readonly(path, DatabaseKind::Session, &builder.open_options()).await?;
         Ok(Self::new(db, builder.options))
     }
 
@@ -136,9 +137,7 @@ impl Store {
     /// Marks the session deleted, for every handle that has it open.
     pub(crate) async fn retire(&self) -> Result<(), Error> {
         self.db
-            .write("delete session", |call| {
-                call.session().retire()
-            })
+            .write("delete session", |call| Ok(call.session().retire()?))
             .await
     }
 

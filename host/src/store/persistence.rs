@@ -10,18 +10,13 @@ use lash_core::{
     DurabilityTier, GcReport, RuntimePersistence, SessionMeta, SessionNodeRecord, StoreError,
     VacuumReport,
 };
-
-use super::Store;
+use lash_store_engine::observability::Chain;
 use lash_store_engine::wit::queue::ClaimRequest;
 use lash_store_engine::wit::session::CommitOutcome;
+
+use super::Store;
 use crate::convert;
 use crate::error::Error;
-use lash_store_engine::observability::Chain;
-
-/// The trait's error for everything that is not one of its named outcomes.
-pub(super) fn backend(error: Error) -> StoreError {
-    StoreError::Backend(Chain(&error).to_string())
-}
 
 /// How a commit ended, for who reads its span.
 fn word(outcome: &CommitOutcome) -> &'static str {
@@ -42,8 +37,8 @@ impl Store {
         let every = self.options.gc_policy.auto_run_every_commits.unwrap_or(0);
         if every > 0 && revision.is_multiple_of(every) {
             self.db.write_detached("collect garbage", |call| {
-                call.maintenance().gc()
-                    .map(|_| ())
+                call.maintenance().gc()?;
+                Ok(())
             });
         }
     }
@@ -54,14 +49,14 @@ impl Store {
         pending_only: bool,
     ) -> Result<Vec<QueuedWorkBatch>, StoreError> {
         let session_id = session_id.to_owned();
-        self.db
+        Ok(self
+            .db
             .read("list queued work", move |call| {
                 call.of_session(&session_id);
                 let batches = call.queue().list(&session_id, pending_only)?;
                 convert::queue::from_batches(call.path(), batches)
             })
-            .await
-            .map_err(backend)
+            .await?)
     }
 }
 
@@ -75,21 +70,20 @@ impl RuntimePersistence for Store {
         &self,
         scope: SessionReadScope,
     ) -> Result<Option<PersistedSessionRead>, StoreError> {
-        self.try_load(convert::session::to_scope(scope))
-            .await
-            .map_err(backend)
+        Ok(self.try_load(convert::session::to_scope(scope)).await?)
     }
 
     async fn load_node(&self, node_id: &str) -> Result<Option<SessionNodeRecord>, StoreError> {
         let node_id = node_id.to_owned();
-        self.db
+        Ok(self
+            .db
             .read("load node", move |call| {
-                call.graph().load_node(&node_id)?
+                call.graph()
+                    .load_node(&node_id)?
                     .map(|body| convert::graph::from_body(call.path(), &body))
                     .transpose()
             })
-            .await
-            .map_err(backend)
+            .await?)
     }
 
     /// Once the transaction has begun, the commit is done to its end even if the
@@ -107,8 +101,7 @@ impl RuntimePersistence for Store {
                 call.of_session(&session_id);
                 let turn_state = commit.checkpoint.turn_state.clone();
                 let request = convert::commit::to_request(call.path(), commit, profile)?;
-                let outcome =
-                    call.session().commit(&request)?;
+                let outcome = call.session().commit(&request)?;
                 let committed = matches!(outcome, CommitOutcome::Committed(_));
                 call.ended(word(&outcome));
                 if committed {
@@ -118,8 +111,7 @@ impl RuntimePersistence for Store {
                     convert::commit::from_outcome(call.path(), &session_id, turn_state, outcome)?;
                 Ok((committed, result))
             })
-            .await
-            .map_err(backend)?;
+            .await?;
         let result = result?;
         if committed {
             self.collect_after_commit(result.head_revision);
@@ -131,15 +123,15 @@ impl RuntimePersistence for Store {
         &self,
         batch: QueuedWorkBatchDraft,
     ) -> Result<QueuedWorkBatch, StoreError> {
-        self.db
+        Ok(self
+            .db
             .write("enqueue work", move |call| {
                 call.of_session(&batch.session_id);
                 let draft = convert::queue::to_draft(call.path(), batch)?;
                 let batch = call.queue().enqueue(&draft)?;
                 convert::queue::from_batch(call.path(), batch)
             })
-            .await
-            .map_err(backend)
+            .await?)
     }
 
     async fn claim_ready_queued_work(
@@ -196,8 +188,7 @@ impl RuntimePersistence for Store {
                 }
                 Ok(expires)
             })
-            .await
-            .map_err(backend)?;
+            .await?;
         match expires {
             Some(expires_at_epoch_ms) => Ok(QueuedWorkClaim {
                 expires_at_epoch_ms,
@@ -212,13 +203,13 @@ impl RuntimePersistence for Store {
 
     async fn abandon_queued_work_claim(&self, claim: &QueuedWorkClaim) -> Result<(), StoreError> {
         let held = convert::queue::to_completion(claim.completion());
-        self.db
+        Ok(self
+            .db
             .write("abandon claim", move |call| {
                 call.of_session(&held.session_id);
-                call.queue().abandon(&held)
+                Ok(call.queue().abandon(&held)?)
             })
-            .await
-            .map_err(backend)
+            .await?)
     }
 
     async fn cancel_queued_work_batch(
@@ -228,15 +219,16 @@ impl RuntimePersistence for Store {
     ) -> Result<Option<QueuedWorkBatch>, StoreError> {
         let session_id = session_id.to_owned();
         let batch_id = batch_id.to_owned();
-        self.db
+        Ok(self
+            .db
             .write("cancel queued work", move |call| {
                 call.of_session(&session_id);
-                call.queue().cancel(&session_id, &batch_id)?
+                call.queue()
+                    .cancel(&session_id, &batch_id)?
                     .map(|batch| convert::queue::from_batch(call.path(), batch))
                     .transpose()
             })
-            .await
-            .map_err(backend)
+            .await?)
     }
 
     async fn list_queued_work(&self, session_id: &str) -> Result<Vec<QueuedWorkBatch>, StoreError> {
@@ -251,11 +243,11 @@ impl RuntimePersistence for Store {
     }
 
     async fn save_session_meta(&self, meta: SessionMeta) -> Result<(), StoreError> {
-        self.try_save_session_meta(meta).await.map_err(backend)
+        Ok(self.try_save_session_meta(meta).await?)
     }
 
     async fn load_session_meta(&self) -> Result<Option<SessionMeta>, StoreError> {
-        self.try_load_session_meta().await.map_err(backend)
+        Ok(self.try_load_session_meta().await?)
     }
 
     async fn tombstone_nodes(&self, ids: &[String]) -> Result<(), StoreError> {
@@ -263,19 +255,19 @@ impl RuntimePersistence for Store {
             return Ok(());
         }
         let ids = ids.to_vec();
-        self.db
+        Ok(self
+            .db
             .write("tombstone nodes", move |call| {
-                call.graph().tombstone(&ids)
+                Ok(call.graph().tombstone(&ids)?)
             })
-            .await
-            .map_err(backend)
+            .await?)
     }
 
     async fn vacuum(&self) -> Result<VacuumReport, StoreError> {
-        self.try_vacuum().await.map_err(backend)
+        Ok(self.try_vacuum().await?)
     }
 
     async fn gc_unreachable(&self) -> Result<GcReport, StoreError> {
-        self.try_gc_unreachable().await.map_err(backend)
+        Ok(self.try_gc_unreachable().await?)
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::Store;
 use lash_store_engine::epoch_ms;
+
+use super::Store;
 use crate::error::Error;
 use crate::operation;
 
@@ -52,7 +53,7 @@ impl Store {
             let pruned = self
                 .db
                 .write("prune session", move |call| {
-                    call.retention().prune(before_ms)
+                    Ok(call.retention().prune(before_ms)?)
                 })
                 .await?;
             self.db.give_back_pages().await;

@@ -9,7 +9,7 @@ from database import Database, Runtime
 from scenario import Run
 
 ROOT = Path(__file__).parents[3]
-COMPONENT = ROOT / "host/component/lash_store.wasm"
+COMPONENT = ROOT / "engine/component/lash_store.wasm"
 CONFORMANCE = ROOT / "conformance/component/lash_host_conformance.wasm"
 
 

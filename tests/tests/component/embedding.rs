@@ -33,7 +33,7 @@ fn embedding() -> PathBuf {
 }
 
 fn runtime() -> Runtime {
-    Runtime::new(&repository().join("host/component/lash_store.wasm")).unwrap()
+    Runtime::new(&repository().join("engine/component/lash_store.wasm")).unwrap()
 }
 
 fn read(path: &Path) -> Json {

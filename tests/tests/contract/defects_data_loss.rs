@@ -10,7 +10,7 @@ use lash_core::{
     SessionPolicy, SessionReadScope, SessionRelation, SessionStoreCreateRequest, StoreError,
 };
 use lash_wasm_store::{
-    BlobArtifactDescriptor, BuiltinBlobProfile, Error, SqliteSessionStoreFactory, Store,
+    BlobArtifactDescriptor, BuiltinBlobProfile, EngineError, Error, SqliteSessionStoreFactory, Store,
     StoreBuilder, StoreGcPolicy, StoreOptions,
 };
 use lash_wasm_store_tests::fixtures::{
@@ -173,14 +173,14 @@ async fn a_checkpoint_that_cannot_be_read_is_an_error_and_not_no_checkpoint() {
             assert!(
                 matches!(
                     store.try_load_session_head().await,
-                    Err(Error::Corrupt { .. })
+                    Err(Error::Engine(EngineError::Corrupt { .. }))
                 ),
                 "{case}"
             );
             // Without its manifest a checkpoint is unknown, not damaged.
             if kind != 1 || !damage.starts_with("DELETE") {
                 let checkpoint = store.try_get_checkpoint(&result.checkpoint_ref).await;
-                assert!(matches!(checkpoint, Err(Error::Corrupt { .. })), "{case}");
+                assert!(matches!(checkpoint, Err(Error::Engine(EngineError::Corrupt { .. }))), "{case}");
             }
         }
     }
@@ -212,7 +212,7 @@ async fn a_commit_of_a_part_that_is_not_stored_is_refused_and_writes_nothing() {
         part(&mut checkpoint, unknown.clone());
         assert!(matches!(
             store.try_put_checkpoint(&checkpoint).await,
-            Err(Error::MissingBlob { .. })
+            Err(Error::Engine(EngineError::MissingBlob { .. }))
         ));
     }
     assert_eq!(raw.dump(), before);
@@ -290,7 +290,7 @@ async fn a_damaged_first_message_is_an_error_for_the_picker() {
         .damage("UPDATE graph_nodes SET body = x'7b7d' WHERE node_id = 'm0'");
     assert!(matches!(
         store.try_load_picker_info().await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
     assert!(store.load_picker_info().await.is_none());
 }
@@ -563,7 +563,7 @@ async fn metadata_that_could_not_be_saved_is_an_error() {
     assert!(saved.is_err());
     assert!(matches!(
         store.try_save_session_meta(meta()).await,
-        Err(Error::ReadOnly { .. })
+        Err(Error::Engine(EngineError::ReadOnly { .. }))
     ));
 }
 
@@ -591,7 +591,7 @@ async fn damaged_metadata_is_an_error_and_is_not_overwritten_by_the_factory() {
         );
         assert!(store.load_session_meta().await.is_none(), "{damage}");
         let reopened = factory.try_create_store(&request(SESSION)).await;
-        assert!(matches!(reopened, Err(Error::Corrupt { .. })), "{damage}");
+        assert!(matches!(reopened, Err(Error::Engine(EngineError::Corrupt { .. }))), "{damage}");
         assert_eq!(raw.dump(), before, "{damage}");
     }
 }
@@ -660,7 +660,7 @@ async fn what_could_not_be_written_is_an_error_of_the_twin() {
     ];
     for (what, error) in outcomes {
         assert!(
-            matches!(error, Some(Error::ReadOnly { .. })),
+            matches!(error, Some(Error::Engine(EngineError::ReadOnly { .. }))),
             "{what}: {error:?}"
         );
     }
@@ -745,7 +745,7 @@ async fn a_head_that_is_refused_leaves_the_graph_as_it_was() {
     refused.graph.set_leaf_node_id(Some("nowhere".to_owned()));
     assert!(matches!(
         store.try_save_session_head(refused).await,
-        Err(Error::Invalid { .. })
+        Err(Error::Engine(EngineError::Invalid { .. }))
     ));
     assert_eq!(raw.dump(), before);
 }
@@ -793,7 +793,7 @@ async fn a_head_that_can_not_be_read_whole_is_not_copied() {
     let before = raw.dump();
     assert!(matches!(
         target.try_head_copy_from_store(&source).await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
     assert_eq!(raw.dump(), before);
 }
@@ -951,7 +951,7 @@ async fn a_damaged_blob_is_an_error_whatever_its_encoding() {
                 .execute("UPDATE blobs SET content = ?1", [&damaged])
                 .unwrap();
             assert!(
-                matches!(store.try_get_blob(&key).await, Err(Error::Corrupt { .. })),
+                matches!(store.try_get_blob(&key).await, Err(Error::Engine(EngineError::Corrupt { .. }))),
                 "{profile:?}, byte {position}"
             );
             assert!(store.get_blob(&key).await.is_none());
@@ -984,7 +984,7 @@ async fn a_blob_that_took_the_place_of_another_is_an_error() {
     for key in keys {
         assert!(matches!(
             store.try_get_blob(&key).await,
-            Err(Error::Corrupt { .. })
+            Err(Error::Engine(EngineError::Corrupt { .. }))
         ));
     }
 }

@@ -10,7 +10,7 @@ use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, RuntimePersistence, SessionReadScope,
     StoreError,
 };
-use lash_wasm_store::{BlobArtifactDescriptor, Error, Store, StoreGcPolicy, StoreOptions};
+use lash_wasm_store::{BlobArtifactDescriptor, EngineError, Error, Store, StoreGcPolicy, StoreOptions};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, TestClock, append, chain, checkpointed, claim, claimed_ids, commit,
     full_checkpoint, ids, joining_work, large_node, node, poll_once, replace, usage, work,
@@ -325,7 +325,7 @@ async fn nodes_that_are_no_forest_are_refused_and_nothing_is_written() {
             .try_append_session_graph_nodes(&nodes)
             .await
             .unwrap_err();
-        assert!(matches!(error, Error::Invalid { .. }), "{case}: {error}");
+        assert!(matches!(error, Error::Engine(EngineError::Invalid { .. })), "{case}: {error}");
         if !stored_already {
             let error = store
                 .commit_runtime_state(replace(Some(1), nodes))
@@ -469,7 +469,7 @@ async fn a_revision_at_the_end_of_the_range_is_not_used_twice() {
         ..SessionHeadMeta::default()
     };
     let saved = store.try_save_session_head_meta(meta).await;
-    assert!(matches!(saved, Err(Error::Invalid { .. })), "{saved:?}");
+    assert!(matches!(saved, Err(Error::Engine(EngineError::Invalid { .. }))), "{saved:?}");
     assert!(store.try_load_session_head_meta().await.unwrap().is_none());
 
     let meta = SessionHeadMeta {
@@ -644,12 +644,12 @@ async fn a_row_that_inflates_to_more_than_its_length_is_an_error() {
     );
     assert!(matches!(
         store.try_get_blob(&key).await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
     // Nor is a length believed that was not written with the row.
     raw.damage("UPDATE blobs SET length = 16777216 WHERE length = 8192");
     assert!(matches!(
         store.try_get_blob(&key).await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
 }

@@ -5,7 +5,7 @@ use lash_core::{
     RuntimeTurnCommitStamp,
 };
 use lash_wasm_store::inspect::{Inspector, Problem, SessionStatistics, Statistics};
-use lash_wasm_store::{BlobArtifactDescriptor, DatabaseKind, Error, PersistedArtifactKind, Store};
+use lash_wasm_store::{BlobArtifactDescriptor, DatabaseKind, EngineError, Error, PersistedArtifactKind, Store};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, checkpointed, claim, full_checkpoint, usage, work,
 };
@@ -220,18 +220,18 @@ async fn a_verification_goes_on_after_damage() {
 async fn what_is_no_database_of_this_crate_is_refused_by_name() {
     let place = Place::new();
     let open = || Inspector::open(place.path());
-    assert!(matches!(open().await, Err(Error::Missing { .. })));
+    assert!(matches!(open().await, Err(Error::Engine(EngineError::Missing { .. }))));
     std::fs::write(
         place.path(),
         "this is no database, but a text of some length",
     )
     .unwrap();
-    assert!(matches!(open().await, Err(Error::NotADatabase { .. })));
+    assert!(matches!(open().await, Err(Error::Engine(EngineError::NotADatabase { .. }))));
     std::fs::remove_file(place.path()).unwrap();
     place.raw().execute("CREATE TABLE t (a)");
-    assert!(matches!(open().await, Err(Error::Missing { .. })));
+    assert!(matches!(open().await, Err(Error::Engine(EngineError::Missing { .. }))));
     place.raw().execute("PRAGMA application_id = 7");
-    assert!(matches!(open().await, Err(Error::Foreign { .. })));
+    assert!(matches!(open().await, Err(Error::Engine(EngineError::Foreign { .. }))));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is tried, and what must stop it.
 
-use lash_wasm_store::Error;
+use lash_wasm_store::{EngineError, Error};
 
 /// An attack.
 pub struct Attack {
@@ -32,20 +32,20 @@ impl Stopped {
         match (self, answer) {
             (
                 Self::Limit(name),
-                Err(Error::Limit {
+                Err(Error::Engine(EngineError::Limit {
                     limit, committed, ..
-                }),
+                })),
             ) => limit.name() == name && !committed,
             (
                 Self::LimitAfterCommit(name),
-                Err(Error::Limit {
+                Err(Error::Engine(EngineError::Limit {
                     limit, committed, ..
-                }),
+                })),
             ) => limit.name() == name && *committed,
-            (Self::Trap, Err(Error::Component { committed, .. })) => !committed,
+            (Self::Trap, Err(Error::Engine(EngineError::Component { committed, .. }))) => !committed,
             (
                 Self::Refused(words),
-                Err(Error::Sqlite { message, .. } | Error::ReadOnly { message, .. }),
+                Err(Error::Engine(EngineError::Sqlite { message, .. } | EngineError::ReadOnly { message, .. })),
             ) => message.contains(words),
             (Self::RolledBack, Ok(())) => true,
             _ => false,

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use lash_wasm_store::plugin::{Grant, NameSpace, Plugin};
-use lash_wasm_store::{COMPONENT, Error, Limits, Store, StoreBuilder, StoreComponent};
+use lash_wasm_store::{COMPONENT, EngineError, Error, Limits, Store, StoreBuilder, StoreComponent};
 use lash_wasm_store_tests::contained::contained;
 
 use super::arena::{Arena, holdable};
@@ -78,7 +78,7 @@ async fn each_limit_of_nothing_is_named() {
         (default().statements_per_call(0), "statements_per_call"),
     ] {
         match query(limits).await {
-            Err(Error::Limit { limit, .. }) => assert_eq!(limit.name(), name),
+            Err(Error::Engine(EngineError::Limit { limit, .. })) => assert_eq!(limit.name(), name),
             other => panic!("{name}: {other:?}"),
         }
         contained("a limit of nothing", &format!("limit {name}"), "`limit`");

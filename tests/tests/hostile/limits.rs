@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use lash_wasm_store::{COMPONENT, Error, Limits, StoreBuilder, StoreComponent};
+use lash_wasm_store::{COMPONENT, EngineError, Error, Limits, StoreBuilder, StoreComponent};
 use lash_wasm_store_tests::fixtures::{Place, Raw};
 
 use lash_wasm_store_tests::contained::contained;
@@ -22,9 +22,9 @@ async fn limits_hold_when_an_instance_is_made() {
         let component = StoreComponent::untrusted(COMPONENT, limits).unwrap();
         let error = StoreBuilder::new().component(component).memory().await;
         match error.map(drop) {
-            Err(Error::Limit {
+            Err(Error::Engine(EngineError::Limit {
                 limit, committed, ..
-            }) => {
+            })) => {
                 contained(
                     "an instance that is too large",
                     &format!("limit {name}"),
@@ -111,7 +111,7 @@ async fn a_file_that_computes_is_not_opened() {
                 .component(component)
                 .open(place.path())
                 .await;
-            let Err(Error::Malformed { message, .. }) = error.map(drop) else {
+            let Err(Error::Engine(EngineError::Malformed { message, .. })) = error.map(drop) else {
                 panic!("{sql:.100}");
             };
             let name = if sql.starts_with("ALTER") {
@@ -136,7 +136,7 @@ async fn a_bomb_among_the_blobs_is_not_inflated() {
     ] {
         let store = open(arena.path(), component).await;
         let error = store.try_get_blob(&key).await.unwrap_err();
-        assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
+        assert!(matches!(error, Error::Engine(EngineError::Corrupt { .. })), "{error:?}");
     }
     contained(
         "a blob that inflates to 64 times what it says",

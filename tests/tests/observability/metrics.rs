@@ -165,7 +165,7 @@ async fn calls_and_what_they_moved_are_counted() {
 #[test]
 fn every_metric_is_documented() {
     let documentation = include_str!("../../../docs/observability.md");
-    let source = include_str!("../../../host/src/metrics/recorded.rs");
+    let source = include_str!("../../../engine/src/observability/metrics/recorded.rs");
     let names = source
         .split('"')
         .filter(|text| text.starts_with("lash_wasm_store_"));

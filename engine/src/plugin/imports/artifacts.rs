@@ -42,12 +42,8 @@ fn put(
     let bytes = ROW + name.len() + content.len();
     let name = state.name_space().outside(&name);
     state.write("plugin put artifact", bytes, move |call| {
-        { let kind = BlobKind::Generic;
- call.artifacts().put(space,
-                &name,
-                &content,
-                kind,
-                compressible,
-                profile) }
+        let kind = BlobKind::Generic;
+        call.artifacts()
+            .put(space, &name, &content, kind, compressible, profile)
     })
 }

@@ -20,9 +20,7 @@ fn get(state: &mut State, (_, key): (Db, String)) -> super::Answer<Option<Vec<u8
     if !state.has_stored(&key) {
         return Ok(None);
     }
-    state.read("plugin get blob", move |call| {
-        call.blobs().get(&key)
-    })
+    state.read("plugin get blob", move |call| call.blobs().get(&key))
 }
 
 fn put(
@@ -32,8 +30,8 @@ fn put(
     let profile = state.profile();
     let bytes = ROW + content.len();
     let key = state.write("plugin put blob", bytes, move |call| {
-        { let kind = BlobKind::Generic;
- call.blobs().put(&content, kind, compressible, profile) }
+        let kind = BlobKind::Generic;
+        call.blobs().put(&content, kind, compressible, profile)
     })?;
     state.note_stored(&key);
     Ok(key)

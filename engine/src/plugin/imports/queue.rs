@@ -93,8 +93,7 @@ fn cancel(
     let cancelled = state.write("plugin cancel", 0, move |call| {
         // A batch never changes its source key, so nothing can come between.
         if !own {
-            let batches =
-                call.queue().list(&session_id, false)?;
+            let batches = call.queue().list(&session_id, false)?;
             let delivered =
                 |batch: &Batch| batch.id == batch_id && is_own(&names, &Queue::Application, batch);
             if !batches.iter().any(delivered) {
@@ -109,9 +108,7 @@ fn cancel(
 
 fn claim(state: &mut State, (_, mut request): (Db, ClaimRequest)) -> Answer<Option<HeldClaim>> {
     request.session_id = own(state, request.session_id)?;
-    let held = state.write("plugin claim", 0, move |call| {
-        call.queue().claim(&request)
-    })?;
+    let held = state.write("plugin claim", 0, move |call| call.queue().claim(&request))?;
     let names = state.name_space();
     Ok(held.map(|mut held| {
         held.session_id = session_inside(names, held.session_id);
@@ -133,9 +130,7 @@ fn renew(state: &mut State, (_, mut held, ttl_ms): (Db, Completion, u64)) -> Ans
 
 fn abandon(state: &mut State, (_, mut held): (Db, Completion)) -> Answer<()> {
     held.session_id = own(state, held.session_id)?;
-    state.write("plugin abandon", 0, move |call| {
-        call.queue().abandon(&held)
-    })
+    state.write("plugin abandon", 0, move |call| call.queue().abandon(&held))
 }
 
 /// What the store calls a session of the plugin. In those of the application a plugin

@@ -20,7 +20,5 @@ fn load(state: &mut State, (_, scope): (Db, ReadScope)) -> Answer<Option<Snapsho
 }
 
 fn load_head(state: &mut State, (_,): (Db,)) -> Answer<Option<Head>> {
-    state.read("plugin load head", move |call| {
-        call.session().load_head()
-    })
+    state.read("plugin load head", move |call| call.session().load_head())
 }

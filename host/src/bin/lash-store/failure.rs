@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use lash_wasm_store::Error;
 use lash_wasm_store::import::{ImportError, Loss};
+use lash_wasm_store::{EngineError, Error};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -105,24 +105,37 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match &error {
-            Error::Corrupt { .. } | Error::Malformed { .. } | Error::MissingBlob { .. } => {
-                Exit::Problems
-            }
-            Error::Component { .. }
-            | Error::Limit { .. }
-            | Error::Load { .. }
-            | Error::Encode { .. }
-            | Error::Invalid { .. } => Exit::Fault,
+            Error::Engine(error) => exit_of(error),
+            Error::Encode { .. } => Exit::Fault,
             _ => Exit::Unusable,
         };
         let message = match &error {
-            Error::Missing { path, .. } => format!(
+            Error::Engine(EngineError::Missing { path, .. }) => format!(
                 "{} is empty: nothing was ever stored in it; check the path",
                 path.display()
             ),
             error => chain(error),
         };
         Self::new(error.path(), exit, error.code(), message)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Error::Engine(error).into()
+    }
+}
+
+fn exit_of(error: &EngineError) -> Exit {
+    match error {
+        EngineError::Corrupt { .. }
+        | EngineError::Malformed { .. }
+        | EngineError::MissingBlob { .. } => Exit::Problems,
+        EngineError::Component { .. }
+        | EngineError::Limit { .. }
+        | EngineError::Load { .. }
+        | EngineError::Invalid { .. } => Exit::Fault,
+        _ => Exit::Unusable,
     }
 }
 

@@ -1,7 +1,6 @@
 //! What `inspect` says about a session.
 
-use lash_wasm_store::PersistedArtifactKind;
-use lash_wasm_store::inspect::{BlobSizes, HeadStatistics, SessionStatistics};
+use lash_wasm_store::inspect::{BlobKind, BlobSizes, HeadStatistics, SessionStatistics};
 
 use crate::output::Output;
 use crate::table::Facts;
@@ -126,14 +125,14 @@ fn describe_blobs(blobs: &[BlobSizes], facts: &mut Facts) {
 }
 
 /// What people call a kind of blob.
-fn name(kind: PersistedArtifactKind) -> &'static str {
+fn name(kind: BlobKind) -> &'static str {
     match kind {
-        PersistedArtifactKind::GenericBlob => "other",
-        PersistedArtifactKind::CheckpointManifest => "checkpoint manifest",
-        PersistedArtifactKind::ToolState => "tool state",
-        PersistedArtifactKind::PluginSessionSnapshot => "plugin snapshot",
-        PersistedArtifactKind::ExecutionStateSnapshot => "execution state",
-        PersistedArtifactKind::LashlangModule => "module",
-        PersistedArtifactKind::ProcessExecutionEnv => "process environment",
+        BlobKind::CheckpointManifest => "checkpoint manifest",
+        BlobKind::ToolState => "tool state",
+        BlobKind::PluginSnapshot => "plugin snapshot",
+        BlobKind::ExecutionState => "execution state",
+        BlobKind::Module => "module",
+        BlobKind::ProcessEnvironment => "process environment",
+        _ => "other",
     }
 }

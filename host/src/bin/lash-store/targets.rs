@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lash_wasm_store::inspect::Inspector;
-use lash_wasm_store::{Error, StoreBuilder};
+use lash_wasm_store::{EngineError, Error, StoreBuilder};
 
 use crate::arguments::Databases;
 use crate::failure::Failure;
@@ -118,15 +118,22 @@ pub(crate) fn is_named_so(path: &Path) -> bool {
 
 /// Why a file in a directory is none that the command is for.
 fn not_ours(path: &Path, error: &Error) -> Option<&'static str> {
+    let Error::Engine(error) = error else {
+        return None;
+    };
     match error {
-        Error::NotADatabase { .. } if is_named_so(path) => None,
-        Error::Foreign { application_id, .. } if *application_id != 0 && is_named_so(path) => None,
-        Error::NotADatabase { .. } => Some("it is not a SQLite database"),
-        Error::Foreign {
+        EngineError::NotADatabase { .. } if is_named_so(path) => None,
+        EngineError::Foreign { application_id, .. }
+            if *application_id != 0 && is_named_so(path) =>
+        {
+            None
+        }
+        EngineError::NotADatabase { .. } => Some("it is not a SQLite database"),
+        EngineError::Foreign {
             application_id: 0, ..
         } => Some("it is not a database of this crate; if lash-sqlite-store wrote it, import it"),
-        Error::Foreign { .. } => Some("it is a database of another program"),
-        Error::Missing { .. } => Some("it is empty"),
+        EngineError::Foreign { .. } => Some("it is a database of another program"),
+        EngineError::Missing { .. } => Some("it is empty"),
         _ => None,
     }
 }

@@ -1,9 +1,10 @@
 //! Writing processes, several at a time.
 
+use lash_store_engine::Call;
+use lash_store_engine::wit::process_import::{ImportedEvent, ImportedProcess, Wake};
+
 use super::events::{self, Events, History, Page, repeated_key};
 use super::record::{PROCESSES, Process};
-use lash_store_engine::wit::process_import::{ImportedEvent, ImportedProcess, Wake};
-use lash_store_engine::Call;
 use crate::error::Error;
 use crate::import::error::ImportError;
 use crate::import::report::Imported;
@@ -204,7 +205,7 @@ impl Batch {
 }
 
 fn add_processes(call: &mut Call<'_>, processes: &[ImportedProcess]) -> Result<(), Error> {
-    call.process_import().add_processes(processes)
+    Ok(call.process_import().add_processes(processes)?)
 }
 
 fn write_events(
@@ -216,6 +217,8 @@ fn write_events(
     let process_id = process_id.to_owned();
     let last_sequence = last_sequence.unsigned_abs();
     run.write(move |call| {
-        call.process_import().add_events(&process_id, last_sequence, &page.events)
+        Ok(call
+            .process_import()
+            .add_events(&process_id, last_sequence, &page.events)?)
     })
 }

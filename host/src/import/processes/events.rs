@@ -1,9 +1,9 @@
 //! The events of one process.
 
 use lash_core::{ProcessEvent, ProcessTerminalState, epoch_ms_from_system_time};
+use lash_store_engine::wit::process_import::{ImportedEvent, Wake};
 use rusqlite::{Connection, OptionalExtension};
 
-use lash_store_engine::wit::process_import::{ImportedEvent, Wake};
 use crate::import::error::ImportError;
 use crate::import::json::{Object, decode, digest, quote, require};
 use crate::import::report::Losses;

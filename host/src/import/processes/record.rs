@@ -1,10 +1,10 @@
 //! Rows of `processes`, each with its lease.
 
 use lash_core::{ProcessRecord, ProcessRegistration, ProcessStatus, ProcessTerminalState};
-use rusqlite::Connection;
-
 use lash_store_engine::wit::process_import::{ImportedEnd, ImportedLease, ImportedProcess};
 use lash_store_engine::wit::processes::{Registration, Status};
+use rusqlite::Connection;
+
 use crate::import::json::{Object, decode, require};
 use crate::import::table::{Reason, SourceRow, Table};
 

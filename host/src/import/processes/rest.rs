@@ -1,8 +1,8 @@
 //! Handles, and rows that belong to no process.
 
 use lash_core::ProcessHandleDescriptor;
-
 use lash_store_engine::wit::process_import::ImportedHandle;
+
 use crate::import::error::ImportError;
 use crate::import::json::{decode, require};
 use crate::import::run::Run;
@@ -37,9 +37,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
     run.table(
         &GRANTS,
         |_, row| handle(row),
-        |call, handles| {
-            call.process_import().add_handles(handles)
-        },
+        |call, handles| Ok(call.process_import().add_handles(handles)?),
     )?;
     for table in &BELONGINGS {
         run.each(

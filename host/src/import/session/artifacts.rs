@@ -3,14 +3,14 @@
 //! The native crate has one name space for modules and all else; what is stored under a
 //! name says which it is.
 
+use lash_store_engine::wit::artifacts::NameSpace;
+use lash_store_engine::wit::session_import::ImportedArtifact;
+use lash_store_engine::wit::types::BlobKind;
 use lashlang::ModuleArtifact;
 use rusqlite::Connection;
 
 use super::blobs;
 use crate::artifact::PersistedArtifactKind;
-use lash_store_engine::wit::artifacts::NameSpace;
-use lash_store_engine::wit::session_import::ImportedArtifact;
-use lash_store_engine::wit::types::BlobKind;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, Table};
@@ -34,9 +34,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
                 blob: blob.to_owned(),
             })
         },
-        |call, artifacts| {
-            call.session_import().add_artifacts(artifacts)
-        },
+        |call, artifacts| Ok(call.session_import().add_artifacts(artifacts)?),
     )
 }
 

@@ -6,13 +6,13 @@
 
 use std::borrow::Cow;
 
+use lash_store_engine::wit::session_import::{ImportedBlob, StoredContent};
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Deserialize;
 
 use super::manifest;
 use crate::artifact::{BlobArtifactDescriptor, PersistedArtifactKind};
-use lash_store_engine::wit::session_import::{ImportedBlob, StoredContent};
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, Table};
@@ -117,8 +117,6 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
                 _ => Ok(stored.into_imported(key)),
             }
         },
-        move |call, blobs| {
-            call.session_import().add_blobs(blobs, profile)
-        },
+        move |call, blobs| Ok(call.session_import().add_blobs(blobs, profile)?),
     )
 }

@@ -2,10 +2,10 @@
 
 use lash_core::BlobRef;
 use lash_core::store::{SessionCheckpoint, SessionHeadMeta};
-
-use super::{blobs, manifest};
 use lash_store_engine::wit::session::HeadDraft;
 use lash_store_engine::wit::session_import::ImportedBlob;
+
+use super::{blobs, manifest};
 use crate::EngineError;
 use crate::convert::head::to_body;
 use crate::error::Error;
@@ -46,12 +46,10 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<Option<u64>, ImportError> {
         usage: None,
         profile: run.profile,
     };
-    let added = run.write(move |call| {
-        match call.session_import().add_head(&draft) {
-            Ok(()) => Ok(Ok(())),
-            Err(Error::Engine(EngineError::Invalid { reason, .. })) => Ok(Err(reason)),
-            Err(error) => Err(error),
-        }
+    let added = run.write(move |call| match call.session_import().add_head(&draft) {
+        Ok(()) => Ok(Ok(())),
+        Err(Error::Engine(EngineError::Invalid { reason, .. })) => Ok(Err(reason)),
+        Err(error) => Err(error),
     })?;
     match added {
         Ok(()) => Ok(Some(head.head_revision)),
@@ -129,16 +127,10 @@ fn snapshots(checkpoint: &mut SessionCheckpoint) -> [(&'static str, &mut Option<
 /// Whether a blob was brought over.
 fn exists(run: &Run<'_>, key: &str) -> Result<bool, ImportError> {
     let key = key.to_owned();
-    let found = run.write(move |call| {
-        call.blobs().get(&key)
-            .map(|content| content.is_some())
-    })?;
-    Ok(found)
+    run.write(move |call| Ok(call.blobs().get(&key)?.is_some()))
 }
 
 fn add(run: &Run<'_>, blob: ImportedBlob) -> Result<(), ImportError> {
     let profile = run.profile;
-    run.write(move |call| {
-        call.session_import().add_blobs(&[blob], profile)
-    })
+    run.write(move |call| Ok(call.session_import().add_blobs(&[blob], profile)?))
 }

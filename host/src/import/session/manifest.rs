@@ -4,11 +4,11 @@ use std::path::Path;
 
 use lash_core::BlobRef;
 use lash_core::store::SessionCheckpoint;
-
-use super::blobs::Stored;
 use lash_store_engine::wit::checkpoints::Manifest;
 use lash_store_engine::wit::session_import::{ImportedBlob, StoredContent};
 use lash_store_engine::wit::types::BlobKind;
+
+use super::blobs::Stored;
 use crate::convert::to_msgpack;
 use crate::error::Error;
 use crate::import::table::Reason;

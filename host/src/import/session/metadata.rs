@@ -20,7 +20,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
     run.write(move |call| {
         call.belongs_to(&meta.session_id);
         let meta = to_meta(call.path(), meta)?;
-        call.metadata().save(&meta)
+        Ok(call.metadata().save(&meta)?)
     })
 }
 

@@ -1,9 +1,9 @@
 //! The graph.
 
 use lash_core::SessionNodeRecord;
+use lash_store_engine::wit::session_import::ImportedNode;
 use rusqlite::{Connection, OptionalExtension};
 
-use lash_store_engine::wit::session_import::ImportedNode;
 use crate::convert::graph::is_prompt;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
@@ -30,15 +30,11 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
     run.table(
         &NODES,
         |connection, row| read(connection, row, &mut previous),
-        |call, nodes| {
-            call.session_import().add_nodes(nodes)
-        },
+        |call, nodes| Ok(call.session_import().add_nodes(nodes)?),
     )?;
     let mut from = Some(0);
     while let Some(place) = from {
-        let checked = run.write(move |call| {
-            call.session_import().check_nodes(place)
-        })?;
+        let checked = run.write(move |call| Ok(call.session_import().check_nodes(place)?))?;
         for damage in checked.cut {
             run.losses.note(NODES.name, damage.key, damage.reason);
         }

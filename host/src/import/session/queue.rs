@@ -2,10 +2,10 @@
 
 use lash_core::runtime::QueuedWorkPayload;
 use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy};
-use rusqlite::Connection;
-
 use lash_store_engine::wit::queue::{self as wit, Batch};
 use lash_store_engine::wit::session_import::{ImportedBatch, ImportedClaim};
+use rusqlite::Connection;
+
 use crate::convert::queue::{to_delivery, to_slot};
 use crate::import::error::ImportError;
 use crate::import::run::Run;
@@ -24,7 +24,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
         columns: "item_id, batch_id",
     };
     run.table(&BATCHES, read, |call, batches| {
-        call.session_import().add_batches(batches)
+        Ok(call.session_import().add_batches(batches)?)
     })?;
     // They were read with their batches; what is left belongs to none.
     run.table(

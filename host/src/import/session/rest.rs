@@ -3,6 +3,7 @@
 use lash_store_engine::wit::attachments::Intent;
 use lash_store_engine::wit::session_import::ImportedAttachment;
 use lash_store_engine::wit::types::UsageEntry;
+
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::Table;
@@ -26,9 +27,7 @@ pub(super) fn usage(run: &mut Run<'_>) -> Result<(), ImportError> {
                 reasoning_tokens: row.integer(6)?,
             })
         },
-        |call, entries| {
-            call.session_import().add_usage(entries)
-        },
+        |call, entries| Ok(call.session_import().add_usage(entries)?),
     )
 }
 
@@ -51,8 +50,6 @@ pub(super) fn attachments(run: &mut Run<'_>) -> Result<(), ImportError> {
                 committed_at_ms: row.optional_time(4)?,
             })
         },
-        |call, attachments| {
-            call.session_import().add_attachments(attachments)
-        },
+        |call, attachments| Ok(call.session_import().add_attachments(attachments)?),
     )
 }

@@ -5,12 +5,12 @@
 //! which is made again from the result if it is gone.
 
 use lash_core::store::RuntimeCommitResult;
-
-use super::{blobs, manifest};
+use lash_store_engine::Call;
 use lash_store_engine::wit::session::TurnStamp;
 use lash_store_engine::wit::session_import::{ImportedBlob, ImportedTurn};
 use lash_store_engine::wit::types::BlobProfile;
-use lash_store_engine::Call;
+
+use super::{blobs, manifest};
 use crate::EngineError;
 use crate::error::Error;
 use crate::import::error::ImportError;
@@ -64,7 +64,7 @@ pub(super) fn import(run: &mut Run<'_>, revision: Option<u64>) -> Result<(), Imp
 
 fn put(call: &mut Call<'_>, turns: &[Turn], profile: BlobProfile) -> Result<(), Error> {
     let add_manifests = |call: &mut Call<'_>, manifests: Vec<ImportedBlob>| {
-        call.session_import().add_blobs(&manifests, profile)
+        Ok(call.session_import().add_blobs(&manifests, profile)?)
     };
     let gone: Vec<ImportedBlob> = turns
         .iter()
@@ -76,11 +76,14 @@ fn put(call: &mut Call<'_>, turns: &[Turn], profile: BlobProfile) -> Result<(), 
     }
     let add_turns = |call: &mut Call<'_>| {
         let turns: Vec<ImportedTurn> = turns.iter().map(|turn| turn.turn.clone()).collect();
-        call.session_import().add_turns(&turns)
+        Ok(call.session_import().add_turns(&turns)?)
     };
     match (add_turns(call), turns) {
         // It is there, but damaged, or it was stored as something else.
-        (Err(Error::Engine(EngineError::MissingBlob { .. } | EngineError::Invalid { .. })), [turn]) if !turn.is_gone => {
+        (
+            Err(Error::Engine(EngineError::MissingBlob { .. } | EngineError::Invalid { .. })),
+            [turn],
+        ) if !turn.is_gone => {
             add_manifests(call, vec![turn.manifest.clone()])?;
             add_turns(call)
         }

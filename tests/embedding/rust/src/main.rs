@@ -26,7 +26,7 @@ use wasmtime::{Result, bail};
 
 fn main() -> Result<()> {
     let component =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../host/component/lash_store.wasm");
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../engine/component/lash_store.wasm");
     let runtime = Runtime::new(&component)?;
     let args: Vec<_> = std::env::args().skip(1).collect();
     let args: Vec<_> = args.iter().map(String::as_str).collect();

@@ -7,7 +7,7 @@ use lash_core::{
     RuntimeInvocation,
 };
 use lash_wasm_store::{
-    Error, SqliteEffectHost, SqliteRuntimeEffectController, Store, StoreBuilder,
+    EngineError, Error, SqliteEffectHost, SqliteRuntimeEffectController, Store, StoreBuilder,
 };
 use lash_wasm_store_tests::effects::{
     Count, LONG, code, controller, controller_of, effect, effect_with, ending, forbidden, marker,
@@ -297,11 +297,11 @@ async fn a_database_of_another_kind_is_refused() {
     let session = Place::new();
     drop(session.open().await);
     let refused = SqliteEffectHost::open(session.path()).await.unwrap_err();
-    assert!(matches!(refused, Error::OtherKind { .. }), "{refused}");
+    assert!(matches!(refused, Error::Engine(EngineError::OtherKind { .. })), "{refused}");
     let effects = place();
     drop(open(effects.path()).await);
     let refused = Store::open(effects.path()).await.unwrap_err();
-    assert!(matches!(refused, Error::OtherKind { .. }), "{refused}");
+    assert!(matches!(refused, Error::Engine(EngineError::OtherKind { .. })), "{refused}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What is forgotten of effects, and what is not.
 
 use lash_core::EffectScope;
-use lash_wasm_store::{Error, SqliteEffectHost};
+use lash_wasm_store::{EngineError, Error, SqliteEffectHost};
 use lash_wasm_store_tests::effects::{
     Count, LONG, controller, controller_of, effect, forbidden, gated, marker, open, open_with,
     outcome, place, returning, run, spawn, turn, until,
@@ -158,7 +158,7 @@ async fn a_scope_with_a_missing_effect_is_not_pruned() {
         host.prune(at(10_000)).await.unwrap_err(),
         host.forget_scope(&turn()).await.unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+        assert!(matches!(error, Error::Engine(EngineError::Corrupt { .. })), "{error}");
     }
     assert_eq!(
         marker(run(&controller(&host), effect("a"), forbidden()).await),

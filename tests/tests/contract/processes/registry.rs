@@ -8,7 +8,7 @@ use lash_core::{
     ProcessEventAppendRequest, ProcessExternalRef, ProcessHandleDescriptor, ProcessListFilter,
     ProcessRegistry, ProcessStatusFilter, SessionScope, WaitKind, WaitState,
 };
-use lash_wasm_store::{Durability, Error, SqliteProcessRegistry, Store};
+use lash_wasm_store::{Durability, EngineError, Error, SqliteProcessRegistry, Store};
 use lash_wasm_store_tests::child::{self, Child};
 use lash_wasm_store_tests::fixtures::{Place, TestClock, at, json};
 use lash_wasm_store_tests::process_fixtures::{
@@ -377,7 +377,7 @@ async fn a_file_of_another_kind_is_refused_by_name_and_not_touched() {
     drop(Store::open(place.path()).await.unwrap());
     let before = std::fs::read(place.path()).unwrap();
     let error = SqliteProcessRegistry::open(place.path()).await.unwrap_err();
-    assert!(matches!(error, Error::OtherKind { .. }), "{error}");
+    assert!(matches!(error, Error::Engine(EngineError::OtherKind { .. })), "{error}");
     assert!(
         error.to_string().contains("the expected one, process"),
         "{error}"
@@ -390,7 +390,7 @@ async fn a_file_of_another_kind_is_refused_by_name_and_not_touched() {
     assert!(format!("{registry:?}").contains("session.db"));
     drop(registry);
     let error = Store::open(place.path()).await.unwrap_err();
-    assert!(matches!(error, Error::OtherKind { .. }), "{error}");
+    assert!(matches!(error, Error::Engine(EngineError::OtherKind { .. })), "{error}");
 }
 
 /// How many events each of several processes appends.

@@ -3,7 +3,7 @@
 use lash_core::store::SessionHead;
 use lash_core::{BlobRef, GcReport, HydratedSessionCheckpoint};
 use lash_wasm_store::{
-    BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile, Error, PersistedArtifactKind,
+    BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile, EngineError, Error, PersistedArtifactKind,
     Store, StoreBuilder, StoreGcPolicy, StoreOptions,
 };
 use lash_wasm_store_tests::fixtures::{Place, SESSION, full_checkpoint, json, meta};
@@ -168,7 +168,7 @@ async fn a_blob_that_is_no_manifest_is_an_error_as_a_checkpoint() {
     let key = store.put_blob(b"bytes").await;
     assert!(matches!(
         store.try_get_checkpoint(&key).await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
     assert!(store.get_checkpoint(&key).await.is_none());
 }

@@ -15,7 +15,7 @@ use lash_core::{
     AttachmentManifest, LashlangArtifactStore, RuntimePersistence, SessionPolicy, SessionReadScope,
     SessionRelation, SessionStoreCreateRequest, SessionStoreFactory,
 };
-use lash_wasm_store::{Error, SqliteSessionStoreFactory, Store};
+use lash_wasm_store::{EngineError, Error, SqliteSessionStoreFactory, Store};
 use lash_wasm_store_tests::child::{self, Child};
 use lash_wasm_store_tests::fixtures::{
     Raw, SESSION, append, chain, claim, commit, full_checkpoint, ids, meta, node, usage, work,
@@ -62,7 +62,7 @@ async fn every_call_of_a_stale_handle_says_that_the_session_was_deleted() {
 
     let retired = |error: Option<Error>, what: &str| {
         assert!(
-            matches!(error, Some(Error::Retired { .. })),
+            matches!(error, Some(Error::Engine(EngineError::Retired { .. }))),
             "{what}: {error:?}"
         );
     };
@@ -165,15 +165,15 @@ async fn a_reader_that_was_open_says_that_the_session_was_deleted() {
     for store in [&*stale, &readonly] {
         assert!(matches!(
             store.try_load_session_meta().await,
-            Err(Error::Retired { .. })
+            Err(Error::Engine(EngineError::Retired { .. }))
         ));
         assert!(matches!(
             store.try_load_session_head().await,
-            Err(Error::Retired { .. })
+            Err(Error::Engine(EngineError::Retired { .. }))
         ));
         assert!(matches!(
             store.try_load_picker_info().await,
-            Err(Error::Retired { .. })
+            Err(Error::Engine(EngineError::Retired { .. }))
         ));
     }
 }
@@ -230,7 +230,7 @@ async fn a_deletion_that_was_interrupted_is_finished_when_the_session_is_created
     let opened = Store::open(&path).await.unwrap();
     assert!(matches!(
         opened.try_load_session_head().await,
-        Err(Error::Retired { .. })
+        Err(Error::Engine(EngineError::Retired { .. }))
     ));
     drop(opened);
     let fresh = factory.try_create_store(&request()).await.unwrap();
@@ -299,7 +299,7 @@ async fn holds_a_handle(path: &Path) {
     println!("before: revision {}", head.head_revision);
     child::wait_to_be_told();
     let outcome = |error: Option<Error>| match error {
-        Some(Error::Retired { .. }) => "retired".to_owned(),
+        Some(Error::Engine(EngineError::Retired { .. })) => "retired".to_owned(),
         other => format!("{other:?}"),
     };
     println!(

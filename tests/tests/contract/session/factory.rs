@@ -4,7 +4,7 @@ use lash_core::{
     DurabilityTier, ModelSpec, SessionPolicy, SessionRelation, SessionStoreCreateRequest,
     SessionStoreFactory,
 };
-use lash_wasm_store::{Error, SqliteSessionStoreFactory, StoreOptions};
+use lash_wasm_store::{EngineError, Error, SqliteSessionStoreFactory, StoreOptions};
 use lash_wasm_store_tests::fixtures::{TestClock, json, meta};
 use proptest::prelude::*;
 
@@ -160,7 +160,7 @@ async fn a_root_that_can_not_be_a_directory_and_a_file_that_is_no_session_are_er
     let factory = SqliteSessionStoreFactory::new(&file);
     assert!(matches!(
         factory.try_create_store(&request("s", "m")).await,
-        Err(Error::Io { .. })
+        Err(Error::Engine(EngineError::Io { .. }))
     ));
     assert!(factory.create_store(&request("s", "m")).await.is_err());
 

@@ -5,7 +5,7 @@ use lash_core::{
     BlobRef, MessageRole, PersistedSessionConfig, RuntimePersistence, SessionNodeRecord,
     SessionReadScope, SessionRelation,
 };
-use lash_wasm_store::{Error, Store};
+use lash_wasm_store::{EngineError, Error, Store};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, checkpointed, commit, graph, ids, json, ledger, message_node,
     meta, node, usage,
@@ -85,7 +85,7 @@ async fn a_head_with_a_leaf_or_a_checkpoint_that_is_not_stored_is_refused() {
     };
     assert!(matches!(
         store.try_save_session_head_meta(leaf).await,
-        Err(Error::Invalid { .. })
+        Err(Error::Engine(EngineError::Invalid { .. }))
     ));
     let checkpoint = SessionHeadMeta {
         checkpoint_ref: Some(BlobRef(format!("blake3:{}", "1".repeat(64)))),
@@ -94,7 +94,7 @@ async fn a_head_with_a_leaf_or_a_checkpoint_that_is_not_stored_is_refused() {
     store.save_session_head_meta(checkpoint.clone()).await;
     assert!(matches!(
         store.try_save_session_head_meta(checkpoint).await,
-        Err(Error::MissingBlob { .. })
+        Err(Error::Engine(EngineError::MissingBlob { .. }))
     ));
     assert!(store.try_load_session_head_meta().await.unwrap().is_none());
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lash_core::{DurabilityTier, LashlangArtifactStore, RuntimePersistence, SessionReadScope};
-use lash_wasm_store::{Durability, Error, Store, StoreBuilder, StoreGcPolicy, StoreOptions};
+use lash_wasm_store::{Durability, EngineError, Error, Store, StoreBuilder, StoreGcPolicy, StoreOptions};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, claim, commit, full_checkpoint, ids, meta, work,
 };
@@ -104,13 +104,13 @@ async fn opening_for_reading_creates_nothing() {
     let place = Place::new();
     assert!(matches!(
         Store::open_readonly(place.path()).await,
-        Err(Error::Missing { .. })
+        Err(Error::Engine(EngineError::Missing { .. }))
     ));
     assert!(!place.path().exists());
     std::fs::write(place.path(), b"").unwrap();
     assert!(matches!(
         StoreBuilder::new().open_readonly(place.path()).await,
-        Err(Error::Missing { .. })
+        Err(Error::Engine(EngineError::Missing { .. }))
     ));
     assert_eq!(std::fs::metadata(place.path()).unwrap().len(), 0);
 }
@@ -129,24 +129,24 @@ async fn a_file_that_is_something_else_is_refused_and_not_touched() {
         (
             "text",
             Box::new(|path| std::fs::write(path, "text ".repeat(100)).unwrap()),
-            |error| matches!(error, Error::NotADatabase { .. }),
+            |error| matches!(error, Error::Engine(EngineError::NotADatabase { .. })),
         ),
         (
             "one byte",
             Box::new(|path| std::fs::write(path, "x").unwrap()),
-            |error| matches!(error, Error::NotADatabase { .. }),
+            |error| matches!(error, Error::Engine(EngineError::NotADatabase { .. })),
         ),
         (
             "tables of somebody",
             Box::new(sql("CREATE TABLE theirs (x)")),
-            |error| matches!(error, Error::Foreign { .. }),
+            |error| matches!(error, Error::Engine(EngineError::Foreign { .. })),
         ),
         (
             "a version of somebody",
             Box::new(sql("CREATE TABLE theirs (x); PRAGMA user_version = 99")),
             |error| {
                 let message = error.to_string();
-                matches!(error, Error::Foreign { .. })
+                matches!(error, Error::Engine(EngineError::Foreign { .. }))
                     && message.contains("99")
                     && message.contains("version 3")
             },
@@ -156,7 +156,7 @@ async fn a_file_that_is_something_else_is_refused_and_not_touched() {
             Box::new(sql(
                 "CREATE TABLE t (x); PRAGMA application_id = 0x4c535350; PRAGMA user_version = 1",
             )),
-            |error| matches!(error, Error::OtherKind { .. }),
+            |error| matches!(error, Error::Engine(EngineError::OtherKind { .. })),
         ),
         (
             "another version of ours",
@@ -165,7 +165,7 @@ async fn a_file_that_is_something_else_is_refused_and_not_touched() {
             )),
             |error| {
                 let message = error.to_string();
-                matches!(error, Error::OtherVersion { .. })
+                matches!(error, Error::Engine(EngineError::OtherVersion { .. }))
                     && message.contains("version 4")
                     && message.contains("version 3")
             },
@@ -180,7 +180,7 @@ async fn a_file_that_is_something_else_is_refused_and_not_touched() {
             Store::open_readonly(place.path()).await.unwrap_err(),
         ] {
             // What is empty but for its tables is told only by looking inside.
-            let inside = what == "tables of somebody" && matches!(error, Error::Missing { .. });
+            let inside = what == "tables of somebody" && matches!(error, Error::Engine(EngineError::Missing { .. }));
             assert!(inside || refused(&error), "{what}: {error}");
             assert_eq!(error.path(), place.path());
         }
@@ -205,11 +205,11 @@ async fn a_file_of_the_native_crate_is_refused_by_name_and_can_still_be_read_by_
 async fn a_directory_that_is_not_there_is_an_error() {
     let place = Place::new();
     let path = place.path().join("below").join("session.db");
-    assert!(matches!(Store::open(&path).await, Err(Error::Io { .. })));
+    assert!(matches!(Store::open(&path).await, Err(Error::Engine(EngineError::Io { .. }))));
     let directory = place.path().parent().unwrap();
     assert!(matches!(
         Store::open(directory).await,
-        Err(Error::Io { .. })
+        Err(Error::Engine(EngineError::Io { .. }))
     ));
 }
 
@@ -241,7 +241,7 @@ async fn a_write_that_waits_too_long_for_another_writer_is_busy_and_reads_go_on(
     let lock = raw.lock();
     assert!(matches!(
         store.try_put_blob(b"x").await,
-        Err(Error::Busy { .. })
+        Err(Error::Engine(EngineError::Busy { .. }))
     ));
     let read = store.load_session(FULL).await.unwrap().unwrap();
     assert_eq!(read.head_revision, 1);

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use lash_core::store::RuntimeTurnCommitStamp;
 use lash_core::{RuntimePersistence, StoreError};
-use lash_wasm_store::{Error, SessionPruneReport, Store};
+use lash_wasm_store::{EngineError, Error, SessionPruneReport, Store};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, TestClock, append, at, chain, claim, json, ledger, node, usage, work,
 };
@@ -163,7 +163,7 @@ async fn nothing_goes_while_what_decides_is_damaged() {
     let before = raw.dump();
     let error = store.prune(at(9000)).await.unwrap_err();
     assert!(
-        matches!(&error, Error::Corrupt { table, .. } if table == "runtime_turn_commits"),
+        matches!(&error, Error::Engine(EngineError::Corrupt { table, .. }) if table == "runtime_turn_commits"),
         "{error}"
     );
     assert_eq!(raw.dump(), before);

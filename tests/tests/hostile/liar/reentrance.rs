@@ -3,7 +3,7 @@
 
 use std::error::Error as _;
 
-use lash_wasm_store::{Error, Limits, StoreComponent};
+use lash_wasm_store::{EngineError, Error, Limits, StoreComponent};
 use lash_wasm_store_tests::contained::contained;
 
 use super::{Lies, Tricks, component};
@@ -40,9 +40,9 @@ async fn used_within(tricks: &Tricks, limits: Limits) -> Result<(), Error> {
 /// The component is stopped, for this reason.
 async fn is_stopped(attack: &str, tricks: Tricks, reason: &str) {
     let error = used(&tricks).await.unwrap_err();
-    let Error::Component {
+    let Error::Engine(EngineError::Component {
         committed: false, ..
-    } = &error
+    }) = &error
     else {
         panic!("{attack}: {error:?}");
     };

@@ -11,8 +11,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use lash_wasm_store::plugin::{Access, Error, Grant, GrantedPlugin, NameSpace, Plugin};
-use lash_wasm_store::{COMPONENT, Limits, Store};
+use lash_store_engine::plugin::{Access, Error, Grant, GrantedPlugin, NameSpace, Plugin};
+use lash_store_engine::wit::types::{BlobKind, BlobProfile};
+use lash_store_engine::{COMPONENT, Database, DatabaseKind, Limits, OpenOptions};
 
 const NOTES: &[u8] = include_bytes!("notes.wasm");
 const SNOOP: &[u8] = include_bytes!("snoop.wasm");
@@ -21,7 +22,7 @@ const SNOOP: &[u8] = include_bytes!("snoop.wasm");
 async fn main() -> Result<()> {
     let file = std::env::args_os().nth(1);
     let file = file.map_or_else(|| PathBuf::from("plugins.db"), PathBuf::from);
-    let store = Store::open(&file).await?;
+    let store = Database::open(&file, DatabaseKind::Session, &OpenOptions::new()).await?;
 
     section("notes, with its own names and 64 KiB to write");
     let grant = Grant::new(NameSpace::new("notes")?)
@@ -38,7 +39,11 @@ async fn main() -> Result<()> {
 
     section("snoop, with names of its own, looks for what others have");
     let secret = store
-        .try_put_blob(b"what only the application knows")
+        .write("put blob", |call| {
+            let content = b"what only the application knows";
+            let profile = BlobProfile::LowLatency;
+            call.blobs().put(content, BlobKind::Generic, false, profile)
+        })
         .await?;
     let grant = Grant::new(NameSpace::new("snoop")?)
         .artifacts(Access::Write)
@@ -48,7 +53,7 @@ async fn main() -> Result<()> {
     let places = format!(
         "artifact notes\nartifact plugin/notes/notes\nartifact ../notes/notes\n\
          blob {}\nblob blake3:{}\nqueue session",
-        secret.0,
+        secret,
         "0".repeat(64)
     );
     let found = call(&snoop, &places).await?;
