@@ -7,7 +7,7 @@
 /// The types of the interface `types`.
 pub mod types {
     pub use crate::bindings::types::{
-        BlobKind, BlobProfile, BlobRef, BlobSource, Corruption, Error, UsageEntry,
+        BlobKind, BlobProfile, BlobRef, BlobSource, UsageEntry,
     };
 }
 

@@ -34,7 +34,7 @@ macro_rules! interfaces {
                 /// # Errors
                 ///
                 /// All of [`Error`] that are about a call.
-                pub fn $function(self, $($argument: $type),*) -> Result<$result, Error> {
+                pub fn $function(&mut self, $($argument: $type),*) -> Result<$result, Error> {
                     self.0.run(|instance, db| {
                         let exports = instance.exports.$accessor();
                         exports.$call(&mut instance.store, db, $($argument),*)

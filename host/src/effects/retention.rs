@@ -27,7 +27,7 @@ impl SqliteEffectHost {
     /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
-        self.shared.db.incremental_vacuum().await
+        Ok(self.shared.db.incremental_vacuum().await?)
     }
 
     /// Removes what is recorded of a scope that is over; answers how many effects.
@@ -88,9 +88,9 @@ impl SqliteEffectHost {
                     let pruned = call.effects().prune(before_ms, after, BATCH)?;
                     match pruned.last {
                         // Otherwise it would look at the same scopes for ever.
-                        Some(last) if last <= after => Err(call.contradiction(format!(
-                            "it looked at scope {last} after scope {after}"
-                        ))),
+                        Some(last) if last <= after => Err(call
+                            .contradiction(format!("it looked at scope {last} after scope {after}"))
+                            .into()),
                         _ => Ok(pruned),
                     }
                 })

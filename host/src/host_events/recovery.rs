@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
+use lash_store_engine::epoch_ms;
 use lash_store_engine::wit::host_events::Settlement;
 
 use super::SqliteHostEventStore;
-use crate::convert::{epoch_ms, host_events as convert};
+use crate::convert::host_events as convert;
 use crate::error::{Error, UNKNOWN_PROCESS};
 use crate::operation;
 
@@ -148,7 +149,7 @@ impl SqliteHostEventStore {
     /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
-        self.db.incremental_vacuum().await
+        Ok(self.db.incremental_vacuum().await?)
     }
 
     /// Removes occurrences from before a time, with their deliveries, and answers
@@ -202,10 +203,12 @@ impl SqliteHostEventStore {
                     for (number, reservation) in convert::from_fan_out(call.path(), fan_out)? {
                         // Otherwise the same page could come for ever.
                         if number <= read.after {
-                            return Err(call.contradiction(format!(
-                                "it answered delivery {number} after delivery {}",
-                                read.after
-                            )));
+                            return Err(call
+                                .contradiction(format!(
+                                    "it answered delivery {number} after delivery {}",
+                                    read.after
+                                ))
+                                .into());
                         }
                         read.after = number;
                         page.push(reservation);

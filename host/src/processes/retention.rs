@@ -25,7 +25,7 @@ impl SqliteProcessRegistry {
     /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
-        self.shared.db.incremental_vacuum().await
+        Ok(self.shared.db.incremental_vacuum().await?)
     }
 
     /// Removes processes that ended before a time, with their events, and answers
@@ -104,9 +104,11 @@ impl SqliteProcessRegistry {
                 let ids = call.processes().prunable(before_ms, BATCH)?;
                 // Otherwise it would go on for ever.
                 if !ids.is_empty() && ids == kept {
-                    return Err(call.contradiction(
-                        "it answered processes that may go, and did not let one of them go",
-                    ));
+                    return Err(call
+                        .contradiction(
+                            "it answered processes that may go, and did not let one of them go",
+                        )
+                        .into());
                 }
                 Ok(ids)
             })

@@ -30,7 +30,7 @@ impl Store {
     /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
-        self.db.incremental_vacuum().await
+        Ok(self.db.incremental_vacuum().await?)
     }
 
     /// Removes what was stored before a time and is needed only by someone who asks
