@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Inspector;
 use crate::error::Error;
+use crate::sqlite::{self, has_wal_reset_bug};
 
 /// What a file has beside its contents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +28,11 @@ pub struct FileStatistics {
     pub schema_version: u64,
     /// SQLite's journal mode: `wal`, unless the file is read where no log can be.
     pub journal_mode: String,
+    /// The version of SQLite that this program is linked with, not that of the program that
+    /// wrote the file.
+    pub sqlite_version: &'static str,
+    /// Whether that version has the bug of [`has_wal_reset_bug`].
+    pub wal_reset_bug: bool,
 }
 
 impl Inspector {
@@ -51,6 +57,8 @@ impl Inspector {
             free_pages: layout.free_pages,
             schema_version: layout.schema_version,
             journal_mode: layout.journal_mode,
+            sqlite_version: sqlite::version(),
+            wal_reset_bug: has_wal_reset_bug(),
         })
     }
 }

@@ -17,6 +17,7 @@ use super::file::DatabaseFile;
 use super::limits;
 use super::screen;
 use super::transaction::{Deadline, Pin, Synchronous};
+use super::version::warn_of_wal_reset_bug;
 use super::wait::retry_while_busy;
 use super::wal::Log;
 use crate::limits::Limits;
@@ -125,7 +126,10 @@ impl SqliteConnection {
             .map_err(|error| failure(ErrorCode::Io, error.to_string()))?;
         let open = |target| Self::configured(target, role, settings, Some(Arc::clone(file)));
         let sqlite = match role {
-            Role::Writer => open(Target::Writable(file.path()))?,
+            Role::Writer => {
+                warn_of_wal_reset_bug();
+                open(Target::Writable(file.path()))?
+            }
             Role::Reader => match open(Target::ReadOnly(file.path())) {
                 // A database in WAL mode needs a file of shared memory, which
                 // cannot be created in a directory that is read-only. Where

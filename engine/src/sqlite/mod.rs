@@ -113,6 +113,7 @@ mod rows;
 mod screen;
 mod traffic;
 mod transaction;
+mod version;
 pub(crate) mod wait;
 mod wal;
 
@@ -123,3 +124,4 @@ pub use file::DatabaseFile;
 pub use host::{Database, SqliteView, Transaction, add_to_linker};
 pub(crate) use inspection::Layout;
 pub use traffic::Traffic;
+pub use version::{has_wal_reset_bug, version};

@@ -54,10 +54,12 @@ fn a_wrong_command_line_is_refused_and_help_is_named() {
 }
 
 #[test]
-fn the_version_is_that_of_the_crate() {
+fn the_version_names_the_crate_and_its_sqlite() {
     let run = Run::of(&mut program(["--version"])).succeeded();
+    let version = env!("CARGO_PKG_VERSION");
+    let sqlite = rusqlite::version();
     assert_eq!(
         run.stdout.trim(),
-        concat!("lash-store ", env!("CARGO_PKG_VERSION"))
+        format!("lash-store {version} (SQLite {sqlite})")
     );
 }

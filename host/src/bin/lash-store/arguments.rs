@@ -24,6 +24,12 @@ Examples:
   lash-store verify sessions/                   check everything in all of them
   lash-store export session.db | jq .record     read it with another program";
 
+/// The version of this program, and of the SQLite that it is linked with.
+fn version() -> String {
+    let sqlite = lash_wasm_store::sqlite::version();
+    format!("{} (SQLite {sqlite})", env!("CARGO_PKG_VERSION"))
+}
+
 fn help(examples: &str) -> String {
     format!("{examples}\n\n{EXIT_CODES}")
 }
@@ -37,7 +43,7 @@ fn help(examples: &str) -> String {
 #[command(
     name = "lash-store",
     bin_name = "lash-store",
-    version,
+    version = version(),
     verbatim_doc_comment,
     arg_required_else_help = true,
     after_help = "Begin with `lash-store inspect PATH`. More: `lash-store COMMAND --help`.",

@@ -82,6 +82,15 @@ fn file(file: &FileStatistics, facts: &mut Facts) {
             bytes(file.log_bytes)
         ),
     );
+    if file.wal_reset_bug {
+        facts.add(
+            "warning",
+            format!(
+                "this program's SQLite, {}, can lose commits (WAL-reset bug); update it",
+                file.sqlite_version
+            ),
+        );
+    }
     facts.add(
         "durability",
         "by default synchronous FULL for turns and recorded effects, else NORMAL".to_owned(),
