@@ -447,7 +447,7 @@ impl Failure for Error {
     }
 
     fn log(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Chain(self).fmt(f)
+        fmt::Display::fmt(&Chain(self), f)
     }
 }
 

@@ -6,9 +6,7 @@
 
 /// The types of the interface `types`.
 pub mod types {
-    pub use crate::bindings::types::{
-        BlobKind, BlobProfile, BlobRef, BlobSource, UsageEntry,
-    };
+    pub use crate::bindings::types::{BlobKind, BlobProfile, BlobRef, BlobSource, UsageEntry};
 }
 
 /// The types of the interface `format`.

@@ -63,11 +63,11 @@ interfaces! {
     }
     blobs: Blobs = lash_store_blobs {
         put(content: &[u8], kind: types::BlobKind, compressible: bool, profile: types::BlobProfile) -> String = call_put;
-        get(key: &str) -> Option<Vec<u8>> = call_get;
+        get(key: &types::BlobRef) -> Option<Vec<u8>> = call_get;
     }
     checkpoints: Checkpoints = lash_store_checkpoints {
         put(draft: &checkpoints::CheckpointDraft, profile: types::BlobProfile) -> checkpoints::StoredCheckpoint = call_put;
-        get(key: &str) -> Option<checkpoints::Checkpoint> = call_get;
+        get(key: &types::BlobRef) -> Option<checkpoints::Checkpoint> = call_get;
     }
     artifacts: Artifacts = lash_store_artifacts {
         put(space: artifacts::NameSpace, name: &str, content: &[u8], kind: types::BlobKind, compressible: bool, profile: types::BlobProfile) -> () = call_put;

@@ -16,6 +16,7 @@ use super::{Database, OpenOptions};
 use crate::blocking::wait;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
+use crate::pool::Pool;
 use crate::testing::Directory;
 use crate::wit::metadata::Meta;
 use crate::wit::queue::{DeliveryPolicy, Draft, SlotPolicy};
@@ -75,7 +76,7 @@ fn hold(database: &Database) -> mpsc::Sender<()> {
         database.write_blocking("hold", move |_| {
             started.send(()).unwrap();
             let _ = released.recv();
-            Ok(())
+            Ok::<_, Error>(())
         })
     });
     has_started.recv().unwrap();
@@ -138,9 +139,8 @@ fn a_database_in_memory_has_one_connection() {
     wait(database.incremental_vacuum()).unwrap();
     let by_path = wait(Database::open(
         Path::new(":memory:"),
+        DatabaseKind::Session,
         &OpenOptions::default(),
-        Kind::Session,
-        initialize,
     ));
     assert_eq!(by_path.unwrap().path(), Path::new(":memory:"));
     assert!(!Path::new(":memory:").exists());
@@ -237,7 +237,13 @@ fn a_read_only_open_creates_nothing_and_refuses_writes() {
     let directory = Directory::new();
     let path = directory.path("a.db");
     let options = OpenOptions::default();
-    let open_readonly = || wait(Database::open_readonly(&path, &options, Kind::Session));
+    let open_readonly = || {
+        wait(Database::open_readonly(
+            &path,
+            DatabaseKind::Session,
+            &options,
+        ))
+    };
     assert!(matches!(
         open_readonly().err().unwrap(),
         Error::Missing { .. }
@@ -461,7 +467,7 @@ fn a_handle_that_is_dropped_within_a_job_does_not_stop_the_lane() {
         save(call, "x")?;
         tell.send("saved").unwrap();
         // The answer holds the last handle, and nobody takes it.
-        Ok(inner)
+        Ok::<_, Error>(inner)
     }));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(future.as_mut().poll(&mut context).is_pending());
@@ -495,5 +501,5 @@ fn many_open_databases_share_a_few_threads() {
             .unwrap();
     }
     // Other tests may be waiting for locks meanwhile.
-    assert!(super::pool::Pool::global().threads() < 30);
+    assert!(Pool::global().threads() < 30);
 }

@@ -16,6 +16,7 @@ use super::imports;
 use super::state::State;
 use super::threads::Threads;
 use super::usage::{Meter, Usage};
+use crate::blocking::wait;
 use crate::component::Sandbox;
 use crate::database::Database;
 use crate::observability::TARGET;

@@ -14,7 +14,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::sync::lock;
 use registry::Id;
 
 /// The length of the header of a SQLite database.
@@ -163,6 +162,8 @@ mod registry {
     use std::io;
     use std::os::unix::fs::MetadataExt;
     use std::sync::{Mutex, MutexGuard};
+
+    use crate::sync::lock;
 
     /// A file, whatever its names are.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,8 +17,10 @@ pub(crate) struct Layout {
 
 impl SqliteConnection {
     /// Uses the connection without bounds, for a database that is not lent to the
-    /// component.
-    pub(crate) fn with<R>(&self, read: impl FnOnce(&rusqlite::Connection) -> R) -> R {
+    /// component. Not documented, because it binds its caller to one release of rusqlite:
+    /// for `lash-wasm-store`, which imports databases of another program.
+    #[doc(hidden)]
+    pub fn with<R>(&self, read: impl FnOnce(&rusqlite::Connection) -> R) -> R {
         let _granted = self.permission.grant();
         read(&self.connection)
     }

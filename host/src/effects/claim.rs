@@ -64,12 +64,10 @@ pub(super) async fn take(
                 call.ended(word(&Known::Conflict));
                 return Ok(Taken::Known(Known::Conflict));
             }
-            let acquired = {
-                let ttl_ms = owner.lease_ttl_ms();
-                Ok(call
-                    .effects()
-                    .acquire(&request, &owner.owner_id, ttl_ms, delay_ms)?)
-            }?;
+            let ttl_ms = owner.lease_ttl_ms();
+            let acquired = call
+                .effects()
+                .acquire(&request, &owner.owner_id, ttl_ms, delay_ms)?;
             // Held from here on: if nobody waits for the answer any more, dropping
             // it gives the claim back.
             Ok(match acquired {

@@ -265,7 +265,7 @@ impl SqliteRuntimeEffectController {
             match held.finish(recorded).await {
                 Ok(true) => {}
                 Ok(false) => return Err(error::lease_lost(&self.scope, &request)),
-                Err(error) => return Err(error::from_store(error)),
+                Err(error) => return Err(error.into()),
             }
         } else {
             held.release().await;
@@ -284,7 +284,7 @@ impl SqliteRuntimeEffectController {
         let left = busy.expires_at_ms.saturating_sub(self.shared.db.now_ms());
         let left = Duration::from_millis(left.max(1));
         match tokio::time::timeout(left, waiter.changed(busy.generation)).await {
-            Ok(changed) => changed,
+            Ok(changed) => Ok(changed?),
             Err(_expired) => Ok(()),
         }
     }

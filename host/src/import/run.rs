@@ -72,6 +72,11 @@ pub(super) fn import(
         DatabaseKind::Processes => processes::import(&mut run),
         DatabaseKind::HostEvents => host_events::import(&mut run),
         DatabaseKind::Effects => effects::import(&mut run),
+        // The native crate has no others.
+        _ => Err(ImportError::NotNative {
+            path: run.source.path().to_path_buf(),
+            found: format!("a database of the kind {kind}"),
+        }),
     }?;
     run.finish(import.partial, destination)
 }

@@ -98,7 +98,7 @@ impl SqliteProcessRegistry {
                 .await?;
             match seen {
                 Seen::There(found) => return Ok(found),
-                Seen::NotUntil(sequence) => waiter.changed(sequence).await?,
+                Seen::NotUntil(sequence) => waiter.changed(sequence).await.map_err(Error::from)?,
                 Seen::Unknown => return Err(unknown_process(process_id)),
             }
         }

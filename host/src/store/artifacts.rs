@@ -72,8 +72,7 @@ impl LashlangArtifactStore for Store {
             BlobArtifactDescriptor::lashlang_module(),
             content,
         )
-        .await
-        .map_err(backend)?;
+        .await?;
         self.modules()
             .put(artifact.module_ref.clone(), Arc::new(artifact.clone()));
         Ok(())
@@ -88,8 +87,7 @@ impl LashlangArtifactStore for Store {
         }
         let stored = self
             .get_artifact(NameSpace::Modules, module_ref.as_str())
-            .await
-            .map_err(backend)?;
+            .await?;
         let Some(content) = stored else {
             return Ok(None);
         };
@@ -109,17 +107,15 @@ impl LashlangArtifactStore for Store {
             PROCESS_ENVIRONMENT => BlobArtifactDescriptor::process_execution_env(),
             _ => BlobArtifactDescriptor::new(PersistedArtifactKind::GenericBlob, []),
         };
-        self.put_artifact(NameSpace::Bytes, artifact_ref, descriptor, bytes.to_vec())
-            .await
-            .map_err(backend)
+        Ok(self
+            .put_artifact(NameSpace::Bytes, artifact_ref, descriptor, bytes.to_vec())
+            .await?)
     }
 
     async fn get_artifact_bytes(
         &self,
         artifact_ref: &str,
     ) -> Result<Option<Vec<u8>>, ArtifactStoreError> {
-        self.get_artifact(NameSpace::Bytes, artifact_ref)
-            .await
-            .map_err(backend)
+        Ok(self.get_artifact(NameSpace::Bytes, artifact_ref).await?)
     }
 }

@@ -10,13 +10,11 @@ use lash_core::{
     DurabilityTier, GcReport, RuntimePersistence, SessionMeta, SessionNodeRecord, StoreError,
     VacuumReport,
 };
-use lash_store_engine::observability::Chain;
 use lash_store_engine::wit::queue::ClaimRequest;
 use lash_store_engine::wit::session::CommitOutcome;
 
 use super::Store;
 use crate::convert;
-use crate::error::Error;
 
 /// How a commit ended, for who reads its span.
 fn word(outcome: &CommitOutcome) -> &'static str {

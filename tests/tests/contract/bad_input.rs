@@ -113,7 +113,10 @@ async fn what_is_no_database_is_refused() {
     for content in [&b"x"[..], b"SQLite format 3\0", &[0; 4096]] {
         std::fs::write(place.path(), content).unwrap();
         let error = refused(&place, &["is not a SQLite database", "choose another path"]).await;
-        assert!(matches!(error, Error::Engine(EngineError::NotADatabase { .. })));
+        assert!(matches!(
+            error,
+            Error::Engine(EngineError::NotADatabase { .. })
+        ));
     }
 }
 
@@ -137,7 +140,10 @@ async fn a_file_of_the_native_crate_is_refused() {
         "move it away",
     ];
     let error = refused(&place, &words).await;
-    assert!(matches!(error, Error::Engine(EngineError::Foreign { version: 3, .. })));
+    assert!(matches!(
+        error,
+        Error::Engine(EngineError::Foreign { version: 3, .. })
+    ));
 }
 
 #[tokio::test]
@@ -166,7 +172,9 @@ async fn a_file_of_another_kind_is_refused() {
             "open it as what it is",
         ];
         let error = refused(&place, &words).await;
-        assert!(matches!(error, Error::Engine(EngineError::OtherKind { application_id, .. }) if application_id == id));
+        assert!(
+            matches!(error, Error::Engine(EngineError::OtherKind { application_id, .. }) if application_id == id)
+        );
     }
 }
 
@@ -181,7 +189,10 @@ async fn a_file_of_a_newer_version_is_refused_and_is_whole_for_the_newer_release
         "use the release that wrote it",
     ];
     let error = refused(&place, &words).await;
-    assert!(matches!(error, Error::Engine(EngineError::OtherVersion { version: 99, .. })));
+    assert!(matches!(
+        error,
+        Error::Engine(EngineError::OtherVersion { version: 99, .. })
+    ));
     patch(place.path(), VERSION, 3);
     let store = place.open().await;
     let read = store.load_session(FULL).await.unwrap().unwrap();
@@ -212,7 +223,10 @@ async fn a_directory_is_refused() {
         Store::open(place.path()).await.unwrap_err(),
         Store::open_readonly(place.path()).await.unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Engine(EngineError::Io { .. })), "{error}");
+        assert!(
+            matches!(error, Error::Engine(EngineError::Io { .. })),
+            "{error}"
+        );
         says(&error, &place, &["check the file, its directory"]);
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("not a regular file"), "{source}");
@@ -225,10 +239,16 @@ async fn a_directory_that_does_not_exist_is_not_made() {
     let place = Place::new();
     let path = place.path().join("session.db");
     let error = Store::open(&path).await.unwrap_err();
-    assert!(matches!(error, Error::Engine(EngineError::Io { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::Io { .. })),
+        "{error}"
+    );
     assert!(error.to_string().contains(path.to_str().unwrap()));
     let error = Store::open_readonly(&path).await.unwrap_err();
-    assert!(matches!(error, Error::Engine(EngineError::Missing { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::Missing { .. })),
+        "{error}"
+    );
     assert!(!place.path().exists());
 }
 
@@ -304,7 +324,10 @@ async fn reads_but_cannot_write(path: &Path) {
     };
     let message = error.to_string();
     assert!(
-        matches!(error, Error::Engine(EngineError::ReadOnly { .. } | EngineError::Io { .. })),
+        matches!(
+            error,
+            Error::Engine(EngineError::ReadOnly { .. } | EngineError::Io { .. })
+        ),
         "{error:?}"
     );
     assert!(message.contains(path.to_str().unwrap()), "{message}");
@@ -397,7 +420,10 @@ async fn a_full_disk_refuses_commits_and_keeps_what_is_committed() {
     };
     let path = directory.path().join("session.db");
     let error = commits_until_full(&path).await;
-    assert!(matches!(error, Error::Engine(EngineError::DiskFull { .. })), "{error:?}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::DiskFull { .. })),
+        "{error:?}"
+    );
     let message = error.to_string();
     assert!(message.contains("no space left"), "{message}");
     assert!(message.contains(path.to_str().unwrap()), "{message}");
@@ -412,7 +438,10 @@ async fn a_file_that_may_not_grow_refuses_commits_and_keeps_what_is_committed() 
     if let Some(path) = child::file() {
         let error = commits_until_full(&path).await;
         assert!(
-            matches!(error, Error::Engine(EngineError::Io { .. } | EngineError::DiskFull { .. })),
+            matches!(
+                error,
+                Error::Engine(EngineError::Io { .. } | EngineError::DiskFull { .. })
+            ),
             "{error:?}"
         );
         return;
@@ -550,7 +579,10 @@ async fn a_blob_that_is_too_large_is_refused() {
     let content = vec![0; (256 << 20) + 1];
     let error = store.try_put_blob(&content).await.unwrap_err();
     drop(content);
-    assert!(matches!(error, Error::Engine(EngineError::Invalid { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::Invalid { .. })),
+        "{error}"
+    );
     says(&error, &place, &["256 MiB"]);
     assert_eq!(raw.dump(), before);
     assert!(store.load_session(FULL).await.unwrap().is_some());

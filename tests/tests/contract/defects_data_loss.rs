@@ -10,8 +10,8 @@ use lash_core::{
     SessionPolicy, SessionReadScope, SessionRelation, SessionStoreCreateRequest, StoreError,
 };
 use lash_wasm_store::{
-    BlobArtifactDescriptor, BuiltinBlobProfile, EngineError, Error, SqliteSessionStoreFactory, Store,
-    StoreBuilder, StoreGcPolicy, StoreOptions,
+    BlobArtifactDescriptor, BuiltinBlobProfile, EngineError, Error, SqliteSessionStoreFactory,
+    Store, StoreBuilder, StoreGcPolicy, StoreOptions,
 };
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, checkpointed, claim, commit, full_checkpoint, graph, ids,
@@ -180,7 +180,10 @@ async fn a_checkpoint_that_cannot_be_read_is_an_error_and_not_no_checkpoint() {
             // Without its manifest a checkpoint is unknown, not damaged.
             if kind != 1 || !damage.starts_with("DELETE") {
                 let checkpoint = store.try_get_checkpoint(&result.checkpoint_ref).await;
-                assert!(matches!(checkpoint, Err(Error::Engine(EngineError::Corrupt { .. }))), "{case}");
+                assert!(
+                    matches!(checkpoint, Err(Error::Engine(EngineError::Corrupt { .. }))),
+                    "{case}"
+                );
             }
         }
     }
@@ -591,7 +594,10 @@ async fn damaged_metadata_is_an_error_and_is_not_overwritten_by_the_factory() {
         );
         assert!(store.load_session_meta().await.is_none(), "{damage}");
         let reopened = factory.try_create_store(&request(SESSION)).await;
-        assert!(matches!(reopened, Err(Error::Engine(EngineError::Corrupt { .. }))), "{damage}");
+        assert!(
+            matches!(reopened, Err(Error::Engine(EngineError::Corrupt { .. }))),
+            "{damage}"
+        );
         assert_eq!(raw.dump(), before, "{damage}");
     }
 }
@@ -951,7 +957,10 @@ async fn a_damaged_blob_is_an_error_whatever_its_encoding() {
                 .execute("UPDATE blobs SET content = ?1", [&damaged])
                 .unwrap();
             assert!(
-                matches!(store.try_get_blob(&key).await, Err(Error::Engine(EngineError::Corrupt { .. }))),
+                matches!(
+                    store.try_get_blob(&key).await,
+                    Err(Error::Engine(EngineError::Corrupt { .. }))
+                ),
                 "{profile:?}, byte {position}"
             );
             assert!(store.get_blob(&key).await.is_none());

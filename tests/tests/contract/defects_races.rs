@@ -10,7 +10,9 @@ use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, RuntimePersistence, SessionReadScope,
     StoreError,
 };
-use lash_wasm_store::{BlobArtifactDescriptor, EngineError, Error, Store, StoreGcPolicy, StoreOptions};
+use lash_wasm_store::{
+    BlobArtifactDescriptor, EngineError, Error, Store, StoreGcPolicy, StoreOptions,
+};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, TestClock, append, chain, checkpointed, claim, claimed_ids, commit,
     full_checkpoint, ids, joining_work, large_node, node, poll_once, replace, usage, work,
@@ -325,7 +327,10 @@ async fn nodes_that_are_no_forest_are_refused_and_nothing_is_written() {
             .try_append_session_graph_nodes(&nodes)
             .await
             .unwrap_err();
-        assert!(matches!(error, Error::Engine(EngineError::Invalid { .. })), "{case}: {error}");
+        assert!(
+            matches!(error, Error::Engine(EngineError::Invalid { .. })),
+            "{case}: {error}"
+        );
         if !stored_already {
             let error = store
                 .commit_runtime_state(replace(Some(1), nodes))
@@ -469,7 +474,10 @@ async fn a_revision_at_the_end_of_the_range_is_not_used_twice() {
         ..SessionHeadMeta::default()
     };
     let saved = store.try_save_session_head_meta(meta).await;
-    assert!(matches!(saved, Err(Error::Engine(EngineError::Invalid { .. }))), "{saved:?}");
+    assert!(
+        matches!(saved, Err(Error::Engine(EngineError::Invalid { .. }))),
+        "{saved:?}"
+    );
     assert!(store.try_load_session_head_meta().await.unwrap().is_none());
 
     let meta = SessionHeadMeta {

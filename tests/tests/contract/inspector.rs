@@ -4,8 +4,8 @@ use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, RuntimeCommit, RuntimePersistence,
     RuntimeTurnCommitStamp,
 };
-use lash_wasm_store::inspect::{Inspector, Problem, SessionStatistics, Statistics};
-use lash_wasm_store::{BlobArtifactDescriptor, DatabaseKind, EngineError, Error, PersistedArtifactKind, Store};
+use lash_wasm_store::inspect::{BlobKind, Inspector, Problem, SessionStatistics, Statistics};
+use lash_wasm_store::{BlobArtifactDescriptor, DatabaseKind, EngineError, Store};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, checkpointed, claim, full_checkpoint, usage, work,
 };
@@ -84,7 +84,7 @@ async fn statistics_of_a_session_are_what_was_done() {
     let manifests = counted
         .blobs
         .iter()
-        .find(|blobs| blobs.kind == PersistedArtifactKind::CheckpointManifest);
+        .find(|blobs| blobs.kind == BlobKind::CheckpointManifest);
     assert_eq!(manifests.map(|blobs| blobs.count), Some(3));
     for blobs in &counted.blobs {
         assert!(blobs.stored_bytes <= blobs.bytes, "{blobs:?}");
@@ -220,18 +220,21 @@ async fn a_verification_goes_on_after_damage() {
 async fn what_is_no_database_of_this_crate_is_refused_by_name() {
     let place = Place::new();
     let open = || Inspector::open(place.path());
-    assert!(matches!(open().await, Err(Error::Engine(EngineError::Missing { .. }))));
+    assert!(matches!(open().await, Err(EngineError::Missing { .. })));
     std::fs::write(
         place.path(),
         "this is no database, but a text of some length",
     )
     .unwrap();
-    assert!(matches!(open().await, Err(Error::Engine(EngineError::NotADatabase { .. }))));
+    assert!(matches!(
+        open().await,
+        Err(EngineError::NotADatabase { .. })
+    ));
     std::fs::remove_file(place.path()).unwrap();
     place.raw().execute("CREATE TABLE t (a)");
-    assert!(matches!(open().await, Err(Error::Engine(EngineError::Missing { .. }))));
+    assert!(matches!(open().await, Err(EngineError::Missing { .. })));
     place.raw().execute("PRAGMA application_id = 7");
-    assert!(matches!(open().await, Err(Error::Engine(EngineError::Foreign { .. }))));
+    assert!(matches!(open().await, Err(EngineError::Foreign { .. })));
 }
 
 #[tokio::test]

@@ -42,10 +42,14 @@ impl Stopped {
                     limit, committed, ..
                 })),
             ) => limit.name() == name && *committed,
-            (Self::Trap, Err(Error::Engine(EngineError::Component { committed, .. }))) => !committed,
+            (Self::Trap, Err(Error::Engine(EngineError::Component { committed, .. }))) => {
+                !committed
+            }
             (
                 Self::Refused(words),
-                Err(Error::Engine(EngineError::Sqlite { message, .. } | EngineError::ReadOnly { message, .. })),
+                Err(Error::Engine(
+                    EngineError::Sqlite { message, .. } | EngineError::ReadOnly { message, .. },
+                )),
             ) => message.contains(words),
             (Self::RolledBack, Ok(())) => true,
             _ => false,

@@ -136,7 +136,10 @@ async fn a_bomb_among_the_blobs_is_not_inflated() {
     ] {
         let store = open(arena.path(), component).await;
         let error = store.try_get_blob(&key).await.unwrap_err();
-        assert!(matches!(error, Error::Engine(EngineError::Corrupt { .. })), "{error:?}");
+        assert!(
+            matches!(error, Error::Engine(EngineError::Corrupt { .. })),
+            "{error:?}"
+        );
     }
     contained(
         "a blob that inflates to 64 times what it says",

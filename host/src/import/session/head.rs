@@ -8,7 +8,6 @@ use lash_store_engine::wit::session_import::ImportedBlob;
 use super::{blobs, manifest};
 use crate::EngineError;
 use crate::convert::head::to_body;
-use crate::error::Error;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
@@ -48,8 +47,8 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<Option<u64>, ImportError> {
     };
     let added = run.write(move |call| match call.session_import().add_head(&draft) {
         Ok(()) => Ok(Ok(())),
-        Err(Error::Engine(EngineError::Invalid { reason, .. })) => Ok(Err(reason)),
-        Err(error) => Err(error),
+        Err(EngineError::Invalid { reason, .. }) => Ok(Err(reason)),
+        Err(error) => Err(error.into()),
     })?;
     match added {
         Ok(()) => Ok(Some(head.head_revision)),

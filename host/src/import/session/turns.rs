@@ -64,7 +64,7 @@ pub(super) fn import(run: &mut Run<'_>, revision: Option<u64>) -> Result<(), Imp
 
 fn put(call: &mut Call<'_>, turns: &[Turn], profile: BlobProfile) -> Result<(), Error> {
     let add_manifests = |call: &mut Call<'_>, manifests: Vec<ImportedBlob>| {
-        Ok(call.session_import().add_blobs(&manifests, profile)?)
+        call.session_import().add_blobs(&manifests, profile)
     };
     let gone: Vec<ImportedBlob> = turns
         .iter()
@@ -76,17 +76,16 @@ fn put(call: &mut Call<'_>, turns: &[Turn], profile: BlobProfile) -> Result<(), 
     }
     let add_turns = |call: &mut Call<'_>| {
         let turns: Vec<ImportedTurn> = turns.iter().map(|turn| turn.turn.clone()).collect();
-        Ok(call.session_import().add_turns(&turns)?)
+        call.session_import().add_turns(&turns)
     };
     match (add_turns(call), turns) {
         // It is there, but damaged, or it was stored as something else.
-        (
-            Err(Error::Engine(EngineError::MissingBlob { .. } | EngineError::Invalid { .. })),
-            [turn],
-        ) if !turn.is_gone => {
+        (Err(EngineError::MissingBlob { .. } | EngineError::Invalid { .. }), [turn])
+            if !turn.is_gone =>
+        {
             add_manifests(call, vec![turn.manifest.clone()])?;
-            add_turns(call)
+            Ok(add_turns(call)?)
         }
-        (result, _) => result,
+        (result, _) => Ok(result?),
     }
 }

@@ -297,11 +297,17 @@ async fn a_database_of_another_kind_is_refused() {
     let session = Place::new();
     drop(session.open().await);
     let refused = SqliteEffectHost::open(session.path()).await.unwrap_err();
-    assert!(matches!(refused, Error::Engine(EngineError::OtherKind { .. })), "{refused}");
+    assert!(
+        matches!(refused, Error::Engine(EngineError::OtherKind { .. })),
+        "{refused}"
+    );
     let effects = place();
     drop(open(effects.path()).await);
     let refused = Store::open(effects.path()).await.unwrap_err();
-    assert!(matches!(refused, Error::Engine(EngineError::OtherKind { .. })), "{refused}");
+    assert!(
+        matches!(refused, Error::Engine(EngineError::OtherKind { .. })),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

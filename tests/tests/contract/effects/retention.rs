@@ -158,7 +158,10 @@ async fn a_scope_with_a_missing_effect_is_not_pruned() {
         host.prune(at(10_000)).await.unwrap_err(),
         host.forget_scope(&turn()).await.unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Engine(EngineError::Corrupt { .. })), "{error}");
+        assert!(
+            matches!(error, Error::Engine(EngineError::Corrupt { .. })),
+            "{error}"
+        );
     }
     assert_eq!(
         marker(run(&controller(&host), effect("a"), forbidden()).await),

@@ -69,7 +69,10 @@ async fn a_database_of_another_kind_is_refused_and_not_touched() {
         drop(connection);
         let before = std::fs::read(place.path()).unwrap();
         let error = SqliteHostEventStore::open(place.path()).await.unwrap_err();
-        assert!(matches!(error, Error::Engine(EngineError::OtherKind { .. })), "{error}");
+        assert!(
+            matches!(error, Error::Engine(EngineError::OtherKind { .. })),
+            "{error}"
+        );
         assert!(error.to_string().contains("host event"), "{error}");
         assert_eq!(std::fs::read(place.path()).unwrap(), before);
     }
@@ -79,11 +82,17 @@ async fn a_database_of_another_kind_is_refused_and_not_touched() {
     let error = SqliteHostEventStore::open(session.path())
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Engine(EngineError::OtherKind { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::OtherKind { .. })),
+        "{error}"
+    );
     let events = Place::new();
     drop(open(events.path()).await);
     let error = Store::open(events.path()).await.unwrap_err();
-    assert!(matches!(error, Error::Engine(EngineError::OtherKind { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::OtherKind { .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +105,10 @@ async fn a_file_of_the_native_crate_is_refused_by_name() {
     );
     let error = SqliteHostEventStore::open(place.path()).await.unwrap_err();
     assert!(
-        matches!(error, Error::Engine(EngineError::Foreign { version: 1, .. })),
+        matches!(
+            error,
+            Error::Engine(EngineError::Foreign { version: 1, .. })
+        ),
         "{error}"
     );
     assert!(error.to_string().contains("lash-sqlite-store"), "{error}");

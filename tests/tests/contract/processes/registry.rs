@@ -377,7 +377,10 @@ async fn a_file_of_another_kind_is_refused_by_name_and_not_touched() {
     drop(Store::open(place.path()).await.unwrap());
     let before = std::fs::read(place.path()).unwrap();
     let error = SqliteProcessRegistry::open(place.path()).await.unwrap_err();
-    assert!(matches!(error, Error::Engine(EngineError::OtherKind { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::OtherKind { .. })),
+        "{error}"
+    );
     assert!(
         error.to_string().contains("the expected one, process"),
         "{error}"
@@ -390,7 +393,10 @@ async fn a_file_of_another_kind_is_refused_by_name_and_not_touched() {
     assert!(format!("{registry:?}").contains("session.db"));
     drop(registry);
     let error = Store::open(place.path()).await.unwrap_err();
-    assert!(matches!(error, Error::Engine(EngineError::OtherKind { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::OtherKind { .. })),
+        "{error}"
+    );
 }
 
 /// How many events each of several processes appends.

@@ -4,7 +4,7 @@ use lash_core::{
     AttachmentManifest, BlobRef, LashlangArtifactStore, RuntimePersistence, SessionReadScope,
 };
 use lash_wasm_store::inspect::Inspector;
-use lash_wasm_store::{BlobArtifactDescriptor, EngineError, Error, Store};
+use lash_wasm_store::{BlobArtifactDescriptor, EngineError, Store};
 use lash_wasm_store_tests::damage_fixture::Session;
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, json, large_node, ledger, noise, work,
@@ -272,7 +272,7 @@ async fn records_of_a_damaged_session_are_an_error_that_names_the_damage() {
             }
         };
         assert!(
-            matches!(&error, Error::Engine(EngineError::Corrupt { table: found, .. }) if found == table),
+            matches!(&error, EngineError::Corrupt { table: found, .. } if found == table),
             "{sql}: {error:?}"
         );
         let verification = inspector.verify().await.unwrap();

@@ -3,8 +3,8 @@
 use lash_core::store::SessionHead;
 use lash_core::{BlobRef, GcReport, HydratedSessionCheckpoint};
 use lash_wasm_store::{
-    BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile, EngineError, Error, PersistedArtifactKind,
-    Store, StoreBuilder, StoreGcPolicy, StoreOptions,
+    BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile, EngineError, Error,
+    PersistedArtifactKind, Store, StoreBuilder, StoreGcPolicy, StoreOptions,
 };
 use lash_wasm_store_tests::fixtures::{Place, SESSION, full_checkpoint, json, meta};
 

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use lash_core::{DurabilityTier, LashlangArtifactStore, RuntimePersistence, SessionReadScope};
-use lash_wasm_store::{Durability, EngineError, Error, Store, StoreBuilder, StoreGcPolicy, StoreOptions};
+use lash_wasm_store::{
+    Durability, EngineError, Error, Store, StoreBuilder, StoreGcPolicy, StoreOptions,
+};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, append, chain, claim, commit, full_checkpoint, ids, meta, work,
 };
@@ -180,7 +182,8 @@ async fn a_file_that_is_something_else_is_refused_and_not_touched() {
             Store::open_readonly(place.path()).await.unwrap_err(),
         ] {
             // What is empty but for its tables is told only by looking inside.
-            let inside = what == "tables of somebody" && matches!(error, Error::Engine(EngineError::Missing { .. }));
+            let inside = what == "tables of somebody"
+                && matches!(error, Error::Engine(EngineError::Missing { .. }));
             assert!(inside || refused(&error), "{what}: {error}");
             assert_eq!(error.path(), place.path());
         }
@@ -205,7 +208,10 @@ async fn a_file_of_the_native_crate_is_refused_by_name_and_can_still_be_read_by_
 async fn a_directory_that_is_not_there_is_an_error() {
     let place = Place::new();
     let path = place.path().join("below").join("session.db");
-    assert!(matches!(Store::open(&path).await, Err(Error::Engine(EngineError::Io { .. }))));
+    assert!(matches!(
+        Store::open(&path).await,
+        Err(Error::Engine(EngineError::Io { .. }))
+    ));
     let directory = place.path().parent().unwrap();
     assert!(matches!(
         Store::open(directory).await,

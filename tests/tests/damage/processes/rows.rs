@@ -78,7 +78,10 @@ async fn a_row_that_is_gone_is_missed() {
     );
     let (_place, registry) = damaged("DELETE FROM process_states WHERE seq = 2").await;
     let error = registry.try_get_process("p").await.unwrap_err();
-    assert!(matches!(error, Error::Engine(EngineError::Corrupt { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::Corrupt { .. })),
+        "{error}"
+    );
     says(&registry.list_non_terminal().await.unwrap_err(), DAMAGE);
     let (_place, registry) = damaged("DELETE FROM processes WHERE seq = 2").await;
     says(&registry.list_non_terminal().await.unwrap_err(), DAMAGE);
@@ -109,7 +112,10 @@ async fn a_changed_column_is_never_an_answer() {
     ] {
         let (place, registry) = damaged(sql).await;
         let error = registry.try_get_process(id).await.unwrap_err();
-        assert!(matches!(error, Error::Engine(EngineError::Corrupt { .. })), "{sql}: {error}");
+        assert!(
+            matches!(error, Error::Engine(EngineError::Corrupt { .. })),
+            "{sql}: {error}"
+        );
         assert_eq!(error.path(), place.path());
         assert!(registry.get_process(id).await.is_none());
     }
@@ -189,6 +195,9 @@ async fn a_damaged_process_is_not_pruned() {
     let before = place.raw().dump();
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
     let error = registry.prune_ended(later, None).await.unwrap_err();
-    assert!(matches!(error, Error::Engine(EngineError::Corrupt { .. })), "{error}");
+    assert!(
+        matches!(error, Error::Engine(EngineError::Corrupt { .. })),
+        "{error}"
+    );
     assert_eq!(place.raw().dump(), before);
 }
