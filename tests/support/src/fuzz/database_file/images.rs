@@ -42,7 +42,7 @@ impl Image {
 
     /// Where its file is.
     pub fn path(&self) -> PathBuf {
-        let images = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/images");
+        let images = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/images");
         PathBuf::from(images).join(format!("{}.db", self.name))
     }
 
