@@ -13,4 +13,5 @@ pub mod fuzz;
 pub mod host_events;
 pub mod native;
 pub mod process_fixtures;
+pub mod program;
 pub mod recorder;

@@ -11,7 +11,7 @@ mod input;
 mod rows;
 mod wit_arguments;
 
-pub use database_file::{IMAGES, Image};
+pub use database_file::{IMAGES, Image, image};
 
 /// Something that reads foreign bytes.
 pub struct Target {

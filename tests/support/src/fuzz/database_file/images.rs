@@ -22,6 +22,16 @@ pub static IMAGES: [Image; 8] = [
     Image::new("native_effects"),
 ];
 
+/// The bytes of the database of this name.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn image(name: &str) -> &'static [u8] {
+    let image = IMAGES.iter().find(|image| image.name == name);
+    image.expect("an image of this name").bytes()
+}
+
 impl Image {
     const fn new(name: &'static str) -> Self {
         Self {

@@ -10,7 +10,7 @@ mod import;
 mod read;
 mod write;
 
-pub use images::{IMAGES, Image};
+pub use images::{IMAGES, Image, image};
 
 use std::fmt::Display;
 use std::path::Path;
