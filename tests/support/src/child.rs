@@ -1,6 +1,5 @@
 //! Other processes: a test runs itself again, on a file, and kills what runs there
 //! or tells it to go on.
-#![allow(clippy::expect_used)]
 
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};

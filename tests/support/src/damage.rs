@@ -1,6 +1,5 @@
 //! Ways to damage a file that SQLite itself does not notice, and what chooses among
 //! them.
-#![allow(clippy::expect_used)]
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;

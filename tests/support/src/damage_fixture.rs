@@ -3,7 +3,6 @@
 //!
 //! An answer is text, so that answers of all types can be compared. A refusal is
 //! an answer too: the text of the error.
-#![allow(clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

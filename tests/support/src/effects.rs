@@ -1,6 +1,5 @@
 //! What the suites of effects have in common: envelopes, and executors that are
 //! driven through channels, so that no test depends on how fast anything is.
-#![allow(clippy::expect_used)]
 
 use std::path::Path;
 use std::sync::Arc;

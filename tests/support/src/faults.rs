@@ -1,6 +1,5 @@
 //! Faults at the seam: a database that fails at a statement of one's choice, with a
 //! clock and random numbers that are the same in every run.
-#![expect(clippy::expect_used, reason = "only tests use it")]
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -67,12 +66,12 @@ pub struct FaultyEnvironment {
 impl FaultyEnvironment {
     /// An empty database.
     pub fn empty() -> Self {
-        Self::on(NativeEnvironment::memory().expect("a database"))
+        Self::on(NativeEnvironment::memory())
     }
 
     /// A copy of what [`image`](Self::image) answered.
     pub fn from_image(image: &[u8]) -> Self {
-        Self::on(NativeEnvironment::from_image(image).expect("a copy"))
+        Self::on(NativeEnvironment::from_image(image))
     }
 
     fn on(inner: NativeEnvironment) -> Self {
@@ -87,7 +86,7 @@ impl FaultyEnvironment {
 
     /// The bytes of the database.
     pub fn image(&self) -> Vec<u8> {
-        self.inner.image().expect("an image")
+        self.inner.image()
     }
 
     /// Sets the clock, in ms since 1970. It stands still.

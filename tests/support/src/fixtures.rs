@@ -1,7 +1,6 @@
 //! What the suites have in common: a session in a directory of its own, nodes,
 //! commits, queued work, a clock that is set by hand, and raw connections by
 //! which a file is looked at and damaged.
-#![allow(clippy::expect_used)]
 
 use std::fmt::Write as _;
 use std::future::Future;
@@ -23,8 +22,11 @@ use lash_core::{
     SessionRelation, SlotPolicy, TokenLedgerEntry, TokenUsage, ToolState, TurnInput, shared_parts,
 };
 use lash_wasm_store::{Store, StoreBuilder};
-use rusqlite::Connection;
+use lash_wasm_store_guest::seam::Value;
+use rusqlite::{Connection, params_from_iter};
 use tempfile::TempDir;
+
+use crate::native::Param;
 
 /// The session that the fixtures are about.
 pub const SESSION: &str = "root";
@@ -91,6 +93,17 @@ impl Raw {
         self.0.execute(sql, []).expect(sql)
     }
 
+    /// Runs a statement with parameters; returns how many rows it changed.
+    pub fn execute_with(&self, sql: &str, params: &[Value<'_>]) -> usize {
+        let params = params_from_iter(params.iter().map(Param));
+        self.0.execute(sql, params).expect(sql)
+    }
+
+    /// Runs statements, and ignores what they return.
+    pub fn batch(&self, sql: &str) {
+        self.0.execute_batch(sql).expect(sql);
+    }
+
     /// Runs a statement that must change exactly one row.
     pub fn damage(&self, sql: &str) {
         assert_eq!(self.execute(sql), 1, "{sql}");
@@ -98,6 +111,16 @@ impl Raw {
 
     /// Reads one integer.
     pub fn integer(&self, sql: &str) -> i64 {
+        self.0.query_row(sql, [], |row| row.get(0)).expect(sql)
+    }
+
+    /// Reads one integer from a file that may be too corrupt for it.
+    pub fn try_integer(&self, sql: &str) -> Option<i64> {
+        self.0.query_row(sql, [], |row| row.get(0)).ok()
+    }
+
+    /// Reads one blob.
+    pub fn blob(&self, sql: &str) -> Vec<u8> {
         self.0.query_row(sql, [], |row| row.get(0)).expect(sql)
     }
 
@@ -138,7 +161,7 @@ impl Raw {
 }
 
 /// Every row of every table, as text.
-pub fn dump(connection: &Connection) -> String {
+pub(crate) fn dump(connection: &Connection) -> String {
     let mut dump = String::new();
     let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
     let mut statement = connection.prepare(sql).expect(sql);

@@ -6,7 +6,6 @@
 //!
 //! `LASH_DAMAGE_FLIPS` sets how many cases each pass has, `LASH_DAMAGE_SEED` which
 //! ones.
-#![allow(clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

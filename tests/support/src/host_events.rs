@@ -1,6 +1,5 @@
 //! What the suites about host events have in common: subscriptions and reports of
 //! occurrences.
-#![allow(clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

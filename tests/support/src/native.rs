@@ -20,34 +20,39 @@ pub struct NativeEnvironment {
 
 impl NativeEnvironment {
     /// Opens a file in WAL mode with `synchronous = NORMAL`.
-    pub fn open(path: &Path) -> rusqlite::Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.execute_batch(
-            "PRAGMA auto_vacuum = INCREMENTAL;
-             PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = NORMAL;
-             PRAGMA foreign_keys = ON;
-             PRAGMA busy_timeout = 15000;",
-        )?;
-        Ok(Self::on(connection))
+    pub fn open(path: &Path) -> Self {
+        let connection = Connection::open(path).expect("the file opens");
+        connection
+            .execute_batch(
+                "PRAGMA auto_vacuum = INCREMENTAL;
+                 PRAGMA journal_mode = WAL;
+                 PRAGMA synchronous = NORMAL;
+                 PRAGMA foreign_keys = ON;
+                 PRAGMA busy_timeout = 15000;",
+            )
+            .expect("settings");
+        Self::on(connection)
     }
 
     /// Makes a database in memory.
-    pub fn memory() -> rusqlite::Result<Self> {
-        Ok(Self::on(Connection::open_in_memory()?))
+    pub fn memory() -> Self {
+        Self::on(Connection::open_in_memory().expect("a database"))
     }
 
     /// Makes a database in memory that is a copy of what [`image`](Self::image)
     /// answered.
-    pub fn from_image(image: &[u8]) -> rusqlite::Result<Self> {
-        let mut connection = Connection::open_in_memory()?;
-        connection.deserialize_read_exact(MAIN_DB, image, image.len(), false)?;
-        Ok(Self::on(connection))
+    pub fn from_image(image: &[u8]) -> Self {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        connection
+            .deserialize_read_exact(MAIN_DB, image, image.len(), false)
+            .expect("a copy");
+        Self::on(connection)
     }
 
     /// The bytes of the database.
-    pub fn image(&self) -> rusqlite::Result<Vec<u8>> {
-        Ok(self.connection.serialize(MAIN_DB)?.to_vec())
+    pub fn image(&self) -> Vec<u8> {
+        let image = self.connection.serialize(MAIN_DB);
+        image.expect("an image").to_vec()
     }
 
     fn on(connection: Connection) -> Self {
@@ -60,7 +65,7 @@ impl NativeEnvironment {
     }
 
     /// The connection, to look at tables or damage them.
-    pub fn connection(&self) -> &Connection {
+    pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
 }
@@ -163,7 +168,8 @@ impl Transaction for NativeTransaction<'_> {
     }
 }
 
-struct Param<'p, 'v>(&'p Value<'v>);
+/// A value as a parameter of a statement.
+pub(crate) struct Param<'p, 'v>(pub(crate) &'p Value<'v>);
 
 impl ToSql for Param<'_, '_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -1,5 +1,4 @@
 //! What the suites of processes have in common.
-#![allow(clippy::expect_used)]
 
 use std::path::Path;
 

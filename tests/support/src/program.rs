@@ -1,5 +1,4 @@
 //! The program `lash-store`, run as a whole.
-#![allow(clippy::unwrap_used)]
 
 use std::ffi::OsStr;
 use std::path::Path;

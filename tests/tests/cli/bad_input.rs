@@ -130,10 +130,7 @@ async fn a_file_that_another_program_has_locked_is_in_use() {
     drop(raw);
 
     let exclusive = place.raw();
-    let connection = exclusive.connection();
-    connection
-        .pragma_update(None, "locking_mode", "EXCLUSIVE")
-        .unwrap();
+    exclusive.batch("PRAGMA locking_mode = EXCLUSIVE");
     exclusive.execute("CREATE TABLE t (a)");
     for command in COMMANDS {
         let run = at_once(command).ended(3);

@@ -66,10 +66,7 @@ async fn an_export_to_a_file_leaves_nothing_when_it_is_interrupted() {
     let locked = place.path().with_file_name("b.db");
     fill(&locked).await;
     let raw = lash_wasm_store_tests::fixtures::Raw::open(&locked);
-    let connection = raw.connection();
-    connection
-        .pragma_update(None, "locking_mode", "EXCLUSIVE")
-        .unwrap();
+    raw.batch("PRAGMA locking_mode = EXCLUSIVE");
     raw.execute("CREATE TABLE t (a)");
     let before = beside(place.path());
 

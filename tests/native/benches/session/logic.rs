@@ -27,7 +27,7 @@ impl Logic {
         let (sender, jobs) = mpsc::channel::<Job>();
         let path = path.to_path_buf();
         thread::spawn(move || {
-            let env = NativeEnvironment::open(&path).unwrap();
+            let env = NativeEnvironment::open(&path);
             session::initialize(&env).unwrap();
             for (commit, reply) in jobs {
                 let outcome = session::commit(&env, request(commit)).unwrap();

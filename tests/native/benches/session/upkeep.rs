@@ -113,10 +113,7 @@ async fn disk(wanted: &Wanted, report: &mut Report) {
 
 /// The size of the file, with what is in its log.
 fn kib(_open: &Engine, path: &Path) -> f64 {
-    Raw::open(path)
-        .connection()
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .unwrap();
+    Raw::open(path).batch("PRAGMA wal_checkpoint(TRUNCATE)");
     let log = fs::metadata(path.with_extension("db-wal")).map_or(0, |file| file.len());
     (fs::metadata(path).unwrap().len() + log) as f64 / 1024.0
 }

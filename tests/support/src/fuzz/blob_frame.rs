@@ -20,7 +20,7 @@ pub(super) fn run(data: &[u8]) {
     #[cfg(fuzzing)]
     lash_wasm_store_guest::fuzzing::accept_any_checksum();
     let mut input = Input::new(data);
-    let env = NativeEnvironment::from_image(&Kind::Session.open().image()).expect("a database");
+    let env = NativeEnvironment::from_image(&Kind::Session.open().image());
     match input.below(6) {
         0 | 1 => damaged(&env, &mut input),
         2 => imported(&env, &mut input),

@@ -3,7 +3,6 @@
 //! Each is an ordinary function of the input. `fuzz/` runs them under libFuzzer;
 //! `tests/tests/fuzz.rs` runs them over the inputs that are checked in, with any Rust.
 //! A body panics if what it promises does not hold.
-#![allow(clippy::expect_used, clippy::panic)]
 
 mod blob_frame;
 mod database_file;

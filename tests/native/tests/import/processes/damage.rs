@@ -225,9 +225,7 @@ async fn a_damaged_index_loses_nothing() {
     let files = Files::new();
     fs::write(files.source(), &bytes).unwrap();
     let raw = lash_wasm_store_testing::fixtures::Raw::open(&files.source());
-    raw.connection()
-        .execute_batch("PRAGMA writable_schema = ON")
-        .unwrap();
+    raw.batch("PRAGMA writable_schema = ON");
     raw.damage(damage);
     drop(raw);
     let losses = files.partial_losses().await;

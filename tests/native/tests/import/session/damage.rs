@@ -44,7 +44,7 @@ async fn a_row_that_its_index_does_not_know_is_a_loss() {
     let count = |files: &Files, source: &str| -> Option<i64> {
         let sql = format!("SELECT count(*) FROM graph_nodes {source} WHERE node_id = '{NODE}'");
         let raw = Raw::open(&files.source());
-        raw.connection().query_row(&sql, [], |row| row.get(0)).ok()
+        raw.try_integer(&sql)
     };
     let places = bytes
         .windows(NODE.len())
