@@ -2,7 +2,15 @@
 
 pub use lash_wasm_store_testing::*;
 
-/// The README's example is compiled and run.
+/// The examples of the README and of the pages in docs/ are compiled and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/import.md")]
+    struct Import;
+    #[doc = include_str!("../../docs/plugins.md")]
+    struct Plugins;
+    #[doc = include_str!("../../docs/untrusted.md")]
+    struct Untrusted;
+}
