@@ -77,12 +77,12 @@ pub(crate) fn run(all: bool) -> Result<()> {
     Ok(())
 }
 
-/// Writes `Cargo.lock` of the workspace in `target/swap`: what the versions of this
-/// workspace leave open is chosen by cargo, and an older rusqlite.
+/// Writes `Cargo.lock` of the workspace in `target/swap`: what the versions of
+/// `tests/native` leave open is chosen by cargo.
 pub(crate) fn lock() -> Result<()> {
     let root = workspace_root()?;
     let swap = lay_out(&root)?;
-    fs::copy(root.join("Cargo.lock"), swap.join("Cargo.lock"))?;
+    fs::copy(root.join(NATIVE).join("Cargo.lock"), swap.join("Cargo.lock"))?;
     metadata(&swap, &[])?;
     fs::copy(swap.join("Cargo.lock"), root.join(SWAP).join("Cargo.lock"))?;
     Ok(())
@@ -95,14 +95,15 @@ fn lay_out(root: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(&swap).context("can not remove target/swap")?;
     }
     copy(&root.join(SWAP), &swap)?;
-    let native = metadata(&root.join(NATIVE), &["--locked"])?;
+    let published = metadata(&root.join(NATIVE), &["--locked"])?;
+    let directory =
+        |name| Ok::<_, anyhow::Error>(directory(package(&published, name)?)?.to_owned());
     copy(
-        &directory(package(&native, REPLACED)?)?.join("tests"),
+        &directory(REPLACED)?.join("tests"),
         &swap.join(REPLACED).join("tests"),
     )?;
-    let ours = metadata(root, &["--locked"])?;
     for name in USERS {
-        copy(directory(package(&ours, name)?)?, &swap.join(name))?;
+        copy(&directory(name)?, &swap.join(name))?;
     }
     Ok(swap)
 }
