@@ -48,7 +48,7 @@ pub fn wait_until_closed(path: &Path) {
 /// closed.
 pub fn empty_index(path: &Path, index: &str) {
     wait_until_closed(path);
-    let (page, size): (u64, u64) = {
+    let (page, size): (i64, i64) = {
         let connection = Connection::open(path).expect("the file opens");
         let page = connection
             .query_row(
@@ -68,7 +68,7 @@ pub fn empty_index(path: &Path, index: &str) {
         .write(true)
         .open(path)
         .expect("the file opens");
-    let start = (page - 1) * size;
+    let start = ((page - 1) * size).cast_unsigned();
     let mut kind = [0];
     file.seek(SeekFrom::Start(start)).expect("a page");
     file.read_exact(&mut kind).expect("a page");

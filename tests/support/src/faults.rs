@@ -85,7 +85,7 @@ impl FaultyEnvironment {
     }
 
     /// The bytes of the database.
-    pub fn image(&self) -> Vec<u8> {
+    pub fn image(&mut self) -> Vec<u8> {
         self.inner.image()
     }
 

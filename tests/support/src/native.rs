@@ -50,7 +50,7 @@ impl NativeEnvironment {
     }
 
     /// The bytes of the database.
-    pub fn image(&self) -> Vec<u8> {
+    pub fn image(&mut self) -> Vec<u8> {
         let image = self.connection.serialize(MAIN_DB);
         image.expect("an image").to_vec()
     }

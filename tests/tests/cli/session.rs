@@ -249,7 +249,7 @@ async fn an_export_replaces_a_file_only_if_it_is_told_to() {
 async fn a_terminal_gets_colours_and_progress() {
     let place = Place::new();
     fill(place.path()).await;
-    let line = format!("{} verify {}", crate::PROGRAM, place.path().display());
+    let line = format!("{} verify {}", PROGRAM.0, place.path().display());
     let on_terminal = |no_color: &str| {
         let mut script = std::process::Command::new("script");
         script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);

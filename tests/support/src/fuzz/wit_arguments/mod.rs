@@ -68,7 +68,7 @@ impl Kind {
         static IMAGES: OnceLock<[Vec<u8>; 4]> = OnceLock::new();
         let images = IMAGES.get_or_init(|| {
             KINDS.map(|kind| {
-                let env = FaultyEnvironment::empty();
+                let mut env = FaultyEnvironment::empty();
                 let initialized = match kind {
                     Self::Session => own::initialize(&env),
                     Self::Processes => process::initialize(&env),
