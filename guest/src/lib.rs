@@ -7,8 +7,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(not(target_arch = "wasm32"))]
-extern crate std;
+extern crate lash_component_runtime as _;
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications)]
 pub mod bindings;
@@ -16,10 +15,8 @@ pub mod bindings;
 #[allow(unreachable_pub)]
 mod component;
 #[cfg(all(target_arch = "wasm32", feature = "hostile"))]
-#[path = "../../tests/hostile/src/mod.rs"]
+#[path = "../../components/hostile/mod.rs"]
 mod hostile;
-#[cfg(target_arch = "wasm32")]
-mod runtime;
 
 mod checksum;
 mod corruption;

@@ -13,9 +13,9 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use public_api::PublicApi;
+use xtask::cargo::{self, cargo};
 use xtask::workspace_root;
 
-use crate::cargo::{self, cargo};
 use comparison::{Difference, compare};
 
 /// Names the real rustdoc to a process of this program that stands in for it.

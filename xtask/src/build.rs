@@ -9,15 +9,83 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cargo::cargo;
 use anyhow::{Context, Result, bail};
-use xtask::{Artifact, PROFILE, RUSTFLAGS, TARGET};
 
-/// Builds the component in a target directory of its own and answers its bytes.
-pub(crate) fn component(root: &Path, artifact: &Artifact) -> Result<Vec<u8>> {
+use crate::cargo::cargo;
+use crate::{Artifact, FAST_PROFILE, PROFILE, RUSTFLAGS, TARGET, sources, workspace_root};
+
+/// Returns a component, which it builds and writes first if it is not there or its
+/// sources have changed. Of processes that want it at the same time, one builds it.
+///
+/// # Errors
+///
+/// If it cannot be built, for example because the target is not installed.
+pub fn built(artifact: &Artifact) -> Result<Vec<u8>> {
+    let root = workspace_root()?;
+    let path = root.join(artifact.component);
+    if !is_current(&root, artifact)? {
+        let _lock = lock(&path.with_extension("lock"))?;
+        if !is_current(&root, artifact)? {
+            write(&root, artifact, PROFILE)?;
+        }
+    }
+    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn is_current(root: &Path, artifact: &Artifact) -> Result<bool> {
+    let Ok(recorded) = fs::read_to_string(root.join(artifact.digest)) else {
+        return Ok(false);
+    };
+    for profile in [PROFILE, FAST_PROFILE] {
+        if sources::digest(root, artifact, profile)? == recorded.trim() {
+            return Ok(root.join(artifact.component).exists());
+        }
+    }
+    Ok(false)
+}
+
+/// Waits until no other process has the lock, and holds it until the file is dropped.
+fn lock(path: &Path) -> Result<File> {
+    let locked = || {
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    };
+    locked().with_context(|| format!("cannot lock {}", path.display()))
+}
+
+/// Builds a component, writes it and the digest of its sources, and returns it.
+///
+/// # Errors
+///
+/// If it cannot be built or written, or its sources change during the build.
+pub fn write(root: &Path, artifact: &Artifact, profile: &str) -> Result<Vec<u8>> {
+    let sources = sources::digest(root, artifact, profile)?;
+    let built = component(root, artifact, profile)?;
+    if sources::digest(root, artifact, profile)? != sources {
+        bail!("the sources changed during the build; run the command again");
+    }
+    crate::write(&root.join(artifact.component), &built)?;
+    crate::write(
+        &root.join(artifact.digest),
+        format!("{sources}\n").as_bytes(),
+    )?;
+    Ok(built)
+}
+
+/// Builds a component in a target directory of its own and returns its bytes.
+///
+/// # Errors
+///
+/// If it cannot be built.
+pub fn component(root: &Path, artifact: &Artifact, profile: &str) -> Result<Vec<u8>> {
     require_target(root)?;
     let package = artifact.package;
     let directory = root.join("target/component");
@@ -27,13 +95,13 @@ pub(crate) fn component(root: &Path, artifact: &Artifact) -> Result<Vec<u8>> {
         .args(["--package", package])
         .args(["--features", &artifact.features.join(",")])
         .args(["--target", TARGET])
-        .args(["--profile", PROFILE])
+        .args(["--profile", profile])
         .arg("--target-dir")
         .arg(&directory)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(root)?)
-        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_INCREMENTAL", if profile == FAST_PROFILE { "1" } else { "0" })
         .status()
-        .context("can not run cargo")?;
+        .context("cannot run cargo")?;
     if !status.success() {
         bail!("building {package} failed");
     }
@@ -41,10 +109,10 @@ pub(crate) fn component(root: &Path, artifact: &Artifact) -> Result<Vec<u8>> {
     let file = package.replace('-', "_");
     let path = directory
         .join(TARGET)
-        .join(PROFILE)
+        .join(profile)
         .join(file)
         .with_extension("wasm");
-    std::fs::read(&path).with_context(|| format!("can not read {}", path.display()))
+    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Says what to do if the standard library of the target is not installed, which

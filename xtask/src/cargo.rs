@@ -8,25 +8,27 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The workspace of what needs the native crate.
-pub(crate) const NATIVE: &str = "tests/native";
+pub const NATIVE: &str = "tests/native";
 
 /// The cargo that runs this program, in a workspace.
-pub(crate) fn cargo(workspace: &Path) -> Command {
+#[must_use]
+pub fn cargo(workspace: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace);
     command
 }
 
 /// A program that cargo has built.
-pub(crate) struct Program {
+#[derive(Debug)]
+pub struct Program {
     /// The `Cargo.toml` of its package.
-    pub(crate) manifest: PathBuf,
+    pub manifest: PathBuf,
     /// Its name.
-    pub(crate) target: String,
+    pub target: String,
     /// Whether it is one to be installed, not a test.
-    pub(crate) is_binary: bool,
+    pub is_binary: bool,
     /// Where it is.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Program {
@@ -42,9 +44,13 @@ impl Program {
     }
 }
 
-/// Builds tests, by a call of [`cargo`] with the arguments that select them, and answers
+/// Builds tests, by a call of [`cargo`] with the arguments that select them, and returns
 /// all programs that belong to them.
-pub(crate) fn build_tests(mut cargo: Command) -> Result<Vec<Program>> {
+///
+/// # Errors
+///
+/// If they cannot be built.
+pub fn build_tests(mut cargo: Command) -> Result<Vec<Program>> {
     let output = cargo
         .args(["--locked", "--no-run", "--quiet"])
         .arg("--message-format=json-render-diagnostics")

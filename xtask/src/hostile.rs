@@ -3,15 +3,20 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use xtask::workspace_root;
+use xtask::build::built;
+use xtask::cargo::{build_tests, cargo};
+use xtask::{HOSTILE, PROBE, workspace_root};
 
-use crate::cargo::{build_tests, cargo};
 use crate::libtest;
 
 /// The programs: components that are not trusted, and plugins.
 const SUITES: [&str; 2] = ["hostile", "plugins"];
 
 pub(crate) fn run() -> Result<()> {
+    // Without them the suites would be skipped.
+    for artifact in [&HOSTILE, &PROBE] {
+        built(artifact)?;
+    }
     // As `cargo test --workspace` builds it, so that nothing is built twice.
     let mut build = cargo(&workspace_root()?);
     build.args(["test", "--workspace"]);

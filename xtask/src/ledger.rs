@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use xtask::cargo::{NATIVE, build_tests, cargo};
 use xtask::workspace_root;
 
-use crate::cargo::{NATIVE, build_tests, cargo};
 
 /// The name of the program, and of the test that runs all of it.
 const LEDGER: &str = "ledger";

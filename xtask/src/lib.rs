@@ -1,10 +1,13 @@
 //! What the build tasks and the tests both know about the components: where they
 //! are, what they were built from, and what they import and export.
 
+pub mod build;
+pub mod cargo;
 pub mod sources;
 pub mod surface;
 
 use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,6 +16,8 @@ use sha2::{Digest, Sha256};
 /// A component of this repository: a package, and where what it builds is kept.
 #[derive(Debug)]
 pub struct Artifact {
+    /// What `cargo xtask component` calls it.
+    pub name: &'static str,
     /// The package that it is built from.
     pub package: &'static str,
     /// The features of the package that it is built with, beside the default ones.
@@ -27,78 +32,90 @@ pub struct Artifact {
     pub digest: &'static str,
 }
 
-/// The store, which the host crate embeds.
+/// The store, which the host crate embeds. It alone is shipped and committed.
 pub const STORE: Artifact = Artifact {
+    name: "store",
     package: "lash-wasm-store-guest",
     features: &[],
-    sources: &["guest", "rust-toolchain.toml", "wit"],
+    sources: &["guest", "components/runtime", "rust-toolchain.toml", "wit"],
     component: "engine/component/lash_store.wasm",
     digest: "engine/component/sources.sha256",
 };
 
 /// What checks an embedder of the store.
 pub const CONFORMANCE: Artifact = Artifact {
+    name: "conformance",
     package: "lash-host-conformance",
     features: &[],
     sources: &[
-        "conformance",
-        "guest/src/runtime.rs",
+        "components/conformance",
+        "components/runtime",
         "rust-toolchain.toml",
         "wit",
     ],
-    component: "conformance/component/lash_host_conformance.wasm",
-    digest: "conformance/component/sources.sha256",
+    component: "target/components/conformance.wasm",
+    digest: "target/components/conformance.sha256",
 };
 
 /// The store, which attacks its host when it is told to: for tests.
 pub const HOSTILE: Artifact = Artifact {
+    name: "hostile",
     package: "lash-wasm-store-guest",
     features: &["hostile"],
-    sources: &["guest", "tests/hostile", "rust-toolchain.toml", "wit"],
-    component: "tests/hostile/component/lash_hostile.wasm",
-    digest: "tests/hostile/component/sources.sha256",
+    sources: &[
+        "guest",
+        "components/hostile",
+        "components/runtime",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "target/components/hostile.wasm",
+    digest: "target/components/hostile.sha256",
 };
 
 /// A plugin that keeps notes.
 pub const NOTES: Artifact = Artifact {
+    name: "notes",
     package: "lash-plugin-notes",
     features: &[],
     sources: &[
-        "plugins/notes",
-        "guest/src/runtime.rs",
+        "components/plugins/notes",
+        "components/runtime",
         "rust-toolchain.toml",
         "wit",
     ],
-    component: "engine/examples/plugins/notes.wasm",
-    digest: "engine/examples/plugins/notes.sha256",
+    component: "target/components/notes.wasm",
+    digest: "target/components/notes.sha256",
 };
 
 /// A plugin that tries to read what is not its own.
 pub const SNOOP: Artifact = Artifact {
+    name: "snoop",
     package: "lash-plugin-snoop",
     features: &[],
     sources: &[
-        "plugins/snoop",
-        "guest/src/runtime.rs",
+        "components/plugins/snoop",
+        "components/runtime",
         "rust-toolchain.toml",
         "wit",
     ],
-    component: "engine/examples/plugins/snoop.wasm",
-    digest: "engine/examples/plugins/snoop.sha256",
+    component: "target/components/snoop.wasm",
+    digest: "target/components/snoop.sha256",
 };
 
 /// A plugin that does what the tests tell it.
 pub const PROBE: Artifact = Artifact {
+    name: "probe",
     package: "lash-plugin-probe",
     features: &[],
     sources: &[
-        "plugins/probe",
-        "guest/src/runtime.rs",
+        "components/plugins/probe",
+        "components/runtime",
         "rust-toolchain.toml",
         "wit",
     ],
-    component: "tests/tests/plugins/probe.wasm",
-    digest: "tests/tests/plugins/probe.sha256",
+    component: "target/components/probe.wasm",
+    digest: "target/components/probe.sha256",
 };
 
 /// All of them.
@@ -109,6 +126,9 @@ pub const TARGET: &str = "wasm32-wasip2";
 
 /// The profile that they are built with, of the workspace's `Cargo.toml`.
 pub const PROFILE: &str = "component";
+
+/// The profile for the loop of editing and testing. What is committed is not built with it.
+pub const FAST_PROFILE: &str = "component-fast";
 
 /// The compiler flags that they are built with. Flags of `.cargo/config.toml` and
 /// of the environment are not used.
@@ -141,4 +161,20 @@ pub fn digest(content: &[u8]) -> String {
             let _ = write!(hex, "{byte:02x}");
             hex
         })
+}
+
+/// Replaces a file in one step: a build that runs at the same time reads the old
+/// one or the new one.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    let temporary = path.with_extension("new");
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).with_context(context)?;
+    }
+    fs::write(&temporary, content).with_context(context)?;
+    fs::rename(&temporary, path).with_context(context)
 }

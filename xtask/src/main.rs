@@ -2,20 +2,16 @@
 
 mod api;
 mod bench;
-mod build;
-mod cargo;
+mod component;
 mod hostile;
 mod ledger;
 mod libtest;
 mod swap;
 mod wit;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use xtask::{ARTIFACTS, Artifact, digest, sources, surface, workspace_root};
 
 /// Build tasks of lash-wasm-store.
 #[derive(Parser)]
@@ -41,13 +37,23 @@ enum Task {
         /// Only these, such as commit-60, or commit for all that begin with it.
         cases: Vec<String>,
     },
-    /// Builds the components: engine/component/lash_store.wasm, which the host
-    /// crate embeds, conformance/component/lash_host_conformance.wasm,
-    /// tests/hostile/component/lash_hostile.wasm, and the plugins.
+    /// Builds components, and prints what they import and export.
+    ///
+    /// `store` is what the crate embeds and is committed: engine/component/lash_store.wasm.
+    /// The others are written to target/components, where the tests, which make them when
+    /// they are needed, take them from.
     Component {
-        /// Change nothing; fail if a component is not what its sources build.
-        #[arg(long)]
+        /// Only these; all if none is named.
+        #[arg(value_parser = component::names())]
+        names: Vec<String>,
+        /// Change nothing; fail if what is committed is not what its sources build.
+        #[arg(long, conflicts_with_all = ["names", "fast"])]
         check: bool,
+        /// Optimise little, build incrementally: for the loop of editing and testing. Builds
+        /// and tests take the component as they take any other, but the test `component`
+        /// fails, and `--check` too, until the store is built without this.
+        #[arg(long)]
+        fast: bool,
     },
     /// Runs a component that attacks its host, and prints for each attack which limit
     /// stopped it and what was answered; fails if any was not contained.
@@ -88,9 +94,8 @@ fn main() -> ExitCode {
             record,
             cases,
         } => bench::run(&cases, quick, record),
-        Task::Component { check } => ARTIFACTS
-            .iter()
-            .try_for_each(|artifact| component(artifact, check)),
+        Task::Component { check: true, .. } => component::check(),
+        Task::Component { names, fast, .. } => component::write(&names, fast),
         Task::Hostile => hostile::run(),
         Task::Ledger { ids } => ledger::run(&ids),
         Task::Swap { lock: true, .. } => swap::lock(),
@@ -104,84 +109,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn component(artifact: &Artifact, check: bool) -> Result<()> {
-    let root = workspace_root()?;
-    let sources = sources::digest(&root, artifact)?;
-    if check {
-        check_sources(&root, artifact, &sources)?;
-    }
-
-    let component = build::component(&root, artifact)?;
-    let surface = surface::read(&component)?;
-    if sources::digest(&root, artifact)? != sources {
-        bail!("the sources changed during the build; run the command again");
-    }
-    if check {
-        check_component(&root, artifact, &component)?;
-    } else {
-        write(&root.join(artifact.component), &component)?;
-        write(
-            &root.join(artifact.digest),
-            format!("{sources}\n").as_bytes(),
-        )?;
-    }
-
-    let verdict = if check { "is current" } else { "written" };
-    println!("{} {verdict}: {}", artifact.component, describe(&component));
-    for import in surface.imports {
-        println!("  import {import}");
-    }
-    for export in surface.exports {
-        println!("  export {export}");
-    }
-    Ok(())
-}
-
-fn check_sources(root: &Path, artifact: &Artifact, current: &str) -> Result<()> {
-    let Artifact {
-        component, digest, ..
-    } = artifact;
-    let recorded = std::fs::read_to_string(root.join(digest))
-        .with_context(|| format!("can not read {digest}"))?;
-    if recorded.trim() != current {
-        bail!(
-            "{component} was built from other sources; \
-             run `cargo xtask component`\n  {digest}: {}\n  the sources: {current}",
-            recorded.trim(),
-        );
-    }
-    Ok(())
-}
-
-fn check_component(root: &Path, artifact: &Artifact, built: &[u8]) -> Result<()> {
-    let component = artifact.component;
-    let kept =
-        std::fs::read(root.join(component)).with_context(|| format!("can not read {component}"))?;
-    if kept != built {
-        bail!(
-            "{component} is not what its sources build\n  kept:  {}\n  built: {}\n\
-             If the sources are what they should be, run `cargo xtask component`.",
-            describe(&kept),
-            describe(built),
-        );
-    }
-    Ok(())
-}
-
-fn describe(component: &[u8]) -> String {
-    format!("{} bytes, SHA-256 {}", component.len(), digest(component))
-}
-
-/// Replaces a file in one step: a build that runs at the same time embeds the
-/// old one or the new one.
-fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let context = || format!("can not write {}", path.display());
-    let temporary = path.with_extension("new");
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).with_context(context)?;
-    }
-    std::fs::write(&temporary, content).with_context(context)?;
-    std::fs::rename(&temporary, path).with_context(context)
 }

@@ -13,29 +13,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use toml::Table;
 
-use crate::{Artifact, PROFILE, RUSTFLAGS, TARGET};
+use crate::{Artifact, RUSTFLAGS, TARGET};
 
 /// What is beside the sources and not compiled.
-const NOT_BUILT: [&str; 5] = [
-    "conformance/component",
-    "guest/benches",
-    "guest/examples",
-    "guest/tests",
-    "tests/hostile/component",
-];
+const NOT_BUILT: [&str; 3] = ["guest/benches", "guest/examples", "guest/tests"];
 
-/// The digest of the sources of a component, in lower-case hex.
+/// Returns the digest of the sources of a component that is built with a profile, in
+/// lower-case hex.
 ///
 /// # Errors
 ///
-/// If a file can not be read, or `Cargo.lock` does not fit the package's manifest.
-pub fn digest(root: &Path, artifact: &Artifact) -> Result<String> {
+/// If a file cannot be read, or `Cargo.lock` does not fit the package's manifest.
+pub fn digest(root: &Path, artifact: &Artifact, profile: &str) -> Result<String> {
     let mut text = Vec::new();
     for (path, content) in files(root, artifact.sources)? {
         text.extend_from_slice(format!("{path} {}\n", content.len()).as_bytes());
         text.extend_from_slice(&content);
     }
-    for line in settings(root)?
+    for line in settings(root, profile)?
         .into_iter()
         .chain(
             artifact
@@ -79,16 +74,16 @@ fn files(root: &Path, sources: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
 }
 
 /// What the build is told beside the sources.
-fn settings(root: &Path) -> Result<[String; 3]> {
+fn settings(root: &Path, profile: &str) -> Result<[String; 3]> {
     let manifest = read_toml(&root.join("Cargo.toml"))?;
-    let profile = manifest
+    let settings = manifest
         .get("profile")
-        .and_then(|profiles| profiles.get(PROFILE))
-        .with_context(|| format!("Cargo.toml has no [profile.{PROFILE}]"))?;
+        .and_then(|profiles| profiles.get(profile))
+        .with_context(|| format!("Cargo.toml has no [profile.{profile}]"))?;
     Ok([
         TARGET.to_owned(),
         RUSTFLAGS.join(" "),
-        toml::to_string(profile)?,
+        toml::to_string(settings)?,
     ])
 }
 

@@ -13,9 +13,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use xtask::cargo::{NATIVE, Program, build_tests, cargo};
 use xtask::workspace_root;
 
-use crate::cargo::{NATIVE, Program, build_tests, cargo};
 use crate::libtest::{self, Outcome};
 
 /// The crate that is replaced, which is also the name of what replaces it.

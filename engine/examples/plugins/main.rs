@@ -1,5 +1,6 @@
 //! Two plugins that persist through one session: `notes` keeps notes across its runs,
-//! `snoop` tries to read them. Their sources are in `plugins/` of the repository.
+//! `snoop` tries to read them. Their sources are in `components/plugins/` of the
+//! repository, and are built first, which needs `rustup target add wasm32-wasip2`.
 //!
 //! ```text
 //! cargo run --example plugins [-- FILE]
@@ -8,27 +9,27 @@
 //! `FILE` is a session database, `./plugins.db` by default. Run it again: the notes are
 //! still there. It checks what it shows, and fails if `snoop` finds anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use lash_store_engine::plugin::{Access, Error, Grant, GrantedPlugin, NameSpace, Plugin};
 use lash_store_engine::wit::types::{BlobKind, BlobProfile};
 use lash_store_engine::{COMPONENT, Database, DatabaseKind, Limits, OpenOptions};
 
-const NOTES: &[u8] = include_bytes!("notes.wasm");
-const SNOOP: &[u8] = include_bytes!("snoop.wasm");
-
 #[tokio::main]
 async fn main() -> Result<()> {
     let file = std::env::args_os().nth(1);
     let file = file.map_or_else(|| PathBuf::from("plugins.db"), PathBuf::from);
+    let notes_wasm = build("lash-plugin-notes")?;
+    let snoop_wasm = build("lash-plugin-snoop")?;
     let store = Database::open(&file, DatabaseKind::Session, &OpenOptions::new()).await?;
 
     section("notes, with its own names and 64 KiB to write");
     let grant = Grant::new(NameSpace::new("notes")?)
         .artifacts(Access::Write)
         .most_bytes(64 << 10);
-    let notes = Plugin::new(NOTES, Limits::default())?.with(&store, grant)?;
+    let notes = Plugin::new(&notes_wasm, Limits::default())?.with(&store, grant)?;
     let before = call(&notes, "list").await?.lines().count();
     for note in ["Water the plants.", "The door code is 4711."] {
         call(&notes, &format!("add {note}")).await?;
@@ -49,7 +50,7 @@ async fn main() -> Result<()> {
         .artifacts(Access::Write)
         .blobs(Access::Write)
         .queue(Access::Write);
-    let snoop = Plugin::new(SNOOP, Limits::default())?.with(&store, grant)?;
+    let snoop = Plugin::new(&snoop_wasm, Limits::default())?.with(&store, grant)?;
     let places = format!(
         "artifact notes\nartifact plugin/notes/notes\nartifact ../notes/notes\n\
          blob {}\nblob blake3:{}\nqueue session",
@@ -64,7 +65,7 @@ async fn main() -> Result<()> {
 
     section("notes, for reading only");
     let grant = Grant::new(NameSpace::new("notes")?).artifacts(Access::Read);
-    let reader = Plugin::new(NOTES, Limits::default())?.with(&store, grant)?;
+    let reader = Plugin::new(&notes_wasm, Limits::default())?.with(&store, grant)?;
     ensure!(call(&reader, "list").await? == kept, "a note is not read");
     refused(reader.run("add One more.").await)?;
 
@@ -72,17 +73,40 @@ async fn main() -> Result<()> {
     let grant = Grant::new(NameSpace::new("notes")?)
         .artifacts(Access::Write)
         .most_bytes(16);
-    let small = Plugin::new(NOTES, Limits::default())?.with(&store, grant)?;
+    let small = Plugin::new(&notes_wasm, Limits::default())?.with(&store, grant)?;
     refused(small.run("add This is more than that.").await)?;
     ensure!(call(&notes, "list").await? == kept, "a note was changed");
 
     section("snoop, with artifacts only");
     let grant = Grant::new(NameSpace::new("snoop")?).artifacts(Access::Read);
-    refused(Plugin::new(SNOOP, Limits::default())?.with(&store, grant))?;
+    refused(Plugin::new(&snoop_wasm, Limits::default())?.with(&store, grant))?;
 
     section("a component that speaks SQL");
     refused(Plugin::new(COMPONENT, Limits::default()))?;
     Ok(())
+}
+
+/// Builds a plugin of the repository, as its author does.
+fn build(package: &str) -> Result<Vec<u8>> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let directory = repository.join("target/plugins");
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--release", "--package", package])
+        .args(["--target", "wasm32-wasip2", "--target-dir"])
+        .arg(&directory)
+        // Those of the repository's .cargo/config.toml are used.
+        .env_remove("RUSTFLAGS")
+        .current_dir(&repository)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(
+        built.success(),
+        "cannot build {package}: this example runs in a checkout of the repository, \
+         after `rustup target add wasm32-wasip2`"
+    );
+    let file = package.replace('-', "_") + ".wasm";
+    let path = directory.join("wasm32-wasip2/release").join(file);
+    std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Calls a plugin and prints what was said.

@@ -10,7 +10,7 @@ from scenario import Run
 
 ROOT = Path(__file__).parents[3]
 COMPONENT = ROOT / "engine/component/lash_store.wasm"
-CONFORMANCE = ROOT / "conformance/component/lash_host_conformance.wasm"
+CONFORMANCE = ROOT / "target/components/conformance.wasm"
 
 
 def demonstrate(runtime: Runtime, path: Path) -> None:

@@ -23,6 +23,8 @@ use lash_wasm_store_tests::fixtures::{
 };
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value as Json, json};
+use xtask::CONFORMANCE;
+use xtask::build::built;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -76,14 +78,19 @@ fn javascript() -> Host {
         return Err("its packages are not installed".to_owned());
     }
     // The component may be another one than when the packages were installed.
-    let mut translate = Command::new("npm");
-    translate
-        .args(["run", "--silent", "prepare"])
-        .current_dir(&folder);
-    if !works(&mut translate) {
-        return Err("jco did not translate the component".to_owned());
-    }
+    translate("store")?;
     Ok(vec!["node".into(), folder.join("main.js").into()])
+}
+
+/// Translates a component for JavaScript.
+fn translate(component: &str) -> Result<(), String> {
+    let mut npm = Command::new("npm");
+    npm.args(["run", "--silent", component])
+        .current_dir(embedding().join("javascript"));
+    match works(&mut npm) {
+        true => Ok(()),
+        false => Err(format!("jco did not translate the component {component}")),
+    }
 }
 
 /// Runs a command for each language that is there.
@@ -136,6 +143,7 @@ fn all_scenarios_hold_in_other_languages() {
 
 /// The rules that are broken by a host that opens files so.
 fn broken(open: conformance::Open<'_>) -> Vec<(String, String)> {
+    built(&CONFORMANCE).unwrap();
     let program = embedding().join("rust").join(conformance::PROGRAM);
     let directory = tempfile::tempdir().unwrap();
     let verdicts = conformance::check(&program, directory.path(), open).unwrap();
@@ -147,11 +155,13 @@ fn broken(open: conformance::Open<'_>) -> Vec<(String, String)> {
 }
 
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn the_host_in_rust_keeps_every_rule() {
     assert_eq!(broken(&conformance::open), []);
 }
 
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn a_host_that_breaks_a_rule_is_found() {
     let timeout = Duration::from_millis(300);
     let without_log = |path: &Path| Imports::new(Connection::open(path)?, timeout);
@@ -165,8 +175,13 @@ fn a_host_that_breaks_a_rule_is_found() {
 }
 
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn the_rules_are_kept_in_other_languages() {
+    built(&CONFORMANCE).unwrap();
     for_each_host(|language, command| {
+        if language == "JavaScript" {
+            translate("conformance").unwrap();
+        }
         let directory = tempfile::tempdir().unwrap();
         let output = command()
             .arg("conformance")

@@ -10,12 +10,12 @@ use lash_wasm_store::inspect::Inspector;
 use lash_wasm_store::{Error, Limits, Store, StoreBuilder, StoreComponent};
 use lash_wasm_store_tests::fixtures::Place;
 use tokio::sync::Notify;
-use xtask::{HOSTILE, workspace_root};
+use xtask::HOSTILE;
+use xtask::build::built;
 
 /// The hostile component with some limits.
 pub fn hostile(limits: Limits) -> StoreComponent {
-    let path = workspace_root().unwrap().join(HOSTILE.component);
-    StoreComponent::untrusted(&std::fs::read(path).unwrap(), limits).unwrap()
+    StoreComponent::untrusted(&built(&HOSTILE).unwrap(), limits).unwrap()
 }
 
 /// The hostile component with the limits of the suite, compiled once.

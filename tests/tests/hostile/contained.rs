@@ -9,6 +9,7 @@ use super::arena::{Arena, holdable, shared};
 use super::attacks::{ATTACKS, Attack, Stopped};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn every_attack_is_contained() {
     // Two stores beside it: one on the same component, one on that of the crate.
     let mut brief = Arena::new(shared()).await;
@@ -103,6 +104,7 @@ async fn judge(
 /// locks, until the test ends it. Were they on the same threads, or behind the same lock,
 /// the calls of others would wait for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn stores_that_run_hold_up_no_other() {
     let mut running = Vec::new();
     let ended = std::sync::Arc::new(AtomicBool::new(false));

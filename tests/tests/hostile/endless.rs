@@ -24,6 +24,7 @@ const MEMORY: &str = ":memory:";
 
 /// The host collected what the same page said until there was no memory left.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn deliveries_that_come_again_or_without_end_are_not_collected() {
     for (words, code, reason, by) in [
         (
@@ -61,6 +62,7 @@ async fn deliveries_that_come_again_or_without_end_are_not_collected() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn scopes_that_come_again_are_not_looked_at_for_ever() {
     let options = SqliteEffectReplayOptions::default();
     let effects = builder().open_effect_host(Path::new(MEMORY), options);
@@ -70,6 +72,7 @@ async fn scopes_that_come_again_are_not_looked_at_for_ever() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn processes_that_never_go_are_not_asked_for_for_ever() {
     let registry = processes::open_with(builder(), Path::new(MEMORY)).await;
     let error = registry.prune_ended(endless(), None).await.unwrap_err();
@@ -82,6 +85,7 @@ async fn processes_that_never_go_are_not_asked_for_for_ever() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_page_that_leads_to_itself_is_not_read_for_ever() {
     let place = Place::new();
     let options = SqliteEffectReplayOptions::default();
@@ -98,6 +102,7 @@ async fn a_page_that_leads_to_itself_is_not_read_for_ever() {
 /// Who tells a process something tries again as long as others are faster, within one
 /// call.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_race_that_is_always_lost_ends_with_the_call() {
     let registry = processes::open_with(builder(), Path::new(MEMORY)).await;
     let name = "attack moved";

@@ -6,12 +6,15 @@ use std::time::Duration;
 use lash_wasm_store::plugin::{Grant, NameSpace, Plugin};
 use lash_wasm_store::{COMPONENT, EngineError, Error, Limits, Store, StoreBuilder, StoreComponent};
 use lash_wasm_store_tests::contained::contained;
+use xtask::PROBE;
+use xtask::build::built;
 
 use super::arena::{Arena, holdable};
 use super::liar::query;
 
 /// The engine refused a stack of nothing, which was said to be the component's fault.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_limit_of_nothing_is_reached_and_one_without_bounds_is_not() {
     let none = Limits::default()
         .call_time(Duration::ZERO)
@@ -30,7 +33,7 @@ async fn a_limit_of_nothing_is_reached_and_one_without_bounds_is_not() {
         .statement_time(Duration::ZERO);
     let error = open(none).await.map(drop).unwrap_err();
     assert_eq!(error.code(), "limit", "{error:?}");
-    Plugin::new(include_bytes!("../plugins/probe.wasm"), none).unwrap();
+    Plugin::new(&built(&PROBE).unwrap(), none).unwrap();
 
     let all = Limits::default()
         .call_time(Duration::MAX)
@@ -56,7 +59,7 @@ async fn a_limit_of_nothing_is_reached_and_one_without_bounds_is_not() {
         .blobs(lash_wasm_store::plugin::Access::Write)
         .queue(lash_wasm_store::plugin::Access::Write)
         .session();
-    let plugin = Plugin::new(include_bytes!("../plugins/probe.wasm"), all).unwrap();
+    let plugin = Plugin::new(&built(&PROBE).unwrap(), all).unwrap();
     let answer = plugin.with(&store, grant).unwrap().run("head").await;
     assert_eq!(answer.unwrap(), b"none\n");
 }
@@ -88,6 +91,7 @@ async fn each_limit_of_nothing_is_named() {
 /// A component that had reached a limit, had coped with it, and failed for another reason
 /// was said to have reached the limit.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn what_a_component_fails_for_later_is_not_hidden_by_a_limit() {
     let arena = Arena::new(holdable()).await;
     for code in ["invalid", "retired"] {

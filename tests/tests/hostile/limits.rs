@@ -53,6 +53,7 @@ fn patient() -> StoreComponent {
 /// The log of a database grew with every commit of a call, whatever the size of the
 /// database.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn the_log_does_not_outgrow_the_database() {
     let arena = Arena::new(patient()).await;
     arena.attack("log").await.unwrap();
@@ -71,6 +72,7 @@ async fn the_log_does_not_outgrow_the_database() {
 /// While somebody reads what the log is to be copied over, it can not be begun anew: it
 /// grew with every commit, for as long as the reader stayed.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn the_log_does_not_outgrow_the_database_while_somebody_reads() {
     let arena = Arena::new(patient()).await;
     let reader = Raw::open(arena.path());
@@ -92,6 +94,7 @@ async fn the_log_does_not_outgrow_the_database_while_somebody_reads() {
 /// SQLite asks for no permission when it loads a schema: what somebody has put into a file
 /// would run in the statements of a component that may not write it.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_file_that_computes_is_not_opened() {
     let nested = "SELECT*FROM(SELECT 1 UNION ".repeat(2000) + "SELECT 1" + &")".repeat(2000);
     let search = "instr(printf('%.*c', 3000000, 'a'), printf('%.*cb', 1500000, 'a'))";
@@ -126,6 +129,7 @@ async fn a_file_that_computes_is_not_opened() {
 
 /// Inflating stops at the length that is recorded, whatever is stored.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_bomb_among_the_blobs_is_not_inflated() {
     let arena = Arena::new(patient()).await;
     let key = arena.attack("bomb").await.unwrap();

@@ -1,6 +1,6 @@
 //! Components that mean harm, as a host meets them.
 //!
-//! `tests/hostile` is the store with attacks in it, which `blobs.put` runs when a blob
+//! `components/hostile` is the store with attacks in it, which `blobs.put` runs when a blob
 //! names one. Whatever it does: the caller gets a typed error, the file is what it was,
 //! the next honest call is answered, and other stores are not disturbed meanwhile.
 //! `cargo xtask hostile` prints the table.

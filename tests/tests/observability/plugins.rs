@@ -4,11 +4,10 @@ use lash_wasm_store::Limits;
 use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, NameSpace, Plugin};
 use lash_wasm_store_tests::fixtures::Place;
 use lashlang::LashlangArtifactStore;
+use xtask::PROBE;
+use xtask::build::built;
 
 use crate::subscriber::{Span, recorded};
-
-/// What the tests of plugins use too.
-const PROBE: &[u8] = include_bytes!("../plugins/probe.wasm");
 
 async fn plugin(place: &Place) -> (lash_wasm_store::Store, GrantedPlugin) {
     recorded();
@@ -19,7 +18,7 @@ async fn plugin(place: &Place) -> (lash_wasm_store::Store, GrantedPlugin) {
         .queue(Access::Write)
         .session()
         .most_bytes(350);
-    let plugin = Plugin::new(PROBE, Limits::default()).unwrap();
+    let plugin = Plugin::new(&built(&PROBE).unwrap(), Limits::default()).unwrap();
     let plugin = plugin.with(&store, grant).unwrap();
     (store, plugin)
 }
@@ -31,6 +30,7 @@ fn calls(place: &Place) -> Vec<Span> {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_run_is_a_span_around_its_calls() {
     let place = Place::new();
     let (_store, plugin) = plugin(&place).await;
@@ -54,6 +54,7 @@ async fn a_run_is_a_span_around_its_calls() {
 /// The key of a blob can be computed by who guesses its content. If the store were asked
 /// for it, the time of the answer would say whether it is there.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_blob_of_others_is_not_looked_for() {
     let place = Place::new();
     let (store, plugin) = plugin(&place).await;
@@ -68,6 +69,7 @@ async fn a_blob_of_others_is_not_looked_for() {
 /// The same for names of artifacts: the store reads as much for one that somebody else
 /// has as for one that nobody has.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_name_that_others_have_costs_what_an_unknown_one_does() {
     let place = Place::new();
     let (store, plugin) = plugin(&place).await;

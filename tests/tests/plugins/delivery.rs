@@ -21,6 +21,7 @@ fn input(text: &str) -> String {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn the_application_gets_what_a_plugin_delivers() {
     let store = Store::memory().await.unwrap();
     let plugin = delivering(&store, "one");
@@ -42,6 +43,7 @@ async fn the_application_gets_what_a_plugin_delivers() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_plugin_sees_and_cancels_only_what_it_delivered() {
     let store = Store::memory().await.unwrap();
     let (one, other) = (delivering(&store, "one"), delivering(&store, "other"));
@@ -76,6 +78,7 @@ async fn a_plugin_sees_and_cancels_only_what_it_delivered() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_plugin_takes_no_work_from_the_application() {
     let store = Store::memory().await.unwrap();
     let plugin = delivering(&store, "one");
@@ -97,6 +100,7 @@ async fn a_plugin_takes_no_work_from_the_application() {
 /// What can not be decoded would stop everybody who claims from the queue, and a command
 /// could reset the session.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn only_input_for_a_turn_is_delivered() {
     let store = Store::memory().await.unwrap();
     let plugin = delivering(&store, "one");

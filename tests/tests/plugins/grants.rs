@@ -6,9 +6,10 @@ use lash_wasm_store::{COMPONENT, Limits, Store};
 use lash_wasm_store_tests::contained::contained;
 use lash_wasm_store_tests::fixtures::{Place, append, chain};
 
-use super::{PROBE, everything, names, probe, says};
+use super::{everything, names, probe, says};
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn what_is_not_granted_is_not_linked() {
     let store = Store::memory().await.unwrap();
     let all = || Grant::new(names("one"));
@@ -56,6 +57,7 @@ async fn what_is_not_granted_is_not_linked() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_grant_for_reading_changes_nothing() {
     let place = Place::new();
     let store = place.open().await;
@@ -120,7 +122,7 @@ fn what_is_no_component_is_no_plugin() {
     for bytes in [
         &b""[..],
         b"\0asm\x01\0\0\0",
-        &PROBE[..1000],
+        &COMPONENT[..1000],
         b"\0asm\x0d\0\x01\0",
     ] {
         let error = Plugin::new(bytes, Limits::default()).unwrap_err();
@@ -131,6 +133,7 @@ fn what_is_no_component_is_no_plugin() {
 
 /// The store of a session that was deleted, and one that is open for reading only.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_store_that_can_not_be_written_says_so_to_the_plugin() {
     let place = Place::new();
     let store = place.open().await;
@@ -148,6 +151,7 @@ async fn a_store_that_can_not_be_written_says_so_to_the_plugin() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_plugin_knows_the_time_of_the_store() {
     let clock = lash_wasm_store_tests::fixtures::TestClock::at(5_000);
     let store = clock.builder().memory().await.unwrap();

@@ -8,8 +8,10 @@ use lash_wasm_store::plugin::{Error, GrantedPlugin, Plugin};
 use lash_wasm_store::{Limit, Limits, Store, StoreBuilder};
 use lash_wasm_store_tests::contained::contained;
 use lash_wasm_store_tests::fixtures::{Place, append, chain};
+use xtask::PROBE;
+use xtask::build::built;
 
-use super::{PROBE, bound, everything, says};
+use super::{bound, everything, says};
 
 /// The plugin under narrow limits.
 fn narrow(store: &Store) -> GrantedPlugin {
@@ -17,11 +19,12 @@ fn narrow(store: &Store) -> GrantedPlugin {
         .call_time(Duration::from_secs(2))
         .memory_bytes(16 << 20)
         .hostcall_bytes(1 << 20);
-    let plugin = Plugin::new(PROBE, limits).unwrap();
+    let plugin = Plugin::new(&built(&PROBE).unwrap(), limits).unwrap();
     plugin.with(store, everything("one")).unwrap()
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_limit_stops_the_plugin_and_nothing_else() {
     let place = Place::new();
     let store = place.open().await;
@@ -58,6 +61,7 @@ async fn a_limit_stops_the_plugin_and_nothing_else() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn what_was_done_before_a_trap_is_done() {
     let store = Store::memory().await.unwrap();
     let plugin = bound(&store, "one");
@@ -73,6 +77,7 @@ async fn what_was_done_before_a_trap_is_done() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn an_error_of_the_plugin_is_its_own_words() {
     let store = Store::memory().await.unwrap();
     let error = bound(&store, "one").run("fail no idea").await.unwrap_err();
@@ -88,6 +93,7 @@ async fn an_error_of_the_plugin_is_its_own_words() {
 
 /// Memory of one call would be a channel to the next.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_limit_holds_for_each_call_anew() {
     let store = Store::memory().await.unwrap();
     let plugin = narrow(&store);
@@ -103,6 +109,7 @@ async fn a_limit_holds_for_each_call_anew() {
 }
 
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn a_plugin_is_called_without_a_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -163,13 +170,14 @@ impl Gate {
 /// Each store that a plugin was bound to had eight calls of its own, and those that block
 /// had no bound: together they could use any amount of memory.
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn at_most_eight_calls_of_one_plugin_run_at_a_time() {
     let gate = Arc::new(Gate::default());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let clock = Arc::clone(&gate);
     let builder = StoreBuilder::new().clock(move || clock.pass());
     let store = runtime.block_on(builder.memory()).unwrap();
-    let plugin = Plugin::new(PROBE, Limits::default()).unwrap();
+    let plugin = Plugin::new(&built(&PROBE).unwrap(), Limits::default()).unwrap();
     let one = plugin.with(&store, everything("one")).unwrap();
     let other = plugin.clone().with(&store, everything("other")).unwrap();
     gate.close();
@@ -210,6 +218,7 @@ fn at_most_eight_calls_of_one_plugin_run_at_a_time() {
 
 /// Dropping the future does not tear a call in two.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_call_whose_future_is_dropped_goes_on() {
     let store = Store::memory().await.unwrap();
     let plugin = bound(&store, "one");

@@ -1,6 +1,6 @@
 //! Plugins: what a grant lets through, what it keeps apart, and what stops a plugin.
 //!
-//! The plugin of these tests, `plugins/probe`, does what its input says, a command a
+//! The plugin of these tests, `components/plugins/probe`, does what its input says, a command a
 //! line, and answers a line for each.
 
 mod delivery;
@@ -13,14 +13,14 @@ use std::sync::OnceLock;
 
 use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, NameSpace, Plugin};
 use lash_wasm_store::{Limits, Store};
-
-const PROBE: &[u8] = include_bytes!("probe.wasm");
+use xtask::PROBE;
+use xtask::build::built;
 
 /// The plugin, compiled once.
 fn probe() -> Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
     PLUGIN
-        .get_or_init(|| Plugin::new(PROBE, Limits::default()).unwrap())
+        .get_or_init(|| Plugin::new(&built(&PROBE).unwrap(), Limits::default()).unwrap())
         .clone()
 }
 

@@ -22,6 +22,7 @@ const ODD: [&str; 9] = [
 ];
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn artifacts_are_kept_across_runs_and_apart() {
     let store = Store::memory().await.unwrap();
     let (one, other) = (bound(&store, "one"), bound(&store, "other"));
@@ -42,6 +43,7 @@ async fn artifacts_are_kept_across_runs_and_apart() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn no_name_leads_out_of_a_name_space() {
     let store = Store::memory().await.unwrap();
     let (one, other) = (bound(&store, "one"), bound(&store, "other"));
@@ -73,6 +75,7 @@ async fn no_name_leads_out_of_a_name_space() {
 /// A key of a blob is the digest of its content: who may ask for any key learns what
 /// others have stored.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_blob_that_others_stored_is_not_found() {
     let store = Store::memory().await.unwrap();
     let (one, other) = (bound(&store, "one"), bound(&store, "other"));
@@ -103,6 +106,7 @@ async fn a_blob_that_others_stored_is_not_found() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn queues_are_apart_from_each_other_and_from_the_application() {
     let store = Store::memory().await.unwrap();
     let (one, other) = (bound(&store, "one"), bound(&store, "other"));
@@ -139,6 +143,7 @@ async fn queues_are_apart_from_each_other_and_from_the_application() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_plugin_claims_renews_and_gives_back_its_own_work() {
     let store = Store::memory().await.unwrap();
     let (one, other) = (bound(&store, "one"), bound(&store, "other"));
@@ -163,6 +168,7 @@ async fn a_plugin_claims_renews_and_gives_back_its_own_work() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_session_is_read_as_it_is() {
     let store = Store::memory().await.unwrap();
     let plugin = bound(&store, "one");
@@ -178,6 +184,7 @@ async fn a_session_is_read_as_it_is() {
 
 /// An error of the store may name what others have stored, or the prefix.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn what_the_store_says_does_not_reach_the_plugin() {
     let place = lash_wasm_store_tests::fixtures::Place::new();
     let store = place.open().await;

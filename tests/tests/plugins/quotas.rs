@@ -7,7 +7,8 @@ use lash_wasm_store::plugin::{Access, Error, Grant, GrantedPlugin, Quota};
 use lash_wasm_store::{Limits, Store, StoreBuilder, StoreComponent};
 use lash_wasm_store_tests::contained::contained;
 use lash_wasm_store_tests::fixtures::SESSION;
-use xtask::{HOSTILE, workspace_root};
+use xtask::HOSTILE;
+use xtask::build::built;
 
 use super::{everything, probe, says, text};
 
@@ -27,6 +28,7 @@ async fn refused(plugin: &GrantedPlugin, script: &str) -> (Quota, u64, String) {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn calls_are_counted_over_all_runs() {
     let store = Store::memory().await.unwrap();
     let grant = everything("one").most_calls(3);
@@ -63,6 +65,7 @@ async fn calls_are_counted_over_all_runs() {
 
 /// What was refused without asking the store was free, so there was no end to asking.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_call_that_is_refused_counts() {
     let store = Store::memory().await.unwrap();
     let grant = everything("one").deliver_to(SESSION);
@@ -90,6 +93,7 @@ async fn a_call_that_is_refused_counts() {
 
 /// Whether a plugin may write was looked at after its payloads had been decoded.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn access_is_checked_before_anything_else() {
     let store = Store::memory().await.unwrap();
     let grant = everything("one").queue(Access::Read).deliver_to(SESSION);
@@ -103,6 +107,7 @@ async fn access_is_checked_before_anything_else() {
 /// Empty payloads, names and contents counted nothing, so a plugin filled the store with
 /// them.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn what_is_stored_beside_the_content_counts() {
     let store = Store::memory().await.unwrap();
     let plugin = probe().with(&store, everything("one")).unwrap();
@@ -134,10 +139,10 @@ async fn what_is_stored_beside_the_content_counts() {
 
 /// A call that had failed after its commit was not counted.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn what_was_committed_counts_whatever_comes_after_it() {
-    let path = workspace_root().unwrap().join(HOSTILE.component);
     let limits = Limits::default().call_time(Duration::from_secs(2));
-    let component = StoreComponent::untrusted(&std::fs::read(path).unwrap(), limits).unwrap();
+    let component = StoreComponent::untrusted(&built(&HOSTILE).unwrap(), limits).unwrap();
     let store = StoreBuilder::new().component(component).memory().await;
     let plugin = probe().with(&store.unwrap(), everything("one")).unwrap();
     for (attack, counts) in [("loop", false), ("loop-after-commit", true)] {
@@ -155,6 +160,7 @@ async fn what_was_committed_counts_whatever_comes_after_it() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn bytes_are_counted_before_they_are_stored() {
     let store = Store::memory().await.unwrap();
     let grant = everything("one").most_bytes(ROW + 10);
@@ -179,6 +185,7 @@ async fn bytes_are_counted_before_they_are_stored() {
 /// If only what is new counted, a plugin could read from its usage what others have
 /// stored.
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn content_that_is_there_already_counts_like_other_content() {
     let store = Store::memory().await.unwrap();
     store.try_put_blob(b"secret").await.unwrap();
@@ -190,6 +197,7 @@ async fn content_that_is_there_already_counts_like_other_content() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn two_runs_at_a_time_do_not_share_the_last_call() {
     let store = Store::memory().await.unwrap();
     let grant = everything("one").most_calls(20);
@@ -206,6 +214,7 @@ async fn two_runs_at_a_time_do_not_share_the_last_call() {
 }
 
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn the_defaults_are_what_is_documented() {
     assert_eq!(Grant::DEFAULT_CALLS, 10_000);
     assert_eq!(Grant::DEFAULT_BYTES, 64 << 20);

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use xtask::cargo::{NATIVE, cargo};
 use xtask::workspace_root;
 
-use crate::cargo::{NATIVE, cargo};
 use results::Results;
 
 /// The benchmarks. Each writes a file of its name.
@@ -84,5 +84,5 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 fn write(path: &Path, content: &str) -> Result<()> {
-    crate::write(path, content.as_bytes())
+    xtask::write(path, content.as_bytes())
 }

@@ -30,8 +30,9 @@ use bindings::HostConformance;
 use bindings::exports::lash::store::conformance::Rule;
 use bindings::lash::store::second_connection;
 
-/// The program, from the directory of this package.
-pub const PROGRAM: &str = "../../../conformance/component/lash_host_conformance.wasm";
+/// The program, from the directory of this package. `cargo xtask component conformance`
+/// writes it.
+pub const PROGRAM: &str = "../../../target/components/conformance.wasm";
 
 /// Opens a file as this host does for the store, but for the busy timeout.
 pub fn open(path: &Path) -> rusqlite::Result<Imports> {

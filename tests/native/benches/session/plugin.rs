@@ -9,11 +9,12 @@ use lash_core::RuntimePersistence;
 use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, NameSpace, Plugin};
 use lash_wasm_store::{Durability, Limits, Store, StoreBuilder};
 use lash_wasm_store_testing::fixtures::{SESSION, work};
+use xtask::PROBE;
+use xtask::build::built;
 
 use crate::harness::{Wanted, interleave};
 use crate::report::Report;
 
-const PROBE: &[u8] = include_bytes!("../../../tests/plugins/probe.wasm");
 const CASES: [&str; 3] = ["plugin-append", "plugin-append-alone", "plugin-start"];
 const NAMES: [&str; 2] = ["component", "plugin"];
 
@@ -61,7 +62,7 @@ pub(crate) async fn run(wanted: &Wanted, report: &mut Report) {
     if !CASES.iter().any(|case| wanted.has(case)) {
         return;
     }
-    let plugin = Plugin::new(PROBE, Limits::default()).unwrap();
+    let plugin = Plugin::new(&built(&PROBE).unwrap(), Limits::default()).unwrap();
     let payload = "x".repeat(200);
     for (case, count, turns) in [("plugin-append", 20, 150), ("plugin-append-alone", 1, 900)] {
         if !wanted.has(case) {

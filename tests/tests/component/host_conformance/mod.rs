@@ -1,7 +1,7 @@
 //! The rules that a host of the component must keep, on this crate's own host and on
 //! broken ones.
 //!
-//! `conformance/` is the component that checks; here it runs on this crate's host, by
+//! `components/conformance` is the component that checks; here it runs on this crate's host, by
 //! its public API, and on one that can be broken in a chosen way. Each way must be
 //! found by the rule that is named with it, or the rule would be worth nothing. The
 //! hosts in `tests/embedding` are checked by `super::embedding`.
@@ -17,6 +17,7 @@ use mutant::{MUTATIONS, Mutant};
 use ours::Ours;
 use wasmtime::component::Component;
 use wasmtime::{Cache, Config, Engine};
+use xtask::build::built;
 use xtask::{CONFORMANCE, workspace_root};
 
 fn component() -> &'static (Engine, Component) {
@@ -25,8 +26,7 @@ fn component() -> &'static (Engine, Component) {
         let mut config = Config::new();
         config.cache(Cache::from_file(None).ok());
         let engine = Engine::new(&config).unwrap();
-        let path = workspace_root().unwrap().join(CONFORMANCE.component);
-        let component = Component::from_file(&engine, path).unwrap();
+        let component = Component::new(&engine, built(&CONFORMANCE).unwrap()).unwrap();
         (engine, component)
     })
 }
@@ -49,6 +49,7 @@ fn broken<H: Host>(driver: &Driver<H>) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn this_crates_host_keeps_all_rules() {
     let broken = broken(&driver::<Ours>(()));
     assert!(broken.is_empty(), "{broken:#?}");
@@ -56,12 +57,14 @@ fn this_crates_host_keeps_all_rules() {
 
 /// What is found in the broken hosts is then the breakage.
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn a_host_that_is_not_broken_keeps_all_rules() {
     let broken = broken(&driver::<Mutant>(None));
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn every_breakage_is_found_by_its_rule() {
     let rules = driver::<Ours>(()).rules().unwrap();
     let missed: Vec<String> = MUTATIONS
@@ -78,6 +81,7 @@ fn every_breakage_is_found_by_its_rule() {
 /// A rule that no breakage breaks is one of which nobody knows whether it checks
 /// anything.
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn every_rule_finds_a_breakage() {
     let rules = driver::<Ours>(()).rules().unwrap();
     let without: Vec<&str> = rules
@@ -90,6 +94,7 @@ fn every_rule_finds_a_breakage() {
 
 /// A rule says what the specification says, in its words.
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn every_rule_is_a_sentence_of_the_wit() {
     let text: String = [
         "sqlite.wit",
@@ -110,6 +115,7 @@ fn every_rule_is_a_sentence_of_the_wit() {
 
 /// The list of rules that embedders read.
 #[test]
+#[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 fn every_rule_is_in_the_documentation() {
     let path = workspace_root().unwrap().join("docs/embedding.md");
     let text = std::fs::read_to_string(path).unwrap();
