@@ -1,31 +1,12 @@
-//! Damages copies of a good file and judges what is answered.
-//!
-//! Every answer must be the right one or an error; never another one, never a panic,
-//! never a wait without end. What is answered by an error must be found by a
-//! verification too.
-//!
-//! `LASH_DAMAGE_FLIPS` sets how many cases each pass has, `LASH_DAMAGE_SEED` which
-//! ones.
+//! Damage anywhere in a file.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use lash_wasm_store::inspect::Inspector;
-use serde_json::Value;
 
-use crate::damage::{Random, setting};
-
-/// How many cases a pass has unless it is told otherwise.
-const CASES: u64 = 20;
-
-/// How long all the questions of a case may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::damage::Random;
 
 const PAGE: usize = 4096;
-
-/// What was answered to each question.
-pub type Answers = BTreeMap<String, Result<Value, String>>;
 
 /// Flips a bit anywhere.
 pub fn flip(bytes: &mut [u8], random: &mut Random) -> String {
@@ -50,71 +31,6 @@ pub fn misplace(bytes: &mut [u8], random: &mut Random) -> String {
     let [from, to] = [(); 2].map(|()| 1 + random.below(bytes.len() / PAGE - 1));
     bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
     format!("page {from} over page {to}")
-}
-
-/// Damages a copy of the file once for every case and judges what `ask` is answered.
-/// Answers what the right answers are. Of the errors, those count as answers that
-/// `is_answer` says so of.
-pub async fn pass<F>(
-    bytes: &[u8],
-    ask: impl Fn(PathBuf) -> F,
-    is_answer: fn(&str) -> bool,
-    damage: fn(&mut [u8], &mut Random) -> String,
-) -> Answers
-where
-    F: Future<Output = Answers> + Send + 'static,
-{
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("right.db");
-    std::fs::write(&path, bytes).expect("a file");
-    let right = ask(path).await;
-    for (question, answer) in &right {
-        let sound = answer
-            .as_ref()
-            .map_or_else(|error| is_answer(error), |_| true);
-        assert!(sound, "{question}: {answer:?}");
-    }
-
-    assert!(
-        is_sound(&directory.path().join("right.db")).await,
-        "the undamaged file is not sound"
-    );
-    let (mut refused, mut wrong) = (0, Vec::new());
-    let seed = setting("LASH_DAMAGE_SEED", 1);
-    for case in 0..setting("LASH_DAMAGE_FLIPS", CASES) {
-        let mut damaged = bytes.to_vec();
-        let what = damage(&mut damaged, &mut Random::new(seed, case));
-        let path = directory.path().join(format!("{case}.db"));
-        std::fs::write(&path, &damaged).expect("a file");
-        let verified = is_sound(&path).await;
-        let answers = match tokio::time::timeout(PATIENCE, tokio::spawn(ask(path))).await {
-            Ok(Ok(answers)) => answers,
-            Ok(Err(panic)) => panic!("case {case}, {what}: {panic}"),
-            Err(_) => panic!("case {case}, {what}: no answer within {PATIENCE:?}"),
-        };
-        for (question, answer) in answers {
-            if right.get(&question) == Some(&answer) {
-                continue;
-            }
-            match answer {
-                Err(error) if !is_answer(&error) && verified => {
-                    wrong.push(format!("case {case}, {what}: not found by verify: {error}"));
-                }
-                Err(error) if !is_answer(&error) => refused += 1,
-                answer => wrong.push(format!("case {case}, {what}: {question}: {answer:?}")),
-            }
-        }
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            let _ = std::fs::remove_file(directory.path().join(format!("{case}.db{suffix}")));
-        }
-    }
-    println!(
-        "seed {seed}: {refused} answers refused, {} wrong",
-        wrong.len()
-    );
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(refused > 0);
-    right
 }
 
 /// Whether a file can be opened and nothing is wrong with it.

@@ -2,8 +2,6 @@
 
 mod bad_input;
 mod conformance;
-mod defects_data_loss;
-mod defects_races;
 mod effects;
 mod host_events;
 mod inspector;

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::process_events::{Appended, Draft, End};
+use lash_wasm_store_guest::bindings::exports::lash::store::process_events::{
+    Appended, Awaited, Draft, End,
+};
 use lash_wasm_store_guest::bindings::exports::lash::store::process_handles::Grant;
 use lash_wasm_store_guest::bindings::exports::lash::store::process_leases::Claimed;
 use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
     Registration, Selection, Status,
 };
 use lash_wasm_store_guest::processes;
+use lash_wasm_store_guest::seam::TransactionMode;
 use lash_wasm_store_tests::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
 
 fn draft(id: &str, process_number: u64, last_sequence: u64) -> Draft {
@@ -210,4 +213,34 @@ fn the_component_does_not_take_the_embedders_word() {
         (position.last_sequence, position.status),
         (2, Status::Failed)
     );
+}
+
+/// What a waiter asks for takes no lock and costs the same after any history.
+#[test]
+fn waiting_begins_no_write_and_reads_no_history() {
+    let recorder = recorder(&["p"]);
+    let number = processes::get(&recorder, "p", None)
+        .unwrap()
+        .unwrap()
+        .number;
+    recorder.begun();
+    recorder.statements();
+    let mut counts = Vec::new();
+    for appended in 0..200 {
+        let awaited = processes::first_of_type(&recorder, "p", "never", 0).unwrap();
+        assert!(matches!(awaited, Awaited::NoneUntil(last) if last == appended));
+        processes::get_position(&recorder, "p").unwrap().unwrap();
+        processes::last_sequences(&recorder, &["p".to_owned()]).unwrap();
+        let modes = recorder.begun();
+        assert!(
+            modes
+                .iter()
+                .all(|mode| matches!(mode, TransactionMode::Read))
+        );
+        counts.push(recorder.statements().len());
+        append(&recorder, &draft("p", number, appended));
+        recorder.begun();
+        recorder.statements();
+    }
+    assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
 }

@@ -1,6 +1,7 @@
 //! A damaged file is read rightly or refused, whatever its kind.
 
 mod effects;
+mod harness;
 mod host_events;
 mod processes;
 mod session;

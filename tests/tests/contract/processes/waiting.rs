@@ -5,16 +5,11 @@ use std::pin::pin;
 
 use lash_core::ProcessRegistry;
 use lash_wasm_store::SqliteProcessRegistry;
-use lash_wasm_store_guest::bindings::exports::lash::store::process_events::Awaited;
-use lash_wasm_store_guest::bindings::exports::lash::store::processes::Registration;
-use lash_wasm_store_guest::processes;
-use lash_wasm_store_guest::seam::TransactionMode;
 use lash_wasm_store_tests::child::{self, Child};
 use lash_wasm_store_tests::fixtures::{Place, TestClock, guarded, poll_once};
 use lash_wasm_store_tests::process_fixtures::{
     open, open_with, register, says, success, tick, wake,
 };
-use lash_wasm_store_tests::recorder::Recorder;
 
 // R18, P9. The native crate makes its waiter after it has looked, so that a change in
 // between wakes nobody, and papers over this by looking again every 50 ms: it decodes
@@ -144,63 +139,4 @@ async fn waiting_for_what_does_not_exist_or_exists_already_does_not_wait() {
         .await
         .unwrap();
     assert_eq!(event.sequence, 2);
-}
-
-/// What a waiter asks for takes no lock and costs the same after any history.
-#[test]
-fn waiting_begins_no_write_and_reads_no_history() {
-    let recorder = Recorder::new(processes::initialize);
-    let registration = Registration {
-        id: "p".to_owned(),
-        hash: "hash".to_owned(),
-        content: vec![0; 100_000],
-    };
-    processes::register(&recorder, &registration).unwrap();
-    recorder.begun();
-    recorder.statements();
-    let mut counts = Vec::new();
-    for appended in 0..200 {
-        let awaited = processes::first_of_type(&recorder, "p", "never", 0).unwrap();
-        assert!(matches!(awaited, Awaited::NoneUntil(last) if last == appended));
-        processes::get_position(&recorder, "p").unwrap().unwrap();
-        processes::last_sequences(&recorder, &["p".to_owned()]).unwrap();
-        let modes = recorder.begun();
-        assert!(
-            modes
-                .iter()
-                .all(|mode| matches!(mode, TransactionMode::Read))
-        );
-        counts.push(recorder.statements().len());
-        common::append(&recorder, "p", appended);
-        recorder.begun();
-        recorder.statements();
-    }
-    assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
-}
-
-/// The drafts of the component, as an embedder makes them.
-mod common {
-    use lash_wasm_store_guest::bindings::exports::lash::store::process_events::{Appended, Draft};
-    use lash_wasm_store_guest::processes;
-    use lash_wasm_store_tests::recorder::Recorder;
-
-    pub(crate) fn append(recorder: &Recorder, id: &str, last_sequence: u64) {
-        let process = processes::get(recorder, id, None).unwrap().unwrap();
-        let draft = Draft {
-            process_id: id.to_owned(),
-            process_number: process.number,
-            event_type: "tick".to_owned(),
-            replay_key: Some(format!("key {last_sequence}")),
-            payload_hash: "hash".to_owned(),
-            content: vec![1; 100],
-            occurred_at_ms: 1,
-            wakes: false,
-            end: None,
-            last_sequence,
-            fencing_token: None,
-            release: None,
-        };
-        let appended = processes::append(recorder, &draft).unwrap();
-        assert!(matches!(appended, Appended::Sequence(_)), "{appended:?}");
-    }
 }

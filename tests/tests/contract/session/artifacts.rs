@@ -143,3 +143,16 @@ async fn a_module_that_is_not_what_its_reference_says_is_an_encode_error() {
     let read = store.get_module_artifact(&forged.module_ref).await.unwrap();
     assert!(read.is_none());
 }
+
+#[tokio::test]
+async fn an_artifact_is_not_replaced_by_one_of_another_kind() {
+    let store = Store::memory().await.unwrap();
+    store
+        .put_artifact_bytes("name", "process_execution_env", b"environment")
+        .await
+        .unwrap();
+    let replaced = store.put_artifact_bytes("name", "generic", b"other").await;
+    assert!(replaced.is_err());
+    let bytes = store.get_artifact_bytes("name").await.unwrap();
+    assert_eq!(bytes.unwrap(), b"environment");
+}

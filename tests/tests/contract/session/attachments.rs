@@ -1,8 +1,10 @@
 //! The write-ahead manifest of attachments.
 
+use std::pin::pin;
+
 use lash_core::{AttachmentId, AttachmentIntent, AttachmentManifest};
 use lash_wasm_store::Store;
-use lash_wasm_store_tests::fixtures::{Place, SESSION};
+use lash_wasm_store_tests::fixtures::{Place, SESSION, poll_once};
 
 fn record(store: &Store, session_id: &str, id: &str, at: u64) {
     store
@@ -111,4 +113,55 @@ async fn a_damaged_or_missing_intent_is_an_error() {
         place.raw().damage(damage);
         assert!(store.list_uncommitted(u64::MAX).is_err(), "{damage}");
     }
+}
+
+#[tokio::test]
+async fn an_intent_that_follows_a_commit_does_not_make_the_attachment_uncommitted() {
+    let store = Store::memory().await.unwrap();
+    record(&store, SESSION, "a", 100);
+    store
+        .commit_refs(SESSION, &[AttachmentId::new("a")])
+        .unwrap();
+    record(&store, SESSION, "a", 200);
+    record(&store, "other", "a", 200);
+    assert!(store.list_uncommitted(u64::MAX).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_intent_at_the_end_of_time_is_listed_last() {
+    let store = Store::memory().await.unwrap();
+    for (id, at) in [("last", u64::MAX), ("first", 1), ("second", 1 << 62)] {
+        record(&store, SESSION, id, at);
+    }
+    let listed = |at| -> Vec<String> {
+        let entries = store.list_uncommitted(at).unwrap();
+        entries
+            .iter()
+            .map(|entry| entry.attachment_id.as_str().to_owned())
+            .collect()
+    };
+    assert_eq!(listed(u64::MAX), ["first", "second", "last"]);
+    assert_eq!(listed((1 << 62) - 1), ["first"]);
+    assert!(listed(0).is_empty());
+}
+
+/// Defect R11 of the native crate: the synchronous manifest runs a future on the thread
+/// of the caller, and panics where one is run already.
+#[test]
+fn the_attachment_manifest_works_on_the_only_thread_of_a_runtime_and_without_one() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    let store = runtime().block_on(Store::memory()).unwrap();
+    record(&store, SESSION, "outside", 1);
+    runtime().block_on(async {
+        record(&store, SESSION, "inside", 1);
+        // Also while a call of the same runtime is under way.
+        let mut pending = pin!(store.try_put_blob(b"x"));
+        let _ = poll_once(pending.as_mut());
+        record(&store, SESSION, "between", 1);
+    });
+    assert_eq!(store.list_uncommitted(1).unwrap().len(), 3);
 }

@@ -1,12 +1,19 @@
 //! Blobs, typed blobs and checkpoints outside a commit.
 
 use lash_core::store::SessionHead;
-use lash_core::{BlobRef, GcReport, HydratedSessionCheckpoint};
+use lash_core::{
+    BlobRef, GcReport, HydratedSessionCheckpoint, LashlangArtifactStore, RuntimePersistence,
+    SessionReadScope,
+};
 use lash_wasm_store::{
     BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile, EngineError, Error,
     PersistedArtifactKind, Store, StoreBuilder, StoreGcPolicy, StoreOptions,
 };
-use lash_wasm_store_tests::fixtures::{Place, SESSION, full_checkpoint, json, meta};
+use lash_wasm_store_tests::fixtures::{
+    Place, SESSION, checkpointed, commit, full_checkpoint, json, meta,
+};
+
+const FULL: SessionReadScope = SessionReadScope::FullGraph;
 
 #[tokio::test]
 async fn equal_content_is_one_blob_whoever_stores_it() {
@@ -199,4 +206,86 @@ async fn what_nothing_refers_to_is_collected() {
     assert!(store.get_checkpoint(&dead.checkpoint_ref).await.is_none());
     assert!(store.get_checkpoint(&live.checkpoint_ref).await.is_some());
     assert_eq!(store.gc_unreachable().await.deleted_blob_count, 0);
+}
+
+#[tokio::test]
+async fn gc_keeps_the_parts_of_a_checkpoint_of_which_the_manifest_was_stored_before_as_bytes() {
+    let other = Store::memory().await.unwrap();
+    let stored = other.try_put_checkpoint(&full_checkpoint(1)).await.unwrap();
+    let manifest = other.try_get_blob(&stored.checkpoint_ref).await.unwrap();
+
+    let place = Place::new();
+    let store = place.open().await;
+    store
+        .put_artifact_bytes("alias", "generic", &manifest.unwrap())
+        .await
+        .unwrap();
+    let result = store
+        .commit_runtime_state(checkpointed(None, 1))
+        .await
+        .unwrap();
+    assert_eq!(result.checkpoint_ref, stored.checkpoint_ref);
+
+    assert_eq!(
+        RuntimePersistence::gc_unreachable(&store)
+            .await
+            .unwrap()
+            .deleted_blob_count,
+        0
+    );
+    let read = store.load_session(FULL).await.unwrap().unwrap();
+    assert!(read.checkpoint.unwrap().execution_state.is_some());
+}
+
+#[tokio::test]
+async fn bytes_that_look_like_a_stored_form_come_back_as_they_are() {
+    let place = Place::new();
+    let store = place.open().await;
+    let content = vec![3; 64 * 1024];
+    let descriptor = BlobArtifactDescriptor::tool_state_snapshot();
+    store
+        .try_put_artifact_blob(descriptor.clone(), &content)
+        .await
+        .unwrap();
+    let deflated: Vec<u8> = place
+        .raw()
+        .connection()
+        .query_row("SELECT content FROM blobs WHERE encoding = 1", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    for put in [
+        store.try_put_blob(&deflated).await.unwrap(),
+        store
+            .try_put_artifact_blob(descriptor, &deflated)
+            .await
+            .unwrap(),
+    ] {
+        assert_eq!(store.try_get_blob(&put).await.unwrap().unwrap(), deflated);
+    }
+}
+
+struct Unencodable;
+
+impl serde::Serialize for Unencodable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("not today"))
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_can_not_be_encoded_is_an_error_and_the_store_goes_on() {
+    let store = Store::memory().await.unwrap();
+    let descriptor = BlobArtifactDescriptor::tool_state_snapshot;
+    for error in [
+        store.try_put_typed_blob(&Unencodable).await.unwrap_err(),
+        store
+            .try_put_typed_artifact_blob(descriptor(), &Unencodable)
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Encode { .. }), "{error}");
+    }
+    assert_eq!(store.put_typed_blob(&Unencodable).await.as_str(), "");
+    store.commit_runtime_state(commit(None)).await.unwrap();
 }

@@ -1,15 +1,17 @@
 //! What a commit checks, in which order, and what it writes.
 
+use std::sync::Arc;
+
 use lash_core::runtime::QueuedWorkCompletion;
 use lash_core::store::{GraphCommitDelta, RuntimeCommit, RuntimeTurnCommitStamp};
 use lash_core::{
-    AttachmentId, AttachmentIntent, AttachmentManifest, RuntimePersistence, SessionReadScope,
-    StoreError,
+    AttachmentId, AttachmentIntent, AttachmentManifest, BlobRef, HydratedSessionCheckpoint,
+    RuntimePersistence, SessionHead, SessionMeta, SessionReadScope, StoreError,
 };
-use lash_wasm_store::Store;
+use lash_wasm_store::{Error, Store};
 use lash_wasm_store_tests::fixtures::{
-    Place, SESSION, TestClock, append, chain, checkpointed, claim, commit, full_checkpoint, ids,
-    joining_work, json, ledger, node, replace, usage, work,
+    Place, SESSION, TestClock, append, chain, checkpointed, claim, commit, full_checkpoint, graph,
+    ids, joining_work, json, ledger, node, replace, usage, work,
 };
 
 const FULL: SessionReadScope = SessionReadScope::FullGraph;
@@ -216,7 +218,7 @@ async fn a_commit_answers_what_it_stored() {
 async fn a_snapshot_that_is_given_wins_over_a_reference() {
     let store = Store::memory().await.unwrap();
     let mut next = checkpointed(None, 1);
-    next.checkpoint.execution_state_ref = Some(lash_core::BlobRef("ignored".to_owned()));
+    next.checkpoint.execution_state_ref = Some(BlobRef("ignored".to_owned()));
     store.commit_runtime_state(next).await.unwrap();
     let read = store.load_session(FULL).await.unwrap().unwrap();
     let checkpoint = read.checkpoint.unwrap();
@@ -457,4 +459,163 @@ async fn the_configuration_and_the_frames_are_those_of_the_last_commit() {
     assert_eq!(read.config.provider_id, "another");
     assert_eq!(read.current_agent_frame_id, "next frame");
     assert_eq!(read.session_id, SESSION);
+}
+
+/// Defect D3 of the native crate, its other half: references to blobs that are not
+/// stored are committed.
+#[tokio::test]
+async fn a_commit_of_a_part_that_is_not_stored_is_refused_and_writes_nothing() {
+    let unknown = BlobRef(format!("blake3:{}", "0".repeat(64)));
+    let parts: [fn(&mut HydratedSessionCheckpoint, BlobRef); 3] = [
+        |checkpoint, reference| checkpoint.tool_state_ref = Some(reference),
+        |checkpoint, reference| checkpoint.plugin_snapshot_ref = Some(reference),
+        |checkpoint, reference| checkpoint.execution_state_ref = Some(reference),
+    ];
+    let place = Place::new();
+    let store = place.open().await;
+    store
+        .commit_runtime_state(checkpointed(None, 1))
+        .await
+        .unwrap();
+    let raw = place.raw();
+    let before = raw.dump();
+    for part in parts {
+        let mut refused = append(Some(1), chain(0, 1));
+        part(&mut refused.checkpoint, unknown.clone());
+        let error = store.commit_runtime_state(refused).await.unwrap_err();
+        assert!(error.to_string().contains(unknown.as_str()), "{error}");
+
+        let mut checkpoint = HydratedSessionCheckpoint::default();
+        part(&mut checkpoint, unknown.clone());
+        assert!(matches!(
+            store.try_put_checkpoint(&checkpoint).await,
+            Err(Error::MissingBlob { .. })
+        ));
+    }
+    assert_eq!(raw.dump(), before);
+}
+
+#[tokio::test]
+async fn a_commit_that_expects_no_head_is_refused_also_by_a_head_of_revision_0() {
+    let store = Store::memory().await.unwrap();
+    let head = SessionHead {
+        session_id: SESSION.to_owned(),
+        graph: graph(chain(0, 2)),
+        ..SessionHead::default()
+    };
+    assert_eq!(store.try_save_session_head(head).await.unwrap(), 0);
+    let error = store
+        .commit_runtime_state(replace(None, Vec::new()))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::HeadRevisionConflict {
+                expected: None,
+                actual: 0
+            }
+        ),
+        "{error}"
+    );
+    // Who has seen that head may go on from it.
+    let result = store.commit_runtime_state(append(Some(0), chain(2, 1)));
+    assert_eq!(result.await.unwrap().head_revision, 1);
+}
+
+/// A retry of a commit whose answer was lost is not mistaken for another commit,
+/// whatever has happened to the store in between.
+#[tokio::test]
+async fn a_commit_can_be_retried_after_later_commits_and_garbage_collection() {
+    let store = Store::memory().await.unwrap();
+    let stamped = |expected, turn: usize| -> RuntimeCommit {
+        RuntimeCommit {
+            graph: GraphCommitDelta::Unchanged { leaf_node_id: None },
+            ..checkpointed(expected, turn)
+        }
+        .with_turn_commit(RuntimeTurnCommitStamp::new(
+            SESSION,
+            format!("turn-{turn}"),
+            format!("hash-{turn}"),
+        ))
+    };
+    let first = store.commit_runtime_state(stamped(None, 1)).await.unwrap();
+    store
+        .commit_runtime_state(stamped(Some(1), 2))
+        .await
+        .unwrap();
+    RuntimePersistence::gc_unreachable(&store).await.unwrap();
+    let retried = store.commit_runtime_state(stamped(None, 1)).await.unwrap();
+    assert_eq!(json(&retried), json(&first));
+    let store: Arc<dyn RuntimePersistence> = Arc::new(store);
+    let read = store.load_session(FULL).await.unwrap().unwrap();
+    assert_eq!(read.head_revision, 2);
+    let meta: Option<SessionMeta> = store.load_session_meta().await.unwrap();
+    assert!(meta.is_none());
+}
+
+#[tokio::test]
+async fn nodes_that_are_no_forest_are_refused_and_nothing_is_written() {
+    let place = Place::new();
+    let store = place.open().await;
+    store
+        .commit_runtime_state(append(None, chain(0, 2)))
+        .await
+        .unwrap();
+    let raw = place.raw();
+    let before = raw.dump();
+    for (nodes, says) in [
+        (vec![node("a", Some("a"))], "ancestor"),
+        (vec![node("a", Some("b")), node("b", Some("a"))], "ancestor"),
+        (vec![node("a", Some("unknown"))], "unknown"),
+        (vec![node("a", None), node("a", None)], "twice"),
+        (vec![node("a", None), node("n1", None)], "n1"),
+    ] {
+        let stored_already = says == "n1";
+        let case = format!("{:?}", ids(&nodes));
+        let error = store
+            .commit_runtime_state(append(Some(1), nodes.clone()))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(says), "{case}: {error}");
+        let error = store
+            .try_append_session_graph_nodes(&nodes)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::Invalid { .. }), "{case}: {error}");
+        if !stored_already {
+            let error = store
+                .commit_runtime_state(replace(Some(1), nodes))
+                .await
+                .unwrap_err();
+            assert!(error.to_string().contains(says), "{case}: {error}");
+        }
+    }
+    for graph in [
+        GraphCommitDelta::Unchanged {
+            leaf_node_id: Some("nowhere".to_owned()),
+        },
+        GraphCommitDelta::Append {
+            nodes: vec![node("a", None)],
+            leaf_node_id: Some("nowhere".to_owned()),
+        },
+    ] {
+        let mut refused = commit(Some(1));
+        refused.graph = graph;
+        let error = store.commit_runtime_state(refused).await.unwrap_err();
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
+    assert_eq!(raw.dump(), before);
+}
+
+#[tokio::test]
+async fn a_plugin_snapshot_revision_keeps_all_its_bits() {
+    let store = Store::memory().await.unwrap();
+    let mut next = checkpointed(None, 1);
+    next.checkpoint.plugin_snapshot_revision = Some(u64::MAX);
+    let result = store.commit_runtime_state(next).await.unwrap();
+    assert_eq!(result.manifest.plugin_snapshot_revision, Some(u64::MAX));
+    let read = store.load_session(FULL).await.unwrap().unwrap();
+    let checkpoint = read.checkpoint.unwrap();
+    assert_eq!(checkpoint.plugin_snapshot_revision, Some(u64::MAX));
 }

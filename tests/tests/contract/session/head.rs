@@ -3,13 +3,15 @@
 use lash_core::store::{SessionHead, SessionHeadMeta};
 use lash_core::{
     BlobRef, MessageRole, PersistedSessionConfig, RuntimePersistence, SessionNodeRecord,
-    SessionReadScope, SessionRelation,
+    SessionReadScope, SessionRelation, StoreError,
 };
 use lash_wasm_store::{EngineError, Error, Store};
 use lash_wasm_store_tests::fixtures::{
-    Place, SESSION, append, chain, checkpointed, commit, graph, ids, json, ledger, message_node,
-    meta, node, usage,
+    Place, SESSION, append, chain, checkpointed, commit, full_checkpoint, graph, ids, json, ledger,
+    message_node, meta, node, replace, usage,
 };
+
+const FULL: SessionReadScope = SessionReadScope::FullGraph;
 
 fn head(nodes: Vec<SessionNodeRecord>) -> SessionHead {
     SessionHead {
@@ -265,4 +267,147 @@ async fn the_picker_shows_what_lash_core_makes_of_the_whole_graph() {
         .replace_session_graph(&graph(vec![node("p0", None)]))
         .await;
     agrees_with_lash_core(&store).await;
+}
+
+#[tokio::test]
+async fn a_head_can_not_be_made_to_refer_to_a_checkpoint_that_is_not_stored() {
+    let store = Store::memory().await.unwrap();
+    let orphan = store.try_put_blob(b"not a manifest").await.unwrap();
+    for reference in [
+        BlobRef(format!("blake3:{}", "0".repeat(64))),
+        BlobRef("nonsense".to_owned()),
+        orphan,
+    ] {
+        let head = SessionHead {
+            checkpoint_ref: Some(reference.clone()),
+            ..SessionHead::default()
+        };
+        assert!(
+            store.try_save_session_head(head).await.is_err(),
+            "{reference}"
+        );
+    }
+    assert!(store.try_load_session_head_meta().await.unwrap().is_none());
+}
+
+/// Defect D10 of the native crate: saving a head sets its revision back to 0, and a stale
+/// handle wins a compare-and-swap that it must lose.
+#[tokio::test]
+async fn saving_a_head_does_not_give_a_stale_handle_its_revision_back() {
+    let place = Place::new();
+    let store = place.open().await;
+    let stale = place.open().await;
+    store
+        .commit_runtime_state(append(None, chain(0, 1)))
+        .await
+        .unwrap();
+    let seen = stale.load_session(FULL).await.unwrap().unwrap();
+    assert_eq!(seen.head_revision, 1);
+
+    let head = SessionHead {
+        session_id: SESSION.to_owned(),
+        graph: graph(vec![node("saved", None)]),
+        ..SessionHead::default()
+    };
+    store.save_session_head(head).await;
+    store
+        .commit_runtime_state(append(Some(2), vec![node("next", Some("saved"))]))
+        .await
+        .unwrap();
+    let error = stale
+        .commit_runtime_state(replace(Some(seen.head_revision), Vec::new()))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::HeadRevisionConflict { actual: 3, .. }),
+        "{error}"
+    );
+    let read = store.load_session(FULL).await.unwrap().unwrap();
+    assert_eq!(ids(&read.graph.nodes), ["saved", "next"]);
+}
+
+#[tokio::test]
+async fn a_head_that_is_refused_leaves_the_graph_as_it_was() {
+    let place = Place::new();
+    let store = place.open().await;
+    store
+        .commit_runtime_state(append(None, chain(0, 2)))
+        .await
+        .unwrap();
+    let raw = place.raw();
+    let before = raw.dump();
+    let mut refused = SessionHead {
+        session_id: SESSION.to_owned(),
+        graph: graph(vec![node("other", None)]),
+        ..SessionHead::default()
+    };
+    refused.graph.set_leaf_node_id(Some("nowhere".to_owned()));
+    assert!(matches!(
+        store.try_save_session_head(refused).await,
+        Err(Error::Invalid { .. })
+    ));
+    assert_eq!(raw.dump(), before);
+}
+
+#[tokio::test]
+async fn copying_a_head_copies_all_that_it_refers_to() {
+    let source = Store::memory().await.unwrap();
+    let mut first = append(None, chain(0, 2));
+    first.checkpoint = full_checkpoint(3);
+    first.usage_deltas = vec![usage("turn", "model", [1, 2, 3, 4])];
+    source.commit_runtime_state(first).await.unwrap();
+
+    let place = Place::new();
+    let target = place.open().await;
+    target
+        .append_usage_deltas(&[usage("old", "old", [9, 9, 9, 9])])
+        .await;
+    target.head_copy_from_store(&source).await;
+
+    let copy = target.load_session(FULL).await.unwrap().unwrap();
+    let original = source.load_session(FULL).await.unwrap().unwrap();
+    assert_eq!(json(&copy.graph), json(&original.graph));
+    assert_eq!(ledger(&copy.token_ledger), ledger(&original.token_ledger));
+    assert_eq!(copy.checkpoint_ref, original.checkpoint_ref);
+    assert_eq!(json(&copy.checkpoint), json(&original.checkpoint));
+    assert_eq!(
+        copy.checkpoint.unwrap().execution_state.unwrap(),
+        b"execution 3"
+    );
+    assert_eq!(
+        RuntimePersistence::gc_unreachable(&target)
+            .await
+            .unwrap()
+            .deleted_blob_count,
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_revision_at_the_end_of_the_range_is_not_used_twice() {
+    let store = Store::memory().await.unwrap();
+    let meta = SessionHeadMeta {
+        session_id: SESSION.to_owned(),
+        head_revision: u64::MAX,
+        ..SessionHeadMeta::default()
+    };
+    let saved = store.try_save_session_head_meta(meta).await;
+    assert!(matches!(saved, Err(Error::Invalid { .. })), "{saved:?}");
+    assert!(store.try_load_session_head_meta().await.unwrap().is_none());
+
+    let meta = SessionHeadMeta {
+        session_id: SESSION.to_owned(),
+        head_revision: i64::MAX as u64 - 1,
+        ..SessionHeadMeta::default()
+    };
+    let saved = store.try_save_session_head_meta(meta).await.unwrap();
+    let last = store.commit_runtime_state(commit(Some(saved))).await;
+    let last = last.unwrap().head_revision;
+    assert_eq!(last, saved + 1);
+    assert!(
+        store
+            .commit_runtime_state(commit(Some(last)))
+            .await
+            .is_err()
+    );
 }

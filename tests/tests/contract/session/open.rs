@@ -314,3 +314,22 @@ async fn a_collection_that_fails_does_not_fail_the_commit_before_it() {
     }
     assert!(store.try_gc_unreachable().await.is_err());
 }
+
+#[tokio::test]
+async fn enqueueing_does_not_shift_when_garbage_is_collected() {
+    let store = Store::memory_with_options(StoreOptions {
+        gc_policy: StoreGcPolicy {
+            auto_run_every_commits: Some(2),
+        },
+        ..StoreOptions::default()
+    })
+    .await
+    .unwrap();
+    let garbage = store.try_put_blob(b"garbage").await.unwrap();
+    store.commit_runtime_state(commit(None)).await.unwrap();
+    store.enqueue_queued_work(work("w")).await.unwrap();
+    assert!(store.try_get_blob(&garbage).await.unwrap().is_some());
+    store.commit_runtime_state(commit(Some(1))).await.unwrap();
+    // What is called next comes after the collection.
+    assert!(store.try_get_blob(&garbage).await.unwrap().is_none());
+}

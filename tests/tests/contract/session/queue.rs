@@ -405,3 +405,112 @@ async fn a_claim_that_is_dropped_while_it_is_made_holds_up_nobody() {
         store.abandon_queued_work_claim(&heir.await).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn work_that_was_completed_is_not_queued_again_by_a_late_delivery() {
+    let place = Place::new();
+    let store = place.open().await;
+    let draft = work("wake").with_source_key("process:1:wake:1");
+    let batch = store.enqueue_queued_work(draft.clone()).await.unwrap();
+    let held = claim(&store, 60_000, 1).await.unwrap();
+    store
+        .commit_runtime_state(commit(None).completing_queue_claim(held.completion()))
+        .await
+        .unwrap();
+
+    // Also through another handle, opened later.
+    for store in [store, place.open().await] {
+        let late = store.enqueue_queued_work(draft.clone()).await.unwrap();
+        assert_eq!(late.batch_id, batch.batch_id);
+        assert_eq!(late.enqueue_seq, batch.enqueue_seq);
+        assert_eq!(json(&late.items), json(&batch.items));
+        assert!(store.list_queued_work(SESSION).await.unwrap().is_empty());
+        assert!(claim(&store, 60_000, 1).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn other_work_under_a_completed_source_key_is_queued() {
+    let store = Store::memory().await.unwrap();
+    let draft = work("first").with_source_key("key");
+    let batch = store.enqueue_queued_work(draft.clone()).await.unwrap();
+    let held = claim(&store, 60_000, 1).await.unwrap();
+    store
+        .commit_runtime_state(commit(None).completing_queue_claim(held.completion()))
+        .await
+        .unwrap();
+    let other = store
+        .enqueue_queued_work(work("second").with_source_key("key"))
+        .await
+        .unwrap();
+    assert_ne!(other.batch_id, batch.batch_id);
+    assert_eq!(store.list_queued_work(SESSION).await.unwrap().len(), 1);
+    // The same key of another session has nothing to do with it.
+    let elsewhere = QueuedWorkBatchDraft {
+        session_id: "other".to_owned(),
+        ..draft
+    };
+    store.enqueue_queued_work(elsewhere).await.unwrap();
+    assert_eq!(store.list_queued_work("other").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn work_that_was_cancelled_may_be_queued_again() {
+    let store = Store::memory().await.unwrap();
+    let draft = work("again").with_source_key("key");
+    let batch = store.enqueue_queued_work(draft.clone()).await.unwrap();
+    let cancelled = store.cancel_queued_work_batch(SESSION, &batch.batch_id);
+    assert!(cancelled.await.unwrap().is_some());
+    let again = store.enqueue_queued_work(draft).await.unwrap();
+    assert_ne!(again.batch_id, batch.batch_id);
+    assert_eq!(store.list_queued_work(SESSION).await.unwrap().len(), 1);
+}
+
+/// Defect D13 of the native crate: it compares the number of batches, so that wrong
+/// identifiers of the right number pass.
+#[tokio::test]
+async fn a_completion_must_name_the_batches_of_its_claim() {
+    let place = Place::new();
+    let store = place.open().await;
+    let mut batches = Vec::new();
+    for text in ["a", "b"] {
+        batches.push(store.enqueue_queued_work(joining_work(text)).await.unwrap());
+    }
+    let held = claim(&store, 60_000, 2).await.unwrap();
+    let other = store.enqueue_queued_work(joining_work("c")).await.unwrap();
+    let [first, second] = [&batches[0].batch_id, &batches[1].batch_id];
+
+    let raw = place.raw();
+    let before = raw.dump();
+    for wrong in [
+        vec![first.clone(), first.clone()],
+        vec![first.clone(), "qwb:unknown".to_owned()],
+        vec![first.clone(), other.batch_id.clone()],
+        vec![first.clone()],
+        vec![second.clone()],
+        Vec::new(),
+        vec![first.clone(), second.clone(), first.clone()],
+    ] {
+        let mut completion = held.completion();
+        completion.batch_ids = wrong.clone();
+        let error = store
+            .commit_runtime_state(commit(None).completing_queue_claim(completion))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, StoreError::QueuedWorkClaimExpired { .. }),
+            "{wrong:?}: {error}"
+        );
+        assert_eq!(raw.dump(), before, "{wrong:?}");
+    }
+
+    let mut completion = held.completion();
+    completion.batch_ids.reverse();
+    store
+        .commit_runtime_state(commit(None).completing_queue_claim(completion))
+        .await
+        .unwrap();
+    let left = store.list_queued_work(SESSION).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].batch_id, other.batch_id);
+}

@@ -1,4 +1,4 @@
 //! Sessions.
 
-mod growth;
+mod size;
 mod statements;

@@ -1,19 +1,19 @@
-//! A damaged file of effects is answered rightly or not at all.
-//!
-//! How many cases there are is said in `src/flips.rs`.
+//! Damage anywhere in a file of effects.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use lash_core::{EffectScope, RuntimeEffectControllerError};
-use lash_wasm_store::{Durability, SqliteEffectHost, StoreBuilder};
-use lash_wasm_store_tests::damage::Random;
+use lash_wasm_store::{
+    Durability, Error, SqliteEffectHost, SqliteEffectReplayOptions, StoreBuilder,
+};
 use lash_wasm_store_tests::effects::{
     Ended, LONG, controller_of, effect, effect_with, ending, forbidden, gated, open_with, outcome,
     place, returning, run, sleep, spawn,
 };
 use lash_wasm_store_tests::fixtures::{TestClock, at, json};
-use lash_wasm_store_tests::flips::{self, Answers};
-use serde_json::Value;
+
+use crate::harness::{self, Answers, Subject, copied, passes};
 
 /// When the file is read, in ms since 1970.
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -59,40 +59,79 @@ async fn record(host: &SqliteEffectHost, scope: EffectScope) {
 }
 
 /// A file with something of everything.
-async fn good() -> Vec<u8> {
-    let place = place();
-    let clock = TestClock::at(LONG_AGO_MS.try_into().unwrap());
-    let host = open_with(builder(&clock), LONG, place.path()).await;
-    for number in 0..SCOPES {
-        record(&host, old_scope(number)).await;
-    }
-    clock.set(NOW_MS.try_into().unwrap());
-    for number in 0..SCOPES {
-        record(&host, scope(number)).await;
-    }
-    // One is claimed by somebody who is not there any more.
-    let (gate, executor) = gated();
-    let held = spawn(&controller_of(&host, scope(0)), effect("held"), executor);
-    gate.entered.await.unwrap();
-    // Copies the log into the file; it answers whether somebody was in the way.
-    assert_eq!(place.raw().integer("PRAGMA wal_checkpoint(TRUNCATE)"), 0);
-    let bytes = std::fs::read(place.path()).unwrap();
-    held.abort();
-    bytes
+struct Effects {
+    bytes: Vec<u8>,
+    earlier: Vec<u8>,
 }
 
-fn text(ended: Ended) -> Result<Value, String> {
+fn text(ended: Ended) -> Result<String, String> {
     ended
-        .map(|outcome| json(&outcome))
+        .map(|outcome| json(&outcome).to_string())
         .map_err(|error| format!("{}: {}", error.code, error.message))
+}
+
+fn count(answer: Result<u64, Error>) -> Result<String, String> {
+    answer
+        .map(|count| count.to_string())
+        .map_err(|error| format!("refused: {error}"))
+}
+
+async fn open(path: &Path) -> Result<SqliteEffectHost, Error> {
+    let clock = TestClock::at(NOW_MS.try_into().unwrap());
+    let options = SqliteEffectReplayOptions { lease_ttl: LONG };
+    builder(&clock).open_effect_host(path, options).await
+}
+
+impl Subject for Effects {
+    async fn new() -> Self {
+        let place = place();
+        let clock = TestClock::at(LONG_AGO_MS.try_into().unwrap());
+        let host = open_with(builder(&clock), LONG, place.path()).await;
+        for number in 0..SCOPES {
+            record(&host, old_scope(number)).await;
+        }
+        let earlier = copied(&place);
+        clock.set(NOW_MS.try_into().unwrap());
+        for number in 0..SCOPES {
+            record(&host, scope(number)).await;
+        }
+        // One is claimed by somebody who is not there any more.
+        let (gate, executor) = gated();
+        let held = spawn(&controller_of(&host, scope(0)), effect("held"), executor);
+        gate.entered.await.unwrap();
+        let bytes = copied(&place);
+        held.abort();
+        Self { bytes, earlier }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn earlier(&self) -> &[u8] {
+        &self.earlier
+    }
+
+    async fn ask(&self, path: &Path) -> Answers {
+        ask(path).await
+    }
+
+    /// What was recorded, and that something else was, are answers.
+    fn is_answer(error: &str) -> bool {
+        let codes = [
+            "told:",
+            "sqlite_effect_replay_hash_conflict:",
+            "sqlite_effect_replay_lease_lost:",
+            "sqlite_effect_replay_missing:",
+        ];
+        codes.iter().any(|code| error.starts_with(code))
+    }
 }
 
 /// Asks everything, at last by writing.
 async fn ask(path: &Path) -> Answers {
     let mut answers = Answers::new();
-    let clock = TestClock::at(NOW_MS.try_into().unwrap());
-    let options = lash_wasm_store::SqliteEffectReplayOptions { lease_ttl: LONG };
-    let host = match builder(&clock).open_effect_host(path, options).await {
+    let host = match open(path).await {
         Ok(host) => host,
         Err(error) => {
             answers.insert("open".to_owned(), Err(error.to_string()));
@@ -112,11 +151,6 @@ async fn ask(path: &Path) -> Answers {
         let slept = run(&controller, sleep("sleep", 0), forbidden()).await;
         note(format!("sleep {number}"), text(slept));
     }
-    let count = |answer: Result<u64, lash_wasm_store::Error>| {
-        answer
-            .map(Value::from)
-            .map_err(|error| format!("refused: {error}"))
-    };
     for number in 0..SCOPES / 2 {
         let forgotten = match host.forget_scope(&old_scope(number)).await {
             // That a scope is not known is not confirmed: it stays, which harms nobody.
@@ -136,30 +170,21 @@ async fn ask(path: &Path) -> Answers {
     answers
 }
 
-/// What was recorded, and that something else was, are answers.
-fn is_answer(error: &str) -> bool {
-    let codes = [
-        "told:",
-        "sqlite_effect_replay_hash_conflict:",
-        "sqlite_effect_replay_lease_lost:",
-        "sqlite_effect_replay_missing:",
-    ];
-    codes.iter().any(|code| error.starts_with(code))
-}
+passes!(Effects);
 
-async fn pass(damage: fn(&mut [u8], &mut Random) -> String) {
-    let bytes = good().await;
-    let ask = |path: PathBuf| async move { ask(&path).await };
-    let right = flips::pass(&bytes, ask, is_answer, damage).await;
+/// What every question is answered of the file as it is.
+#[tokio::test]
+async fn the_file_has_something_of_everything() {
+    let right = harness::right(&Arc::new(Effects::new().await)).await;
     assert_eq!(right.len(), SCOPES * (2 * EFFECTS + 3) + SCOPES / 2);
     for (question, answer) in right {
-        let text = format!("{answer:?}");
+        let text = answer.unwrap_or_else(|error| error);
         let expected = match question.split_once(' ').unwrap() {
             ("replay", what) if what.ends_with("effect 1") => "told: ",
             ("replay", _) => "turn",
             ("conflict", _) => "sqlite_effect_replay_hash_conflict: ",
             ("sleep", _) => "sleep",
-            ("write:", what) if what.starts_with("forget") => "Number(7)",
+            ("write:", what) if what.starts_with("forget") => "7",
             ("write:", what) if what.starts_with("execute") => "new",
             ("write:", _) => "turn",
             _ => "?",
@@ -168,36 +193,39 @@ async fn pass(damage: fn(&mut [u8], &mut Random) -> String) {
     }
 }
 
-#[tokio::test]
-async fn a_flipped_bit_is_never_an_answer() {
-    pass(flips::flip).await;
-}
-
-#[tokio::test]
-async fn a_page_of_zeros_is_never_an_answer() {
-    pass(flips::zero).await;
-}
-
-#[tokio::test]
-async fn a_page_that_was_written_elsewhere_is_never_an_answer() {
-    pass(flips::misplace).await;
-}
-
 /// Pruning looks at all scopes, so it is asked alone.
-#[tokio::test]
-async fn a_damaged_file_is_never_pruned_wrongly() {
-    async fn prune(path: PathBuf) -> Answers {
-        let clock = TestClock::at(NOW_MS.try_into().unwrap());
-        let options = lash_wasm_store::SqliteEffectReplayOptions { lease_ttl: LONG };
-        let answer = match builder(&clock).open_effect_host(&path, options).await {
-            Ok(host) => host.prune(at(NOW_MS)).await,
-            Err(error) => Err(error),
-        };
-        let answer = answer
-            .map(Value::from)
-            .map_err(|error| format!("refused: {error}"));
-        Answers::from([("prune".to_owned(), answer)])
+mod pruning {
+    use super::*;
+
+    struct Pruning(Effects);
+
+    impl Subject for Pruning {
+        async fn new() -> Self {
+            Self(Effects::new().await)
+        }
+
+        fn bytes(&self) -> &[u8] {
+            &self.0.bytes
+        }
+
+        fn earlier(&self) -> &[u8] {
+            &self.0.earlier
+        }
+
+        async fn ask(&self, path: &Path) -> Answers {
+            let pruned = match open(path).await {
+                Ok(host) => host.prune(at(NOW_MS)).await,
+                Err(error) => Err(error),
+            };
+            Answers::from([("prune".to_owned(), count(pruned))])
+        }
     }
-    let right = flips::pass(&good().await, prune, is_answer, flips::zero).await;
-    assert_eq!(right["prune"], Ok(Value::from(SCOPES * (EFFECTS + 1))));
+
+    passes!(Pruning: a_lost_or_misdirected_page);
+
+    #[tokio::test]
+    async fn what_is_old_is_pruned() {
+        let right = harness::right(&Arc::new(Pruning::new().await)).await;
+        assert_eq!(right["prune"], Ok((SCOPES * (EFFECTS + 1)).to_string()));
+    }
 }

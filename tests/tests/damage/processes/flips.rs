@@ -1,21 +1,20 @@
-//! A damaged file of processes is answered rightly or not at all.
-//!
-//! How many cases there are is said in `src/flips.rs`.
+//! Damage anywhere in a file of processes.
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use lash_core::{
     PluginError, ProcessHandleDescriptor, ProcessLease, ProcessListFilter, ProcessRegistry,
     ProcessStatusFilter, SessionScope,
 };
-use lash_wasm_store::Durability;
-use lash_wasm_store_tests::damage::Random;
+use lash_wasm_store::{Durability, SqliteProcessRegistry, StoreBuilder};
 use lash_wasm_store_tests::fixtures::{Place, TestClock, json};
-use lash_wasm_store_tests::flips::{self, Answers};
 use lash_wasm_store_tests::process_fixtures::{
     open_with, register, registration, success, tick, wake,
 };
-use serde_json::Value;
+
+use crate::harness::{self, Answers, Subject, copied, passes};
 
 /// When the file is written and read, in ms since 1970.
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -32,15 +31,22 @@ fn scope(number: usize) -> SessionScope {
 }
 
 /// A file with something of everything, and the lease that is held in it.
-async fn good() -> (Vec<u8>, ProcessLease) {
-    let place = Place::new();
-    let builder = TestClock::at(NOW_MS)
+struct Processes {
+    bytes: Vec<u8>,
+    earlier: Vec<u8>,
+    lease: ProcessLease,
+}
+
+fn builder() -> StoreBuilder {
+    TestClock::at(NOW_MS)
         .builder()
-        .durability(Durability::Normal);
-    let registry = open_with(builder, place.path()).await;
-    for number in 0..PROCESSES {
+        .durability(Durability::Normal)
+}
+
+async fn fill(registry: &SqliteProcessRegistry, numbers: Range<usize>) {
+    for number in numbers {
         let id = id(number);
-        register(&registry, &[&id]).await;
+        register(registry, &[&id]).await;
         let descriptor = ProcessHandleDescriptor::new(Some("kind"), Some(&id));
         registry
             .grant_handle(&scope(number), &id, descriptor)
@@ -59,34 +65,61 @@ async fn good() -> (Vec<u8>, ProcessLease) {
             registry.complete_process(&id, success(&id)).await.unwrap();
         }
     }
-    let lease = registry
-        .claim_process_lease(&id(3), "owner", 1_000)
-        .await
-        .unwrap();
-    let path = place.path().to_path_buf();
-    drop(registry);
-    // Closed by a connection that copies the log into the file.
-    let raw = place.raw();
-    raw.connection()
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .unwrap();
-    drop(raw);
-    (std::fs::read(path).unwrap(), lease)
 }
 
-fn text<T: serde::Serialize>(answer: Result<T, PluginError>) -> Result<Value, String> {
+impl Subject for Processes {
+    async fn new() -> Self {
+        let place = Place::new();
+        let registry = open_with(builder(), place.path()).await;
+        fill(&registry, 0..PROCESSES - 4).await;
+        let earlier = copied(&place);
+        fill(&registry, PROCESSES - 4..PROCESSES).await;
+        let lease = registry
+            .claim_process_lease(&id(3), "owner", 1_000)
+            .await
+            .unwrap();
+        let bytes = copied(&place);
+        Self {
+            bytes,
+            earlier,
+            lease,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn earlier(&self) -> &[u8] {
+        &self.earlier
+    }
+
+    async fn ask(&self, path: &Path) -> Answers {
+        ask(path, &self.lease).await
+    }
+
+    /// The outcomes of the registry are answers too.
+    fn is_answer(error: &str) -> bool {
+        let words = [
+            "unknown process",
+            "already leased",
+            "missing or expired",
+            "conflict",
+        ];
+        words.iter().any(|word| error.contains(word))
+    }
+}
+
+fn text<T: serde::Serialize>(answer: Result<T, PluginError>) -> Result<String, String> {
     answer
-        .map(|answer| json(&answer))
+        .map(|answer| json(&answer).to_string())
         .map_err(|error| error.to_string())
 }
 
 /// Asks everything, at last by writing.
 async fn ask(path: &Path, lease: &ProcessLease) -> Answers {
     let mut answers = Answers::new();
-    let builder = TestClock::at(NOW_MS)
-        .builder()
-        .durability(Durability::Normal);
-    let registry = match builder.open_process_registry(path).await {
+    let registry = match builder().open_process_registry(path).await {
         Ok(registry) => registry,
         Err(error) => {
             answers.insert("open".to_owned(), Err(error.to_string()));
@@ -98,7 +131,7 @@ async fn ask(path: &Path, lease: &ProcessLease) -> Answers {
         let id = id(number);
         let get = registry.try_get_process(&id).await;
         let get = get
-            .map(|found| json(&found))
+            .map(|found| json(&found).to_string())
             .map_err(|error| error.to_string());
         note(&format!("get {id}"), get);
         note(
@@ -169,40 +202,13 @@ async fn ask(path: &Path, lease: &ProcessLease) -> Answers {
     answers
 }
 
-/// The outcomes of the registry are answers too.
-fn is_answer(error: &str) -> bool {
-    let words = [
-        "unknown process",
-        "already leased",
-        "missing or expired",
-        "conflict",
-    ];
-    words.iter().any(|word| error.contains(word))
-}
+passes!(Processes);
 
-async fn pass(damage: fn(&mut [u8], &mut Random) -> String) {
-    let (bytes, lease) = good().await;
-    let ask = |path: PathBuf| {
-        let lease = lease.clone();
-        async move { ask(&path, &lease).await }
-    };
-    let right = flips::pass(&bytes, ask, is_answer, damage).await;
+#[tokio::test]
+async fn the_file_has_something_of_everything() {
+    let right = harness::right(&Arc::new(Processes::new().await)).await;
     assert!(right.len() > 200);
-    let list = right["list"].as_ref().unwrap();
-    assert_eq!(list.as_array().unwrap().len(), PROCESSES);
-}
-
-#[tokio::test]
-async fn a_flipped_bit_is_never_an_answer() {
-    pass(flips::flip).await;
-}
-
-#[tokio::test]
-async fn a_page_of_zeros_is_never_an_answer() {
-    pass(flips::zero).await;
-}
-
-#[tokio::test]
-async fn a_page_that_was_written_elsewhere_is_never_an_answer() {
-    pass(flips::misplace).await;
+    let list: Vec<serde_json::Value> =
+        serde_json::from_str(right["list"].as_ref().unwrap()).unwrap();
+    assert_eq!(list.len(), PROCESSES);
 }

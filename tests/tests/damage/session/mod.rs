@@ -1,0 +1,6 @@
+//! Files of sessions.
+
+mod blobs;
+mod flips;
+mod garbage;
+mod rows;
