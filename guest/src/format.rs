@@ -117,7 +117,7 @@ fn set_pragma(tx: &impl Transaction, name: &str, value: u32) -> Result<()> {
 }
 
 fn is_empty(tx: &impl Transaction) -> Result<bool> {
-    let rows = tx.query("SELECT 1 FROM sqlite_schema LIMIT 1", &[])?;
+    let rows = tx.query("SELECT 1 FROM sqlite_master LIMIT 1", &[])?;
     Ok(rows.count == 0)
 }
 

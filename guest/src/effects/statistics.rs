@@ -20,7 +20,7 @@ pub fn statistics(env: &impl Environment) -> Result<EffectStatistics> {
                 count(CASE WHEN status = 2 THEN 1 END),
                 count(CASE WHEN status = 3 THEN 1 END),
                 count(CASE WHEN status = 4 THEN 1 END),
-                sum(octet_length(content))
+                sum(length(content))
          FROM effects NOT INDEXED",
         &[now_ms],
     )?;

@@ -22,7 +22,7 @@ pub fn statistics(env: &impl Environment) -> Result<HostEventStatistics> {
     let [occurrences, payload_bytes] = counts(
         tx,
         occurrence::TABLE,
-        "SELECT count(*), sum(octet_length(content)) FROM occurrence_payloads",
+        "SELECT count(*), sum(length(content)) FROM occurrence_payloads",
         &[],
     )?;
     let [settled, unsettled] = counts(

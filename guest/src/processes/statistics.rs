@@ -27,7 +27,7 @@ pub fn statistics(env: &impl Environment) -> Result<ProcessStatistics> {
     let [events, event_bytes] = counts(
         &store.tx,
         event_row::TABLE,
-        "SELECT count(*), sum(octet_length(content)) FROM process_events NOT INDEXED",
+        "SELECT count(*), sum(length(content)) FROM process_events NOT INDEXED",
         &[],
     )?;
     let [handles] = counts(
