@@ -23,7 +23,7 @@ pub fn wait_to_be_told() {
 
 /// Runs a test of the running executable again, in a process of its own. There
 /// [`file()`] answers the path.
-pub fn command(test: &str, path: &Path) -> Command {
+pub fn command(test: impl Fn(), path: &Path) -> Command {
     command_by(
         Command::new(std::env::current_exe().expect("this executable")),
         test,
@@ -32,7 +32,7 @@ pub fn command(test: &str, path: &Path) -> Command {
 }
 
 /// As [`command`], through a shell that does something first.
-pub fn command_after(script: &str, test: &str, path: &Path) -> Command {
+pub fn command_after(script: &str, test: impl Fn(), path: &Path) -> Command {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", &format!("{script}; exec \"$@\""), "sh"])
@@ -40,11 +40,19 @@ pub fn command_after(script: &str, test: &str, path: &Path) -> Command {
     command_by(shell, test, path)
 }
 
-fn command_by(mut command: Command, test: &str, path: &Path) -> Command {
+fn command_by(mut command: Command, test: impl Fn(), path: &Path) -> Command {
     command
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .args(["--exact", name_of(&test), "--nocapture", "--test-threads=1"])
         .env(FILE, path);
     command
+}
+
+/// The name by which the test harness knows a test: its path in its crate.
+fn name_of<T>(_: &T) -> &'static str {
+    let (_, name) = std::any::type_name::<T>()
+        .split_once("::")
+        .expect("a function of a crate");
+    name
 }
 
 /// A running test in a process of its own, killed at the end.
@@ -57,7 +65,7 @@ pub struct Child {
 
 impl Child {
     /// Runs a test of the running executable again, on a file.
-    pub fn start(test: &str, path: &Path) -> Self {
+    pub fn start(test: impl Fn(), path: &Path) -> Self {
         let mut process = command(test, path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

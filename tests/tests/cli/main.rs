@@ -1,5 +1,4 @@
 //! The program `lash-store`, run as a whole on files that the library has written.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod bad_input;
 mod directory;

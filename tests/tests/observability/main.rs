@@ -1,6 +1,5 @@
 //! What can be seen from outside of what the stores do: spans, events, metrics, and
 //! nothing that anybody stored.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[cfg(feature = "metrics")]
 mod metrics;

@@ -2,7 +2,6 @@
 //!
 //! The plugin of these tests, `plugins/probe`, does what its input says, a command a
 //! line, and answers a line for each.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod delivery;
 mod grants;

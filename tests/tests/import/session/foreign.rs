@@ -180,7 +180,6 @@ async fn a_source_in_a_directory_that_is_read_only_is_imported() {
     use std::os::unix::process::CommandExt;
 
     const NOBODY: u32 = 65534;
-    const TEST: &str = "session::foreign::a_source_in_a_directory_that_is_read_only_is_imported";
 
     if let Some(source) = child::file() {
         let destination = source.parent().unwrap().with_file_name("ours/ours.db");
@@ -203,7 +202,10 @@ async fn a_source_in_a_directory_that_is_read_only_is_imported() {
     set(ours, 0o777);
     set(&source, 0o444);
     set(native, 0o555);
-    let mut command = child::command(TEST, &source);
+    let mut command = child::command(
+        a_source_in_a_directory_that_is_read_only_is_imported,
+        &source,
+    );
     if privileged {
         command.uid(NOBODY).gid(NOBODY);
     }

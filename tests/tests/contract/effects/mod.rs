@@ -1,0 +1,5 @@
+//! Effects.
+
+mod claims;
+mod replay;
+mod retention;

@@ -1,0 +1,5 @@
+//! Host events.
+
+mod deliveries;
+mod model;
+mod recovery;

@@ -1,0 +1,12 @@
+//! What each call of the stores does, and what it refuses.
+
+mod bad_input;
+mod conformance;
+mod defects_data_loss;
+mod defects_races;
+mod effects;
+mod host_events;
+mod inspector;
+mod processes;
+mod records;
+mod session;

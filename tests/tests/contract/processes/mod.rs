@@ -1,0 +1,6 @@
+//! Processes.
+
+mod append;
+mod leases;
+mod registry;
+mod waiting;

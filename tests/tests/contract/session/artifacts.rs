@@ -1,0 +1,145 @@
+//! Modules and other named artifacts.
+
+use std::sync::Arc;
+
+use lash_core::{DurabilityTier, LashlangArtifactStore, RuntimePersistence};
+use lash_wasm_store::Store;
+use lash_wasm_store_tests::fixtures::Place;
+use lashlang::{ArtifactStoreError, ModuleArtifact};
+
+fn module(name: &str) -> ModuleArtifact {
+    let source = format!("process {name}(value: str) {{ finish value }}");
+    let program = lashlang::parse(&source).unwrap();
+    ModuleArtifact::from_program(program).unwrap()
+}
+
+#[tokio::test]
+async fn bytes_that_are_put_again_replace_what_was_there() {
+    let place = Place::new();
+    let store = place.open().await;
+    assert_eq!(
+        LashlangArtifactStore::durability_tier(&store),
+        DurabilityTier::Durable
+    );
+    for descriptor in ["process_execution_env", "generic", ""] {
+        let name = format!("name of {descriptor}");
+        for content in [&b"first"[..], b"second", b"", b"first"] {
+            store
+                .put_artifact_bytes(&name, descriptor, content)
+                .await
+                .unwrap();
+            let read = store.get_artifact_bytes(&name).await.unwrap();
+            assert_eq!(read.as_deref(), Some(content));
+        }
+    }
+    assert!(store.get_artifact_bytes("unknown").await.unwrap().is_none());
+    let reopened = place.open().await;
+    let read = reopened
+        .get_artifact_bytes("name of generic")
+        .await
+        .unwrap();
+    assert_eq!(read.unwrap(), b"first");
+}
+
+#[tokio::test]
+async fn a_replaced_artifact_is_garbage_and_a_named_one_is_not() {
+    let store = Store::memory().await.unwrap();
+    for content in [&b"first"[..], b"second"] {
+        store
+            .put_artifact_bytes("name", "generic", content)
+            .await
+            .unwrap();
+    }
+    store
+        .put_artifact_bytes("same", "generic", b"second")
+        .await
+        .unwrap();
+    let report = RuntimePersistence::gc_unreachable(&store).await.unwrap();
+    assert_eq!(report.root_count, 2);
+    assert_eq!(report.retained_blob_count, 1);
+    assert_eq!(report.deleted_blob_count, 1);
+    for name in ["name", "same"] {
+        let read = store.get_artifact_bytes(name).await.unwrap();
+        assert_eq!(read.unwrap(), b"second");
+    }
+}
+
+#[tokio::test]
+async fn a_module_is_decoded_once() {
+    let store = Store::memory().await.unwrap();
+    let module = module("echo");
+    store.put_module_artifact(&module).await.unwrap();
+    store.put_module_artifact(&module).await.unwrap();
+    let first = store.get_module_artifact(&module.module_ref).await.unwrap();
+    let second = store.get_module_artifact(&module.module_ref).await.unwrap();
+    assert!(Arc::ptr_eq(&first.unwrap(), &second.unwrap()));
+}
+
+#[tokio::test]
+async fn more_modules_than_are_kept_decoded_are_all_there() {
+    let store = Store::memory().await.unwrap();
+    let modules: Vec<_> = (0..70)
+        .map(|number| module(&format!("p{number}")))
+        .collect();
+    for module in &modules {
+        store.put_module_artifact(module).await.unwrap();
+    }
+    for module in &modules {
+        let loaded = store.get_module_artifact(&module.module_ref).await.unwrap();
+        assert_eq!(loaded.unwrap().exports, module.exports);
+    }
+}
+
+#[tokio::test]
+async fn a_name_whose_blob_is_missing_or_damaged_is_a_backend_error() {
+    for damage in [
+        "DELETE FROM blobs",
+        "UPDATE blobs SET content = zeroblob(length(content))",
+        "UPDATE artifacts SET blob_key = zeroblob(33)",
+        "UPDATE artifacts SET kind = 5 - kind",
+    ] {
+        let place = Place::new();
+        let store = place.open().await;
+        store
+            .put_artifact_bytes("name", "generic", b"content")
+            .await
+            .unwrap();
+        place.raw().damage(damage);
+        let error = store.get_artifact_bytes("name").await.unwrap_err();
+        assert!(
+            matches!(error, ArtifactStoreError::Backend(_)),
+            "{damage}: {error}"
+        );
+
+        let place = Place::new();
+        let store = place.open().await;
+        let module = module("echo");
+        store.put_module_artifact(&module).await.unwrap();
+        place.raw().damage(damage);
+        let reopened = place.open().await;
+        let error = reopened
+            .get_module_artifact(&module.module_ref)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ArtifactStoreError::Backend(_)),
+            "{damage}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_module_that_is_not_what_its_reference_says_is_an_encode_error() {
+    let place = Place::new();
+    let store = place.open().await;
+    let mut forged = module("echo");
+    forged.module_ref = module("other").module_ref;
+    let raw = place.raw();
+    let before = raw.dump();
+    let error = store.put_module_artifact(&forged).await.unwrap_err();
+    assert!(matches!(error, ArtifactStoreError::Encode(_)), "{error}");
+    assert_eq!(raw.dump(), before);
+    // Nor is it in the cache.
+    let read = store.get_module_artifact(&forged.module_ref).await.unwrap();
+    assert!(read.is_none());
+}

@@ -1,0 +1,114 @@
+//! The write-ahead manifest of attachments.
+
+use lash_core::{AttachmentId, AttachmentIntent, AttachmentManifest};
+use lash_wasm_store::Store;
+use lash_wasm_store_tests::fixtures::{Place, SESSION};
+
+fn record(store: &Store, session_id: &str, id: &str, at: u64) {
+    store
+        .record_intent(AttachmentIntent {
+            attachment_id: AttachmentId::new(id),
+            session_id: session_id.to_owned(),
+            canonical_uri: format!("file:{id}"),
+            intent_at_epoch_ms: at,
+        })
+        .unwrap();
+}
+
+fn uncommitted(store: &Store, at: u64) -> Vec<(String, String, u64)> {
+    store
+        .list_uncommitted(at)
+        .unwrap()
+        .into_iter()
+        .map(|entry| {
+            assert_eq!(entry.committed_at_epoch_ms, None);
+            assert_eq!(
+                entry.canonical_uri,
+                format!("file:{}", entry.attachment_id.as_str())
+            );
+            (
+                entry.session_id,
+                entry.attachment_id.as_str().to_owned(),
+                entry.intent_at_epoch_ms,
+            )
+        })
+        .collect()
+}
+
+fn row(session_id: &str, id: &str, at: u64) -> (String, String, u64) {
+    (session_id.to_owned(), id.to_owned(), at)
+}
+
+#[tokio::test]
+async fn intents_of_an_age_or_older_are_listed_oldest_first() {
+    let store = Store::memory().await.unwrap();
+    record(&store, SESSION, "b", 300);
+    record(&store, SESSION, "a", 100);
+    record(&store, "other", "c", 200);
+    assert!(uncommitted(&store, 99).is_empty());
+    assert_eq!(uncommitted(&store, 100), [row(SESSION, "a", 100)]);
+    assert_eq!(
+        uncommitted(&store, 300),
+        [
+            row(SESSION, "a", 100),
+            row("other", "c", 200),
+            row(SESSION, "b", 300)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn only_the_session_s_own_known_intents_are_committed() {
+    let store = Store::memory().await.unwrap();
+    record(&store, SESSION, "a", 1);
+    record(&store, SESSION, "b", 2);
+    record(&store, "other", "c", 3);
+    store.commit_refs(SESSION, &[]).unwrap();
+    let ids = ["a", "c", "unknown"].map(AttachmentId::new);
+    store.commit_refs(SESSION, &ids).unwrap();
+    assert_eq!(
+        uncommitted(&store, 9),
+        [row(SESSION, "b", 2), row("other", "c", 3)]
+    );
+    // Doing it again changes nothing.
+    store.commit_refs(SESSION, &ids).unwrap();
+    assert_eq!(uncommitted(&store, 9).len(), 2);
+}
+
+#[tokio::test]
+async fn an_attachment_is_forgotten_whole() {
+    let place = Place::new();
+    let store = place.open().await;
+    record(&store, SESSION, "a", 1);
+    record(&store, "other", "a", 2);
+    record(&store, SESSION, "b", 3);
+    store
+        .commit_refs(SESSION, &[AttachmentId::new("a")])
+        .unwrap();
+    store.forget(&AttachmentId::new("a")).unwrap();
+    store.forget(&AttachmentId::new("a")).unwrap();
+    store.forget(&AttachmentId::new("unknown")).unwrap();
+    let left = "SELECT attachment_id FROM attachment_intents";
+    assert_eq!(place.raw().texts(left), ["b"]);
+    assert_eq!(uncommitted(&store, 9), [row(SESSION, "b", 3)]);
+    // After that it is a new attachment.
+    record(&store, SESSION, "a", 4);
+    assert_eq!(uncommitted(&store, 9).len(), 2);
+}
+
+#[tokio::test]
+async fn a_damaged_or_missing_intent_is_an_error() {
+    for damage in [
+        "UPDATE attachment_intents SET intent_at_ms = 1000 WHERE attachment_id = 'a'",
+        "UPDATE attachment_intents SET canonical_uri = '' WHERE attachment_id = 'a'",
+        "UPDATE attachment_intents SET committed_at_ms = 5 WHERE attachment_id = 'a'",
+        "DELETE FROM attachment_intents WHERE attachment_id = 'a'",
+    ] {
+        let place = Place::new();
+        let store = place.open().await;
+        record(&store, SESSION, "a", 1);
+        record(&store, SESSION, "b", 1);
+        place.raw().damage(damage);
+        assert!(store.list_uncommitted(u64::MAX).is_err(), "{damage}");
+    }
+}

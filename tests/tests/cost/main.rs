@@ -1,0 +1,6 @@
+//! What a call costs: statements, rows, bytes, time.
+
+mod effects;
+mod host_events;
+mod processes;
+mod session;

@@ -1,0 +1,4 @@
+//! Sessions.
+
+mod growth;
+mod statements;

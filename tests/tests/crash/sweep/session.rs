@@ -1,0 +1,363 @@
+//! The operations on a session database, but for those of `session_commit` and
+//! `session_queue`.
+
+use std::rc::Rc;
+
+use lash_wasm_store_guest::bindings::exports::lash::store::artifacts::NameSpace;
+use lash_wasm_store_guest::bindings::exports::lash::store::queue::SlotPolicy;
+use lash_wasm_store_guest::bindings::exports::lash::store::session::ReadScope;
+use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
+use lash_wasm_store_guest::session::{
+    self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
+    metadata, queue, retention, usage,
+};
+
+use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};
+use crate::sweep::session_commit;
+use crate::sweep::session_import;
+use crate::sweep::session_queue;
+use crate::sweep::session_start::{
+    EARLIER, Known, SESSION, checkpoint_draft, content, draft, entry, fill, intent, meta, node,
+    request,
+};
+
+/// Why a second removal answers that there is nothing.
+pub const GONE: &str = "what it removed is gone";
+
+/// Databases that operations start from.
+pub struct Starts {
+    /// With its schema, and nothing else.
+    pub fresh: Rc<Vec<u8>>,
+    /// With the manifest of the checkpoint `turn 1`, stored as mere bytes.
+    pub manifest: Rc<Vec<u8>>,
+    /// With nothing queued, no metadata, and all that is kept reachable.
+    pub bare: Rc<Vec<u8>>,
+    /// With more batches than are read as a whole.
+    pub deep: Rc<Vec<u8>>,
+}
+
+impl Starts {
+    fn new() -> Self {
+        let db = copy(&[]);
+        db.seed(0);
+        session::initialize(&db).unwrap();
+        let fresh = db.image();
+        session::commit(&db, request(None, "turn 1")).unwrap();
+        let bare = db.image();
+        let head = session::load_head(&db).unwrap().unwrap();
+        let manifest = blob::get(&db, &head.checkpoint_ref.unwrap())
+            .unwrap()
+            .unwrap();
+        let of_bytes = copy(&fresh);
+        let kind = BlobKind::Generic;
+        blob::put(&of_bytes, manifest, kind, false, BlobProfile::Compact).unwrap();
+        for _ in 0..100 {
+            queue::enqueue(&db, draft(None, SlotPolicy::Join)).unwrap();
+        }
+        queue::enqueue(&db, draft(Some("known"), SlotPolicy::Join)).unwrap();
+        Self {
+            fresh: fresh.into(),
+            manifest: of_bytes.image().into(),
+            bare: bare.into(),
+            deep: db.image().into(),
+        }
+    }
+}
+
+/// The table.
+pub fn table() -> Table {
+    let db = copy(&[]);
+    db.seed(0);
+    let known = fill(&db);
+    let starts = Starts::new();
+    let mut operations = lifecycle();
+    operations.extend(reads(&known));
+    operations.extend(session_commit::operations(&known, &starts));
+    operations.extend(graph_and_blobs(&starts));
+    operations.extend(attachments_and_usage());
+    operations.extend(session_queue::operations(&known, &starts));
+    operations.extend(session_import::operations(&starts.fresh));
+    operations.extend(metadata_and_maintenance(&starts));
+    Table {
+        kind: "session",
+        start: db.image().into(),
+        operations,
+        goes_on: Box::new(|db| {
+            let head = match session::load_head(db) {
+                Ok(head) => head,
+                Err(error) => return format!("{:?}", Err::<(), _>(error)),
+            };
+            let revision = head.map(|head| head.revision);
+            let committed = session::commit(db, request(revision, "more work")).unwrap();
+            let committed = format!("{committed:?}");
+            assert!(committed.contains("Committed"), "{committed}");
+            format!("{:?}", queue::enqueue(db, draft(None, SlotPolicy::Join)))
+        }),
+    }
+}
+
+fn lifecycle() -> Vec<Operation> {
+    let retired = "every call on a retired session is";
+    vec![
+        Operation::new(
+            "session.initialize",
+            "empty",
+            Effect::Writes(Retry::Same),
+            session::initialize,
+        )
+        .on(&Rc::default()),
+        Operation::new(
+            "session.initialize",
+            "made before",
+            Effect::Keeps,
+            session::initialize,
+        ),
+        Operation::new(
+            "session.retire",
+            "live",
+            Effect::Writes(Retry::Answers("Err(Error::Retired", retired)),
+            session::retire,
+        ),
+    ]
+}
+
+fn reads(known: &Known) -> Vec<Operation> {
+    let Known {
+        blob: key,
+        checkpoint: manifest,
+        ..
+    } = known.clone();
+    let read = Effect::Reads;
+    let load = |variant, scope: ReadScope| {
+        Operation::new("session.load", variant, Effect::Reads, move |db| {
+            session::load(db, scope.clone())
+        })
+    };
+    let node = |variant, id| {
+        Operation::new("graph.load-node", variant, Effect::Reads, move |db| {
+            graph::load_node(db, id)
+        })
+    };
+    let artifact = |space, name| {
+        Operation::new("artifacts.get", name, Effect::Reads, move |db| {
+            artifacts::get(db, space, name)
+        })
+    };
+    let list = |variant, pending_only| {
+        Operation::new("queue.list", variant, Effect::Reads, move |db| {
+            queue::list(db, SESSION, pending_only)
+        })
+    };
+    vec![
+        load("full", ReadScope::Full),
+        load("path", ReadScope::Path(None)),
+        // Not every start has the node.
+        Operation::new(
+            "session.load",
+            "path to a removed node",
+            Effect::Keeps,
+            |db| session::load(db, ReadScope::Path(Some("n3".to_owned()))),
+        ),
+        Operation::new("session.load-head", "", read, session::load_head),
+        Operation::new("graph.load", "", Effect::Reads, graph::load),
+        node("stored", "n1"),
+        node("hidden", "hidden"),
+        node("unknown", "unknown"),
+        Operation::new("blobs.get", "", Effect::Reads, move |db| {
+            blob::get(db, &key)
+        }),
+        Operation::new("checkpoints.get", "", Effect::Reads, move |db| {
+            checkpoint::get(db, &manifest)
+        }),
+        artifact(NameSpace::Modules, "module"),
+        artifact(NameSpace::Bytes, "bytes"),
+        artifact(NameSpace::Bytes, "unknown"),
+        Operation::new("usage.load", "", Effect::Reads, usage::load),
+        Operation::new("attachments.list-uncommitted", "", Effect::Reads, |db| {
+            attachments::list_uncommitted(db, u64::MAX)
+        }),
+        list("all", false),
+        list("pending", true),
+        Operation::new("metadata.load", "", Effect::Reads, metadata::load),
+        Operation::new("metadata.describe", "", Effect::Reads, metadata::describe),
+        Operation::new("session-export.read-page", "", Effect::Reads, |db| {
+            export::read_page(db, None)
+        }),
+        Operation::new(
+            "session-inspection.statistics",
+            "",
+            Effect::Reads,
+            session::statistics,
+        ),
+        Operation::new("session-inspection.verify", "", Effect::Reads, |db| {
+            sound(inspection::verify(db))
+        }),
+    ]
+}
+
+fn graph_and_blobs(starts: &Starts) -> Vec<Operation> {
+    let taken = "nodes have no other identity than their identifiers, which are taken";
+    let append = |variant, effect, parent: &'static str| {
+        Operation::new("graph.append", variant, effect, move |db| {
+            let nodes = [
+                node("n4", Some(parent), true),
+                node("n5", Some("n4"), false),
+            ];
+            graph::append(db, &nodes)
+        })
+    };
+    let replace = |variant, ids: [&'static str; 3]| {
+        Operation::new(
+            "graph.replace",
+            variant,
+            Effect::Writes(Retry::Same),
+            move |db| {
+                let mut parent = None;
+                let nodes = ids.map(|id| node(id, parent.replace(id), id == "n0"));
+                graph::replace(db, &nodes)
+            },
+        )
+    };
+    let tombstone = |variant, effect, ids: [&'static str; 2]| {
+        Operation::new("graph.tombstone", variant, effect, move |db| {
+            graph::tombstone(db, &ids.map(str::to_owned))
+        })
+    };
+    let blob = |variant, effect, name: &'static str| {
+        Operation::new("blobs.put", variant, effect, move |db| {
+            blob::put(
+                db,
+                content(name),
+                BlobKind::Generic,
+                true,
+                BlobProfile::Compact,
+            )
+        })
+    };
+    let checkpoint = |variant, effect, turn: &'static str| {
+        Operation::new("checkpoints.put", variant, effect, move |db| {
+            checkpoint::put(db, checkpoint_draft(turn), BlobProfile::Compact)
+        })
+    };
+    let artifact = |variant, effect, name: &'static str, kind, text: &'static str| {
+        Operation::new("artifacts.put", variant, effect, move |db| {
+            let profile = BlobProfile::Compact;
+            artifacts::put(
+                db,
+                NameSpace::Bytes,
+                name,
+                content(text),
+                kind,
+                true,
+                profile,
+            )
+        })
+    };
+    let write = || Effect::Writes(Retry::Same);
+    let generic = BlobKind::Generic;
+    vec![
+        append(
+            "new",
+            Effect::Writes(Retry::Answers("Err(Error::Invalid", taken)),
+            "n3",
+        ),
+        append("unknown parent", Effect::Keeps, "unknown"),
+        replace("with other nodes", ["m0", "m1", "m2"]),
+        replace("from the second node on", ["n0", "m1", "m2"]),
+        tombstone("two, one the first prompt", write(), ["n0", "n3"]),
+        tombstone("unknown or hidden", Effect::Keeps, ["unknown", "hidden"]),
+        blob("new", write(), "new"),
+        blob("stored before", Effect::Keeps, "frame"),
+        checkpoint("new", write(), "new"),
+        checkpoint("stored before", Effect::Keeps, "turn 2"),
+        checkpoint("the manifest is stored as bytes", write(), "turn 1").on(&starts.manifest),
+        artifact("new", write(), "new", generic, "new"),
+        artifact("replaced", write(), "bytes", generic, "new"),
+        artifact(
+            "of another kind",
+            Effect::Keeps,
+            "bytes",
+            BlobKind::Module,
+            "new",
+        ),
+    ]
+}
+
+fn attachments_and_usage() -> Vec<Operation> {
+    let write = || Effect::Writes(Retry::Same);
+    let record = |variant, effect, attachment, at_ms| {
+        Operation::new("attachments.record-intent", variant, effect, move |db| {
+            let mut intent = intent(attachment, SESSION);
+            intent.intent_at_ms = at_ms;
+            attachments::record_intent(db, &intent)
+        })
+    };
+    let commit = |variant, effect, attachment: &'static str| {
+        Operation::new("attachments.commit", variant, effect, move |db| {
+            let ids = [attachment.to_owned(), "unknown".to_owned()];
+            attachments::commit(db, SESSION, &ids)
+        })
+    };
+    let forget = |variant, effect, attachment: &'static str| {
+        Operation::new("attachments.forget", variant, effect, move |db| {
+            attachments::forget(db, attachment)
+        })
+    };
+    let counted = "entries of usage have no identity";
+    vec![
+        record("new", write(), "new", 7),
+        record("pending before", write(), "pending", 7),
+        record("committed before", Effect::Keeps, "committed", 7),
+        commit("pending", write(), "pending"),
+        commit("committed before", Effect::Keeps, "committed"),
+        forget("of two sessions", write(), "shared"),
+        forget("unknown", Effect::Keeps, "unknown"),
+        Operation::new(
+            "usage.append",
+            "known and new",
+            Effect::Writes(Retry::Again("Ok(())", counted)),
+            |db| usage::append(db, &[entry("turn"), entry("new")]),
+        ),
+        Operation::new("usage.append", "nothing", Effect::Keeps, |db| {
+            usage::append(db, &[])
+        }),
+    ]
+}
+
+fn metadata_and_maintenance(starts: &Starts) -> Vec<Operation> {
+    let write = || Effect::Writes(Retry::Same);
+    let save = || {
+        Operation::new("metadata.save", "", write(), |db| {
+            metadata::save(db, &meta("new"))
+        })
+    };
+    let create = |variant, effect| {
+        Operation::new("metadata.create", variant, effect, |db| {
+            metadata::create(db, &meta("new"))
+        })
+    };
+    let vacuum = |variant, effect| {
+        Operation::new("maintenance.vacuum", variant, effect, maintenance::vacuum)
+    };
+    let gc = |variant, effect| Operation::new("maintenance.gc", variant, effect, maintenance::gc);
+    let prune = |variant, effect, before_ms: i64| {
+        Operation::new("retention.prune", variant, effect, move |db| {
+            retention::prune(db, before_ms.unsigned_abs())
+        })
+    };
+    let answers = |begin| Effect::Writes(Retry::Answers(begin, GONE));
+    let nothing = "Ok(Pruned { turns: 0, source-keys: 0, usage-entries: 0";
+    vec![
+        save(),
+        save().on(&starts.bare),
+        create("the first", answers("Ok(false)")).on(&starts.bare),
+        create("stored before", Effect::Keeps),
+        vacuum("one node", answers("Ok(0)")),
+        vacuum("nothing", Effect::Keeps).on(&starts.bare),
+        gc("a checkpoint", answers("Ok(GcReport")),
+        gc("nothing", Effect::Keeps).on(&starts.bare),
+        prune("the first turn", answers(nothing), EARLIER),
+        prune("all", answers(nothing), NOW + 1),
+        prune("nothing", Effect::Keeps, 0),
+    ]
+}

@@ -1,0 +1,4 @@
+//! Files of effects.
+
+mod flips;
+mod rows;

@@ -1,0 +1,4 @@
+//! Files of processes.
+
+mod flips;
+mod rows;
