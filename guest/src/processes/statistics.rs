@@ -2,9 +2,9 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::process_inspection::ProcessStatistics;
-use crate::counts::counts;
-use crate::seam::{Environment, Value};
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::counts::counts;
+use crate::storage::seam::{Environment, Value};
 
 use super::{TABLE, event_row, grant_row};
 

@@ -2,18 +2,18 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
-use crate::export::{self, Cursor, Page, RecordBuilder};
-use crate::seam::{Environment, Transaction};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::paging::{self, Cursor, Page, RecordBuilder};
+use crate::storage::seam::{Environment, Transaction};
 
-use super::blob::{self, key::BlobKey};
+use super::blobs::{self, key::BlobKey};
 use super::head::HeadRow;
-use super::{artifacts, attachments, graph, metadata, queue, turn, usage};
+use super::{artifacts, attachments, graph, metadata, queue, turns, usage};
 
 /// The WIT function `session-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let session = SessionTransaction::read(env)?;
-    export::read_page(cursor, |cursor, page| read_table(&session, cursor, page))
+    paging::read_page(cursor, |cursor, page| read_table(&session, cursor, page))
 }
 
 fn read_table<T: Transaction>(
@@ -26,11 +26,11 @@ fn read_table<T: Transaction>(
         1 => export_head(session, page).map(|()| true),
         2 => graph::export(session, cursor, page),
         3 => graph::export_removed(session, cursor, page),
-        4 => blob::export(session, cursor, page),
+        4 => blobs::export(session, cursor, page),
         5 => artifacts::export(session, cursor, page),
         6 => usage::export_entries(session, cursor, page),
         7 => usage::export_totals(session, cursor, page),
-        8 => turn::export(session, cursor, page),
+        8 => turns::export(session, cursor, page),
         9 => queue::export(session, cursor, page),
         10 => queue::export_completed(session, cursor, page),
         11 => attachments::export(session, cursor, page),

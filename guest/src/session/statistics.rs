@@ -7,12 +7,12 @@ use crate::bindings::exports::lash::store::session_inspection::{
     AttachmentStatistics, BlobSizes, Garbage, HeadStatistics, QueueStatistics, SessionStatistics,
 };
 use crate::bindings::lash::store::types::Error;
-use crate::corruption::read_all;
-use crate::counts::counts;
-use crate::seam::{Environment, Transaction, Value, unsigned};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::counts::counts;
+use crate::storage::rows::read_all;
+use crate::storage::seam::{Environment, Transaction, Value, unsigned};
 
-use super::blob::kind_from_code;
+use super::blobs::kind_from_code;
 use super::head::HeadRow;
 use super::maintenance;
 
@@ -29,7 +29,7 @@ pub fn statistics(env: &impl Environment) -> Result<SessionStatistics> {
         checkpoint: head
             .checkpoint
             .as_ref()
-            .map(super::blob::key::BlobKey::text),
+            .map(super::blobs::key::BlobKey::text),
     });
     let digests = &session.digests;
     let [node_bytes] = counts(

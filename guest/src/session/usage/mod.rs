@@ -9,11 +9,12 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
-use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found};
-use crate::findings::{Findings, Pages};
-use crate::seam::{Environment, Transaction, Value, clamp, execute_rows};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::confirm_found;
+use crate::storage::findings::{Findings, Pages};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows};
 pub(crate) use export::{export_entries, export_totals};
 pub use import::add;
 use row::{ENTRIES, TOTALS, UsageRow};
