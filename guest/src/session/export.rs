@@ -3,12 +3,10 @@
 use crate::Result;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::session::digests::SessionTransaction;
-use crate::storage::paging::{self, Cursor, Page, RecordBuilder};
+use crate::storage::paging::{self, Cursor, Page};
 use crate::storage::seam::{Environment, Transaction};
 
-use super::blobs::{self, key::BlobKey};
-use super::head::HeadRow;
-use super::{artifacts, attachments, graph, metadata, queue, turns, usage};
+use super::{artifacts, attachments, blobs, graph, head, metadata, queue, turns, usage};
 
 /// The WIT function `session-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
@@ -23,7 +21,7 @@ fn read_table<T: Transaction>(
 ) -> Option<Result<bool>> {
     Some(match cursor.table {
         0 => metadata::export(session, page).map(|()| true),
-        1 => export_head(session, page).map(|()| true),
+        1 => head::export(session, page).map(|()| true),
         2 => graph::export(session, cursor, page),
         3 => graph::export_removed(session, cursor, page),
         4 => blobs::export(session, cursor, page),
@@ -36,22 +34,4 @@ fn read_table<T: Transaction>(
         11 => attachments::export(session, cursor, page),
         _ => return None,
     })
-}
-
-fn export_head<T: Transaction>(session: &SessionTransaction<T>, page: &mut Page) -> Result<()> {
-    let texts = |keys: &[BlobKey]| keys.iter().map(BlobKey::text).collect();
-    if let Some(head) = HeadRow::load(session)? {
-        let checkpoint = head.checkpoint.map(|key| key.text());
-        page.push(
-            RecordBuilder::new("head")
-                .text("session_id", &head.session_id)
-                .number("revision", head.revision)
-                .optional_text("leaf", head.leaf.as_deref())
-                .optional_text("checkpoint", checkpoint.as_deref())
-                .texts("blobs", texts(&head.blobs))
-                .texts("retained_blobs", texts(&head.retained))
-                .payload("content", head.content),
-        );
-    }
-    Ok(())
 }

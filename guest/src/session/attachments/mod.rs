@@ -1,84 +1,26 @@
 //! The write-ahead manifest of attachments.
 
+mod export;
+mod import;
+mod row;
+mod verify;
+
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::attachments::Intent;
-use crate::bindings::exports::lash::store::session_import::ImportedAttachment;
 use crate::session::digests::SessionTransaction;
-use crate::storage::checksum::{Checksum, SetDigest};
-use crate::storage::corruption::{confirm_found, refuse_repeated, verify, verify_complete};
-use crate::storage::findings::{Findings, Pages};
-use crate::storage::paging::{Cursor, Named, Page, RecordBuilder};
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::verify_complete;
 use crate::storage::rows::RowReader;
-use crate::storage::seam::{Environment, Transaction, Value, clamp, optional_integer, unsigned};
+use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
 
-const TABLE: &str = "attachment_intents";
-
-struct Row<'r> {
-    session_id: &'r str,
-    attachment_id: &'r str,
-    canonical_uri: &'r str,
-    intent_at_ms: i64,
-    committed_at_ms: Option<i64>,
-}
-
-impl<'r> Row<'r> {
-    /// Reads and checks `session_id, attachment_id, canonical_uri, intent_at_ms,
-    /// committed_at_ms, checksum`; answers the checksum too.
-    fn read(reader: &mut RowReader<'r>) -> Result<(Self, i64)> {
-        let row = Self {
-            session_id: reader.text()?,
-            attachment_id: reader.text()?,
-            canonical_uri: reader.text()?,
-            intent_at_ms: reader.integer()?,
-            committed_at_ms: reader.optional_integer()?,
-        };
-        let stored = reader.integer()?;
-        verify(TABLE, row.attachment_id, stored, row.checksum())?;
-        Ok((row, stored))
-    }
-
-    fn confirm_found(&self, session_id: &str, attachment_id: &str) -> Result<()> {
-        let found = self.session_id == session_id && self.attachment_id == attachment_id;
-        confirm_found(TABLE, attachment_id, found)
-    }
-
-    fn checksum(&self) -> i64 {
-        Checksum::of(TABLE)
-            .bytes(self.session_id.as_bytes())
-            .bytes(self.attachment_id.as_bytes())
-            .bytes(self.canonical_uri.as_bytes())
-            .integer(self.intent_at_ms)
-            .optional_integer(self.committed_at_ms)
-            .finish()
-    }
-
-    /// Writes the row in place of the one with its key.
-    fn store(&self, tx: &impl Transaction) -> Result<()> {
-        tx.execute(
-            "INSERT INTO attachment_intents (session_id, attachment_id, canonical_uri,
-                 intent_at_ms, committed_at_ms, checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (session_id, attachment_id) DO UPDATE SET
-                 canonical_uri = excluded.canonical_uri,
-                 intent_at_ms = excluded.intent_at_ms,
-                 committed_at_ms = excluded.committed_at_ms,
-                 checksum = excluded.checksum",
-            &[
-                Value::Text(self.session_id),
-                Value::Text(self.attachment_id),
-                Value::Text(self.canonical_uri),
-                Value::Integer(self.intent_at_ms),
-                optional_integer(self.committed_at_ms),
-                Value::Integer(self.checksum()),
-            ],
-        )?;
-        Ok(())
-    }
-}
+pub(crate) use export::export;
+pub use import::add;
+use row::{AttachmentRow, TABLE, select};
+pub(crate) use verify::verify_all;
 
 /// Marks the attachments of a session committed at a time.
 pub(crate) fn commit_ids<T: Transaction>(
@@ -93,7 +35,7 @@ pub(crate) fn commit_ids<T: Transaction>(
         if !reader.advance() {
             continue;
         }
-        let (mut row, checksum) = Row::read(&mut reader)?;
+        let (mut row, checksum) = AttachmentRow::read(&mut reader)?;
         row.confirm_found(session_id, attachment_id)?;
         if row.committed_at_ms.is_none() {
             session.digests.intents.remove(checksum);
@@ -105,55 +47,20 @@ pub(crate) fn commit_ids<T: Transaction>(
     Ok(())
 }
 
-fn select(
-    tx: &impl Transaction,
-    session_id: &str,
-    attachment_id: &str,
-) -> Result<crate::storage::seam::Rows> {
-    Ok(tx.query(
-        "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
-         FROM attachment_intents WHERE session_id = ?1 AND attachment_id = ?2",
-        &[Value::Text(session_id), Value::Text(attachment_id)],
-    )?)
-}
-
-const PAGES: Pages = Pages {
-    table: TABLE,
-    sql: "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
-          FROM attachment_intents WHERE (session_id, attachment_id) >= (?1, ?2)
-          ORDER BY session_id, attachment_id LIMIT ?3",
-    columns: 6,
-    size: 1024,
-};
-
-/// Checks every row of the manifest.
-pub(crate) fn verify_all<T: Transaction>(
-    session: &SessionTransaction<T>,
-    findings: &mut Findings,
-) -> Result<()> {
-    let mut found = SetDigest::default();
-    findings.walk_names(&session.tx, &PAGES, &mut |_, reader| {
-        let (_, checksum) = Row::read(reader)?;
-        found.insert(checksum);
-        Ok(())
-    })?;
-    findings.complete(TABLE, found, session.digests.intents)
-}
-
 /// The WIT function `attachments.record-intent`.
 pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
     let rows = select(&session.tx, &intent.session_id, &intent.attachment_id)?;
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
-        let (row, checksum) = Row::read(&mut reader)?;
+        let (row, checksum) = AttachmentRow::read(&mut reader)?;
         row.confirm_found(&intent.session_id, &intent.attachment_id)?;
         if row.committed_at_ms.is_some() {
             return Ok(());
         }
         session.digests.intents.remove(checksum);
     }
-    let row = Row {
+    let row = AttachmentRow {
         session_id: &intent.session_id,
         attachment_id: &intent.attachment_id,
         canonical_uri: &intent.canonical_uri,
@@ -162,27 +69,6 @@ pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
     };
     row.store(&session.tx)?;
     session.digests.intents.insert(row.checksum());
-    session.commit()
-}
-
-/// The WIT function `session-import.add-attachments`.
-pub fn add(env: &impl Environment, attachments: &[ImportedAttachment]) -> Result<()> {
-    let mut session = SessionTransaction::write(env)?;
-    for attachment in attachments {
-        let intent = &attachment.intent;
-        let row = Row {
-            session_id: &intent.session_id,
-            attachment_id: &intent.attachment_id,
-            canonical_uri: &intent.canonical_uri,
-            intent_at_ms: clamp(intent.intent_at_ms),
-            committed_at_ms: attachment.committed_at_ms.map(clamp),
-        };
-        if select(&session.tx, row.session_id, row.attachment_id)?.count > 0 {
-            return refuse_repeated(0, row.attachment_id);
-        }
-        row.store(&session.tx)?;
-        session.digests.intents.insert(row.checksum());
-    }
     session.commit()
 }
 
@@ -209,7 +95,7 @@ pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Ve
     let mut committed = BTreeSet::new();
     let mut uncommitted = Vec::new();
     while reader.advance() {
-        let (row, checksum) = Row::read(&mut reader)?;
+        let (row, checksum) = AttachmentRow::read(&mut reader)?;
         found.insert(checksum);
         if row.committed_at_ms.is_some() {
             committed.insert(row.attachment_id);
@@ -242,7 +128,7 @@ pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
     while reader.advance() {
-        let (row, checksum) = Row::read(&mut reader)?;
+        let (row, checksum) = AttachmentRow::read(&mut reader)?;
         row.confirm_found(row.session_id, attachment_id)?;
         session.digests.intents.remove(checksum);
     }
@@ -253,36 +139,4 @@ pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
         )?;
     }
     session.commit()
-}
-
-const ROWS: Named = Named {
-    table: TABLE,
-    rows: "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
-           FROM attachment_intents WHERE (session_id, attachment_id) >= (?1, ?2)
-           ORDER BY session_id, attachment_id LIMIT ?3",
-};
-
-/// Exports the manifest.
-pub(crate) fn export<T: Transaction>(
-    session: &SessionTransaction<T>,
-    cursor: &mut Cursor,
-    page: &mut Page,
-) -> Result<bool> {
-    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
-        let (row, checksum) = Row::read(reader)?;
-        cursor.found.insert(checksum);
-        page.push(
-            RecordBuilder::new("attachment")
-                .text("session_id", row.session_id)
-                .text("id", row.attachment_id)
-                .text("uri", row.canonical_uri)
-                .number("intent_at_ms", row.intent_at_ms)
-                .optional_number("committed_at_ms", row.committed_at_ms),
-        );
-        Ok(())
-    })?;
-    if ended {
-        verify_complete(TABLE, cursor.found, session.digests.intents)?;
-    }
-    Ok(ended)
 }

@@ -8,7 +8,7 @@ use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
 use super::key::BlobKey;
-use super::{Row, TABLE, load_referenced};
+use super::{BlobRow, TABLE, load_referenced};
 
 /// The content is read with the blob itself, one at a time.
 const BLOBS: Numbered = Numbered {
@@ -31,7 +31,7 @@ pub(crate) fn export<T: Transaction>(
         let id = reader.integer()?;
         let key = BlobKey::from_bytes(reader.blob()?)
             .ok_or_else(|| corrupt(TABLE, id, "the key is damaged"))?;
-        let row = Row::read(reader, &key)?;
+        let row = BlobRow::read(reader, &key)?;
         cursor.found.insert(row.checksum(&key));
         let kind =
             kind_name(row.kind).ok_or_else(|| corrupt(TABLE, key.text(), "the kind is unknown"))?;

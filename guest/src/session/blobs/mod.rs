@@ -7,6 +7,7 @@ pub(crate) mod encoding;
 mod export;
 mod import;
 pub(crate) mod key;
+mod row;
 mod verify;
 
 use alloc::string::String;
@@ -15,18 +16,18 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
 use crate::session::digests::SessionTransaction;
-use crate::storage::checksum::{Checksum, SetDigest};
-use crate::storage::corruption::{corrupt, invalid, missing, verify, verify_complete};
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{corrupt, invalid, missing, verify_complete};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 
 use encoding::Encoding;
 pub(crate) use export::{export, kind_name};
 pub use import::add;
-use key::{BlobKey, KEY_LENGTH};
+use key::BlobKey;
+use row::{BlobRow, TABLE, select};
+pub(crate) use row::{kind_code, kind_from_code, read_edges, write_edges};
 pub(crate) use verify::{edges, require as require_stored, require_whole, verify_all};
-
-const TABLE: &str = "blobs";
 
 /// How many rows one query reads of all of them.
 const PAGE: i64 = 4096;
@@ -168,7 +169,7 @@ pub(crate) fn insert<T: Transaction>(
         Plan::Ready(encoding, Some(deflated)) => (*encoding, deflated),
         _ => (Encoding::Raw, &blob.content),
     };
-    let row = Row {
+    let row = BlobRow {
         kind: kind_code(blob.kind),
         encoding: encoding.code(),
         length: blob.length as i64,
@@ -204,7 +205,7 @@ fn adopt_edges<T: Transaction>(
     edges: &[u8],
 ) -> Result<()> {
     let rows = select(&session.tx, key)?;
-    let mut row = read_one(TABLE, &rows, |reader| Row::read(reader, key))?
+    let mut row = read_one(TABLE, &rows, |reader| BlobRow::read(reader, key))?
         .ok_or_else(|| missing(TABLE, key.text()))?;
     if row.edges == edges {
         return Ok(());
@@ -241,7 +242,7 @@ pub(crate) fn load<T: Transaction>(
     if !reader.advance() {
         return confirm_absent(session, key).map(|()| None);
     }
-    let row = Row::read(&mut reader, key)?;
+    let row = BlobRow::read(&mut reader, key)?;
     let content = row.content(reader.blob()?, key)?;
     let edges = read_edges(row.edges)
         .ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))?;
@@ -260,23 +261,6 @@ pub(crate) fn load_referenced<T: Transaction>(
             "the blob is missing, but something refers to it",
         )
     })
-}
-
-/// Concatenates keys.
-pub(crate) fn write_edges(edges: &[BlobKey]) -> Vec<u8> {
-    edges.iter().flat_map(BlobKey::as_bytes).copied().collect()
-}
-
-/// Splits concatenated keys; none if they are damaged.
-pub(crate) fn read_edges(edges: &[u8]) -> Option<Vec<BlobKey>> {
-    edges.chunks(KEY_LENGTH).map(BlobKey::from_bytes).collect()
-}
-
-fn select(tx: &impl Transaction, key: &BlobKey) -> Result<crate::storage::seam::Rows> {
-    Ok(tx.query(
-        "SELECT kind, encoding, length, edges, checksum, content FROM blobs WHERE key = ?1",
-        &[Value::Blob(key.as_bytes())],
-    )?)
 }
 
 /// The index says that there is no such blob; the table must agree.
@@ -321,7 +305,7 @@ pub(crate) fn visit<T: Transaction>(
             let id = reader.integer()?;
             let key = BlobKey::from_bytes(reader.blob()?)
                 .ok_or_else(|| corrupt(TABLE, id, "the key is damaged"))?;
-            let checksum = Row::read(&mut reader, &key)?.checksum(&key);
+            let checksum = BlobRow::read(&mut reader, &key)?.checksum(&key);
             found.insert(checksum);
             next = id.saturating_add(1);
             visitor(StoredRow { id, key, checksum })?;
@@ -332,80 +316,6 @@ pub(crate) fn visit<T: Transaction>(
     }
     let expected = session.digests.blobs;
     verify_complete(TABLE, found, expected)
-}
-
-struct Row<'r> {
-    kind: i64,
-    encoding: i64,
-    length: i64,
-    edges: &'r [u8],
-}
-
-impl<'r> Row<'r> {
-    /// Reads and checks every column but the content.
-    fn read(reader: &mut RowReader<'r>, key: &BlobKey) -> Result<Self> {
-        let row = Self {
-            kind: reader.integer()?,
-            encoding: reader.integer()?,
-            length: reader.integer()?,
-            edges: reader.blob()?,
-        };
-        let stored = reader.integer()?;
-        verify(TABLE, key.text(), stored, row.checksum(key))?;
-        Ok(row)
-    }
-
-    /// The content of what is stored, checked against its key.
-    fn content(&self, stored: &[u8], key: &BlobKey) -> Result<Vec<u8>> {
-        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
-        let content = match Encoding::from_code(self.encoding) {
-            Some(Encoding::Raw) => Some(stored.to_vec()),
-            Some(Encoding::Zlib) if length <= MAX_LENGTH => encoding::inflate(stored, length),
-            _ => None,
-        };
-        content
-            .filter(|content| key.is_of(content))
-            .ok_or_else(|| corrupt(TABLE, key.text(), "the content does not match its key"))
-    }
-
-    fn checksum(&self, key: &BlobKey) -> i64 {
-        Checksum::of(TABLE)
-            .bytes(key.as_bytes())
-            .integer(self.kind)
-            .integer(self.encoding)
-            .integer(self.length)
-            .bytes(self.edges)
-            .finish()
-    }
-}
-
-/// How a kind is stored.
-pub(crate) fn kind_code(kind: BlobKind) -> i64 {
-    match kind {
-        BlobKind::Generic => 0,
-        BlobKind::CheckpointManifest => 1,
-        BlobKind::ToolState => 2,
-        BlobKind::PluginSnapshot => 3,
-        BlobKind::ExecutionState => 4,
-        BlobKind::Module => 5,
-        BlobKind::ProcessEnvironment => 6,
-    }
-}
-
-/// The kind that is stored like this; an unknown one counts as generic.
-pub(crate) fn kind_from_code(code: i64) -> BlobKind {
-    let kinds = [
-        BlobKind::CheckpointManifest,
-        BlobKind::ToolState,
-        BlobKind::PluginSnapshot,
-        BlobKind::ExecutionState,
-        BlobKind::Module,
-        BlobKind::ProcessEnvironment,
-    ];
-    let mut kinds = kinds.into_iter();
-    kinds
-        .find(|kind| kind_code(*kind) == code)
-        .unwrap_or(BlobKind::Generic)
 }
 
 /// The WIT function `blobs.put`.

@@ -12,7 +12,7 @@ use crate::storage::rows::read_one;
 use crate::storage::seam::{Transaction, Value};
 
 use super::key::BlobKey;
-use super::{Row, TABLE, exists, read_edges};
+use super::{BlobRow, TABLE, exists, read_edges};
 
 const PAGES: Pages = Pages {
     table: TABLE,
@@ -34,7 +34,7 @@ pub(crate) fn verify_all<T: Transaction>(
         let id = reader.integer()?;
         let key = BlobKey::from_bytes(reader.blob()?)
             .ok_or_else(|| corrupt(TABLE, id, "the key is damaged"))?;
-        let row = Row::read(reader, &key)?;
+        let row = BlobRow::read(reader, &key)?;
         found.insert(row.checksum(&key));
         read_edges(row.edges)
             .ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))?;
@@ -68,7 +68,7 @@ pub(crate) fn edges(tx: &impl Transaction, key: &BlobKey) -> Result<Vec<BlobKey>
         &[Value::Blob(key.as_bytes())],
     )?;
     let read = read_one(TABLE, &rows, |reader| {
-        Row::read(reader, key).map(|row| read_edges(row.edges))
+        BlobRow::read(reader, key).map(|row| read_edges(row.edges))
     });
     Ok(read.ok().flatten().flatten().unwrap_or_default())
 }
