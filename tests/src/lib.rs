@@ -15,7 +15,15 @@ pub mod native;
 pub mod process_fixtures;
 pub mod recorder;
 
-/// The README's example is compiled and run.
+/// The examples of the README and of the pages in docs/ are compiled and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/import.md")]
+    struct Import;
+    #[doc = include_str!("../../docs/plugins.md")]
+    struct Plugins;
+    #[doc = include_str!("../../docs/untrusted.md")]
+    struct Untrusted;
+}
