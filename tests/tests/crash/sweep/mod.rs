@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 
 use lash_wasm_store_tests::dialect::named_functions;
 
-fn tables() -> [sweep::Table; 4] {
+fn tables() -> [run::Table; 4] {
     [
         session::table(),
         processes::table(),
@@ -34,7 +34,7 @@ fn tables() -> [sweep::Table; 4] {
 /// specification promised that 3.24 is enough, so they failed in hosts with an older one.
 #[test]
 fn the_sql_functions_of_all_operations_are_those_that_the_specification_names() {
-    let called: BTreeSet<String> = tables().iter().flat_map(sweep::Table::functions).collect();
+    let called: BTreeSet<String> = tables().iter().flat_map(run::Table::functions).collect();
     assert_eq!(called, named_functions());
 }
 
