@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 use super::survived;
 use crate::Result;
 use crate::bindings::lash::store::sqlite::{Database, Transaction, TransactionMode, Value};
-use crate::checksum::Checksum;
-use crate::session::blob::key::BlobKey;
-use crate::transaction::SessionTransaction;
+use crate::session::blobs::key::BlobKey;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::Checksum;
 
 /// Runs a statement and commits.
 pub(super) fn write(db: &Database, sql: &str) -> Result<String> {

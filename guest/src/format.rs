@@ -4,9 +4,8 @@ use alloc::string::ToString;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::format::{Found, Initialized, Kind, Mismatch, State};
-use crate::corruption::RowReader;
-use crate::schema::{self, Schema};
-use crate::seam::{Environment, Transaction, TransactionMode};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, TransactionMode};
 
 /// The first 16 bytes of every SQLite database.
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -17,12 +16,43 @@ const APPLICATION_OFFSET: usize = 68;
 /// The length of the header.
 const HEADER_LENGTH: usize = 100;
 
-const SCHEMAS: [&Schema; 4] = [
-    &schema::SESSION,
-    &schema::PROCESSES,
-    &schema::HOST_EVENTS,
-    &schema::EFFECTS,
-];
+/// What marks the files of one kind of database.
+pub(crate) struct Format {
+    kind: Kind,
+    application_id: u32,
+    /// The only `user_version` that is supported.
+    version: u32,
+}
+
+pub(crate) const SESSION: Format = Format {
+    kind: Kind::Session,
+    // "LSSS"
+    application_id: 0x4c53_5353,
+    version: 3,
+};
+
+pub(crate) const PROCESSES: Format = Format {
+    kind: Kind::Processes,
+    // "LSSP"
+    application_id: 0x4c53_5350,
+    version: 1,
+};
+
+pub(crate) const HOST_EVENTS: Format = Format {
+    kind: Kind::HostEvents,
+    // "LSSH"
+    application_id: 0x4c53_5348,
+    version: 1,
+};
+
+pub(crate) const EFFECTS: Format = Format {
+    kind: Kind::Effects,
+    // "LSSE"
+    application_id: 0x4c53_5345,
+    version: 1,
+};
+
+const FORMATS: [&Format; 4] = [&SESSION, &PROCESSES, &HOST_EVENTS, &EFFECTS];
 
 /// The WIT function `format.classify`.
 pub fn classify(header: &[u8], kind: Kind) -> core::result::Result<State, Mismatch> {
@@ -49,20 +79,20 @@ fn big_endian(header: &[u8], offset: usize) -> Option<u32> {
 }
 
 fn judge(application_id: u32, version: u32, kind: Kind) -> core::result::Result<State, Mismatch> {
-    let expected_version = SCHEMAS
+    let expected_version = FORMATS
         .iter()
-        .find(|schema| schema.kind == kind)
-        .map_or(0, |schema| schema.version);
+        .find(|format| format.kind == kind)
+        .map_or(0, |format| format.version);
     let found = Found {
         application_id,
         version,
         expected_version,
     };
-    match SCHEMAS
+    match FORMATS
         .iter()
-        .find(|schema| schema.application_id == application_id)
+        .find(|format| format.application_id == application_id)
     {
-        Some(schema) if schema.kind != kind => Err(Mismatch::OtherKind(found)),
+        Some(format) if format.kind != kind => Err(Mismatch::OtherKind(found)),
         Some(_) if version == expected_version => Ok(State::Ready),
         Some(_) => Err(Mismatch::OtherVersion(found)),
         None if application_id == 0 && version == 0 => Ok(State::Empty),
@@ -70,34 +100,35 @@ fn judge(application_id: u32, version: u32, kind: Kind) -> core::result::Result<
     }
 }
 
-/// The WIT function `initialize` of every kind. `fill` writes the rows that a new
-/// database has.
+/// The WIT function `initialize` of every kind. `schema` makes an empty database one of
+/// the kind, and `fill` writes the rows that a new one has.
 pub(crate) fn initialize<E: Environment>(
     env: &E,
-    schema: &Schema,
+    format: &Format,
+    schema: &[&str],
     fill: impl FnOnce(&E::Transaction<'_>) -> Result<()>,
 ) -> Result<Initialized> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
     let application_id = pragma(&tx, "PRAGMA application_id")?;
     let version = pragma(&tx, "PRAGMA user_version")?;
-    match judge(application_id, version, schema.kind) {
+    match judge(application_id, version, format.kind) {
         Ok(State::Ready) => return Ok(Initialized::Ready),
         Ok(State::Empty) if is_empty(&tx)? => {}
         Ok(State::Empty) => {
             return Ok(Initialized::Refused(Mismatch::Foreign(Found {
                 application_id,
                 version,
-                expected_version: schema.version,
+                expected_version: format.version,
             })));
         }
         Err(mismatch) => return Ok(Initialized::Refused(mismatch)),
     }
-    for statement in schema.statements {
+    for statement in schema {
         tx.execute(statement, &[])?;
     }
     fill(&tx)?;
-    set_pragma(&tx, "application_id", schema.application_id)?;
-    set_pragma(&tx, "user_version", schema.version)?;
+    set_pragma(&tx, "application_id", format.application_id)?;
+    set_pragma(&tx, "user_version", format.version)?;
     tx.commit()?;
     Ok(Initialized::Ready)
 }
@@ -117,7 +148,7 @@ fn set_pragma(tx: &impl Transaction, name: &str, value: u32) -> Result<()> {
 }
 
 fn is_empty(tx: &impl Transaction) -> Result<bool> {
-    let rows = tx.query("SELECT 1 FROM sqlite_schema LIMIT 1", &[])?;
+    let rows = tx.query("SELECT 1 FROM sqlite_master LIMIT 1", &[])?;
     Ok(rows.count == 0)
 }
 
@@ -147,7 +178,7 @@ mod tests {
     #[test]
     fn the_right_kind_and_version_is_ready() {
         let state = classify(
-            &header(schema::SESSION.application_id, schema::SESSION.version),
+            &header(SESSION.application_id, SESSION.version),
             Kind::Session,
         );
         assert_eq!(state.unwrap(), State::Ready);
@@ -168,7 +199,7 @@ mod tests {
             Mismatch::OtherKind(_)
         ));
         assert!(matches!(
-            refused(&header(schema::SESSION.application_id, 4)),
+            refused(&header(SESSION.application_id, 4)),
             Mismatch::OtherVersion(f) if f.version == 4 && f.expected_version == 3
         ));
     }

@@ -18,25 +18,14 @@ mod component;
 #[path = "../../components/hostile/mod.rs"]
 mod hostile;
 
-mod checksum;
-mod corruption;
-mod counts;
-mod digests;
 pub mod effects;
-mod export;
-mod findings;
 pub mod format;
-pub mod fuzzing;
-mod hex;
 pub mod host_events;
-mod numbers;
-mod pack;
 pub mod processes;
-mod schema;
-pub mod seam;
 pub mod session;
-mod token;
-mod transaction;
+mod storage;
+
+pub use storage::{fuzzing, seam};
 
 /// The outcome of every operation: the error is the WIT `types.error`.
 pub type Result<T> = core::result::Result<T, bindings::lash::store::types::Error>;

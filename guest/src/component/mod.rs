@@ -11,7 +11,7 @@ use crate::bindings::exports::lash::store as exports;
 use crate::bindings::lash::store::sqlite::{self, Database};
 use crate::bindings::wasi::{clocks::wall_clock, random::random};
 use crate::format;
-use crate::seam::{Environment, Rows, Transaction, TransactionMode, Value};
+use crate::storage::seam::{Environment, Rows, Transaction, TransactionMode, Value};
 
 impl Environment for Database {
     type Transaction<'a> = sqlite::Transaction;
@@ -23,7 +23,7 @@ impl Environment for Database {
     fn now_ms(&self) -> i64 {
         let now = wall_clock::now();
         let ms = now.seconds.saturating_mul(1000);
-        crate::seam::clamp(ms.saturating_add(u64::from(now.nanoseconds / 1_000_000)))
+        crate::storage::seam::clamp(ms.saturating_add(u64::from(now.nanoseconds / 1_000_000)))
     }
 
     fn random(&self) -> u64 {

@@ -9,8 +9,8 @@ use crate::bindings::exports::lash::store::inspection_types::Verification;
 use crate::bindings::lash::store::sqlite::Database;
 use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobRef, Error, UsageEntry};
 use crate::session::{
-    self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
-    metadata, queue, retention, turn, usage,
+    self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue,
+    retention, turns, usage,
 };
 
 impl exports::session::Guest for Component {
@@ -79,11 +79,11 @@ impl exports::blobs::Guest for Component {
         if let Some(answer) = crate::hostile::attack(db, &content) {
             return answer;
         }
-        blob::put(db, content, kind, compressible, profile)
+        blobs::put(db, content, kind, compressible, profile)
     }
 
     fn get(db: &Database, key: BlobRef) -> Result<Option<Vec<u8>>, Error> {
-        blob::get(db, &key)
+        blobs::get(db, &key)
     }
 }
 
@@ -93,11 +93,11 @@ impl exports::checkpoints::Guest for Component {
         draft: exports::checkpoints::CheckpointDraft,
         profile: BlobProfile,
     ) -> Result<exports::checkpoints::StoredCheckpoint, Error> {
-        checkpoint::put(db, draft, profile)
+        checkpoints::put(db, draft, profile)
     }
 
     fn get(db: &Database, key: BlobRef) -> Result<Option<exports::checkpoints::Checkpoint>, Error> {
-        checkpoint::get(db, &key)
+        checkpoints::get(db, &key)
     }
 }
 
@@ -238,7 +238,7 @@ impl exports::session_inspection::Guest for Component {
     }
 
     fn verify(db: &Database) -> Result<Verification, Error> {
-        inspection::verify(db)
+        session::verify(db)
     }
 }
 
@@ -247,7 +247,7 @@ impl exports::session_export::Guest for Component {
         db: &Database,
         cursor: Option<Vec<u8>>,
     ) -> Result<exports::export_types::Page, Error> {
-        export::read_page(db, cursor.as_deref())
+        session::read_page(db, cursor.as_deref())
     }
 }
 
@@ -257,7 +257,7 @@ impl exports::session_import::Guest for Component {
         blobs: Vec<exports::session_import::ImportedBlob>,
         profile: BlobProfile,
     ) -> Result<(), Error> {
-        blob::add(db, blobs, profile)
+        blobs::add(db, blobs, profile)
     }
 
     fn add_artifacts(
@@ -293,7 +293,7 @@ impl exports::session_import::Guest for Component {
         db: &Database,
         turns: Vec<exports::session_import::ImportedTurn>,
     ) -> Result<(), Error> {
-        turn::add(db, &turns)
+        turns::add(db, &turns)
     }
 
     fn add_batches(

@@ -2,22 +2,23 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
-use crate::corruption::{RowReader, read_one, verify_count};
-use crate::export::{self, Cursor, Numbered, Page, RecordBuilder};
-use crate::seam::{Environment, Transaction, TransactionMode, Value, unsigned};
+use crate::storage::corruption::verify_count;
+use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
+use crate::storage::rows::{RowReader, read_one};
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, unsigned};
 
-use super::row::{self, EffectRow, Status, select_effects};
-use super::scope::{self, ScopeRow};
+use super::effect_row::{self, EffectRow, Status, select_effects};
+use super::scope_row::{self, ScopeRow};
 
 const SCOPES: Numbered = Numbered {
-    table: scope::TABLE,
+    table: scope_row::TABLE,
     lengths: None,
     rows: "SELECT id, scope, effects, last_claim_ms, checksum
            FROM effect_scopes NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
 };
 
 const EFFECTS: Numbered = Numbered {
-    table: row::TABLE,
+    table: effect_row::TABLE,
     lengths: Some(
         "SELECT length(effect.content)
          FROM effect_scopes scope JOIN effects effect ON effect.scope_id = scope.id
@@ -29,7 +30,7 @@ const EFFECTS: Numbered = Numbered {
 /// The WIT function `effect-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let tx = env.begin(TransactionMode::Read)?;
-    export::read_page(cursor, |cursor, page| match cursor.table {
+    paging::read_page(cursor, |cursor, page| match cursor.table {
         0 => Some(export_scopes(&tx, cursor, page)),
         1 => Some(export_effects(&tx, cursor, page)),
         _ => None,
@@ -43,8 +44,8 @@ fn export_scopes(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) ->
             "SELECT count(*) FROM effects WHERE scope_id = ?1",
             &[Value::Integer(row.id)],
         )?;
-        let found = read_one(row::TABLE, &rows, RowReader::integer)?.unwrap_or(0);
-        verify_count(row::TABLE, unsigned(found), unsigned(row.effects))?;
+        let found = read_one(effect_row::TABLE, &rows, RowReader::integer)?.unwrap_or(0);
+        verify_count(effect_row::TABLE, unsigned(found), unsigned(row.effects))?;
         page.push(
             RecordBuilder::new("effect_scope")
                 .text("scope", &row.scope)

@@ -10,11 +10,11 @@ use crate::bindings::exports::lash::store::effect_import::{
     Adopted, ImportedEffect, ImportedState,
 };
 use crate::bindings::exports::lash::store::effects::{EffectKey, Request};
-use crate::corruption::invalid;
-use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp};
+use crate::storage::corruption::invalid;
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp};
 
-use super::row::{self, EffectRow};
-use super::scope::ScopeRow;
+use super::effect_row::{self, EffectRow};
+use super::scope_row::ScopeRow;
 
 /// What the scopes of imported effects begin with.
 const PREFIX: &str = "imported:";
@@ -58,7 +58,7 @@ fn add_effect(tx: &impl Transaction, scope: &mut ScopeRow, effect: &ImportedEffe
         scope: scope.scope.clone(),
         replay_key: effect.replay_key.clone(),
     };
-    if row::find(tx, &key)?.is_some() {
+    if effect_row::find(tx, &key)?.is_some() {
         return Err(invalid(format!(
             "two effects are `{}` of `{}`",
             effect.replay_key, effect.scope_id
@@ -121,11 +121,11 @@ pub fn adopt(env: &impl Environment, scope_id: &str, request: &Request) -> Resul
         scope: imported_scope(scope_id),
         replay_key: request.key.replay_key.clone(),
     };
-    let Some(mut effect) = row::find(&tx, &key)? else {
-        row::confirm_unknown(&tx, &key)?;
+    let Some(mut effect) = effect_row::find(&tx, &key)? else {
+        effect_row::confirm_unknown(&tx, &key)?;
         return Ok(Adopted::Nothing);
     };
-    if row::find(&tx, &request.key)?.is_some() {
+    if effect_row::find(&tx, &request.key)?.is_some() {
         return Ok(Adopted::Nothing);
     }
     if effect.envelope_hash != request.envelope_hash {

@@ -8,11 +8,12 @@
 //! agree on it. Claims, and giving them back, may be lost with the machine's
 //! power; results may not.
 
+mod effect_row;
 mod export;
 mod import;
 mod retention;
-mod row;
-mod scope;
+mod schema;
+mod scope_row;
 mod statistics;
 mod verify;
 
@@ -25,32 +26,31 @@ use crate::bindings::exports::lash::store::effects::{
 };
 use crate::bindings::exports::lash::store::format::Initialized;
 use crate::format;
-use crate::schema;
-use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
-use crate::token;
+use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
+use crate::storage::token;
 
+use effect_row::{EffectRow, Status};
 pub use export::read_page;
 pub use import::{add_effects, adopt, has_imported};
 pub use retention::{forget_scope, prune};
-use row::{EffectRow, Status};
-use scope::ScopeRow;
+use scope_row::ScopeRow;
 pub use statistics::statistics;
 pub use verify::verify;
 
 /// The WIT function `effects.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {
-    format::initialize(env, &schema::EFFECTS, |_| Ok(()))
+    format::initialize(env, &format::EFFECTS, schema::STATEMENTS, |_| Ok(()))
 }
 
 /// The WIT function `effects.find`.
 pub fn find(env: &impl Environment, request: &Request) -> Result<Known> {
     let tx = env.begin(TransactionMode::Read)?;
     let now_ms = env.now_ms();
-    let found = row::find_recorded(&tx, &request.key)?;
+    let found = effect_row::find_recorded(&tx, &request.key)?;
     Ok(match found {
         Some((row, recorded)) => known(&row, recorded, &request.envelope_hash, now_ms),
         None => {
-            row::confirm_unknown(&tx, &request.key)?;
+            effect_row::confirm_unknown(&tx, &request.key)?;
             Known::Nothing
         }
     })
@@ -64,7 +64,7 @@ pub fn finished_after(
     max_bytes: u64,
 ) -> Result<Vec<FinishedEffect>> {
     let tx = env.begin(TransactionMode::Read)?;
-    row::finished_after(&tx, key, limit, max_bytes)
+    effect_row::finished_after(&tx, key, limit, max_bytes)
 }
 
 /// What a row says to somebody who wants the result for a digest.
@@ -96,7 +96,7 @@ pub fn acquire(
     let now_ms = env.now_ms();
     let Request { key, envelope_hash } = request;
     let mut stored = None;
-    if let Some((row, recorded)) = row::find_recorded(&tx, &key)? {
+    if let Some((row, recorded)) = effect_row::find_recorded(&tx, &key)? {
         match known(&row, recorded, &envelope_hash, now_ms) {
             Known::Nothing => stored = Some(row),
             known => return Ok(Acquired::Known(known)),
@@ -139,9 +139,9 @@ pub fn acquire(
 /// The effect, if the token proves a claim of it. A claim that is there and not found
 /// would look as if somebody else had it.
 fn find_held(tx: &impl Transaction, key: &EffectKey, token: &str) -> Result<Option<EffectRow>> {
-    let found = row::find(tx, key)?;
+    let found = effect_row::find(tx, key)?;
     if found.is_none() {
-        row::confirm_unknown(tx, key)?;
+        effect_row::confirm_unknown(tx, key)?;
     }
     Ok(found.filter(|row| row.is_held_with(token)))
 }
@@ -199,7 +199,7 @@ pub fn generations(env: &impl Environment, keys: &[EffectKey]) -> Result<Vec<u64
     let tx = env.begin(TransactionMode::Read)?;
     let mut generations = Vec::with_capacity(keys.len());
     for key in keys {
-        let row = row::find(&tx, key)?;
+        let row = effect_row::find(&tx, key)?;
         generations.push(row.map_or(0, |row| unsigned(row.generation)));
     }
     Ok(generations)

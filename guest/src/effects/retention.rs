@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::effects::Pruned;
-use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
+use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 
-use super::row::{self, EffectRow};
-use super::scope::ScopeRow;
+use super::effect_row::{self, EffectRow};
+use super::scope_row::ScopeRow;
 
 /// The WIT function `effects.forget-scope`.
 pub fn forget_scope(env: &impl Environment, scope: &str) -> Result<u64> {
@@ -56,7 +56,7 @@ pub fn prune(env: &impl Environment, before_ms: u64, after: u64, limit: u32) -> 
 
 /// The effects of a scope; none may be missing.
 fn all_of(tx: &impl Transaction, scope: &ScopeRow) -> Result<Vec<EffectRow>> {
-    let effects = row::of_scope(tx, scope.id)?;
+    let effects = effect_row::of_scope(tx, scope.id)?;
     scope.verify_complete(&effects)?;
     Ok(effects)
 }
@@ -66,7 +66,7 @@ fn remove(tx: &impl Transaction, mut scope: ScopeRow, effects: &[EffectRow]) -> 
     if effects.is_empty() {
         return Ok(0);
     }
-    row::delete(tx, effects)?;
+    effect_row::delete(tx, effects)?;
     scope.remove(effects);
     scope.store(tx)?;
     Ok(effects.len() as u64)

@@ -2,25 +2,30 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::effect_inspection::EffectStatistics;
-use crate::counts::counts;
-use crate::seam::{Environment, TransactionMode, Value};
+use crate::storage::counts::counts;
+use crate::storage::seam::{Environment, TransactionMode, Value};
 
-use super::{row, scope};
+use super::{effect_row, scope_row};
 
 /// The WIT function `effect-inspection.statistics`.
 pub fn statistics(env: &impl Environment) -> Result<EffectStatistics> {
     let tx = env.begin(TransactionMode::Read)?;
     let now_ms = Value::Integer(env.now_ms());
-    let [scopes] = counts(&tx, scope::TABLE, "SELECT count(*) FROM effect_scopes", &[])?;
+    let [scopes] = counts(
+        &tx,
+        scope_row::TABLE,
+        "SELECT count(*) FROM effect_scopes",
+        &[],
+    )?;
     let [claimed, expired, released, completed, failed, bytes] = counts(
         &tx,
-        row::TABLE,
+        effect_row::TABLE,
         "SELECT count(CASE WHEN status = 1 AND lease_expires_ms > ?1 THEN 1 END),
                 count(CASE WHEN status = 1 AND lease_expires_ms <= ?1 THEN 1 END),
                 count(CASE WHEN status = 2 THEN 1 END),
                 count(CASE WHEN status = 3 THEN 1 END),
                 count(CASE WHEN status = 4 THEN 1 END),
-                sum(octet_length(content))
+                sum(length(content))
          FROM effects NOT INDEXED",
         &[now_ms],
     )?;

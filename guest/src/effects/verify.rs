@@ -2,15 +2,15 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::inspection_types::Verification;
-use crate::corruption::{RowReader, read_one};
-use crate::findings::{Findings, Pages};
-use crate::seam::{Environment, Transaction, TransactionMode, Value};
+use crate::storage::findings::{Findings, Pages};
+use crate::storage::rows::{RowReader, read_one};
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 
-use super::row::{self, EFFECT_PAGES, EffectRow};
-use super::scope::{self, ScopeRow};
+use super::effect_row::{self, EFFECT_PAGES, EffectRow};
+use super::scope_row::{self, ScopeRow};
 
 const SCOPES: Pages = Pages {
-    table: scope::TABLE,
+    table: scope_row::TABLE,
     sql: "SELECT id, scope, effects, last_claim_ms, checksum
           FROM effect_scopes NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
     columns: 5,
@@ -27,9 +27,9 @@ pub fn verify(env: &impl Environment) -> Result<Verification> {
             "SELECT count(*) FROM effects WHERE scope_id = ?1",
             &[Value::Integer(row.id)],
         )?;
-        let counted = read_one(row::TABLE, &rows, RowReader::integer)?;
+        let counted = read_one(effect_row::TABLE, &rows, RowReader::integer)?;
         findings.require(
-            scope::TABLE,
+            scope_row::TABLE,
             &row.scope,
             counted == Some(row.effects),
             "the effects are not those that were claimed",
@@ -38,7 +38,7 @@ pub fn verify(env: &impl Environment) -> Result<Verification> {
     findings.walk(&tx, &EFFECT_PAGES, &mut |findings, reader| {
         let row = EffectRow::read(reader)?;
         findings.require(
-            row::TABLE,
+            effect_row::TABLE,
             row.replay_key(),
             row.has_whole_claim(),
             "the claim is not whole",
@@ -47,7 +47,7 @@ pub fn verify(env: &impl Environment) -> Result<Verification> {
     })?;
     findings.orphans(
         &tx,
-        row::TABLE,
+        effect_row::TABLE,
         "SELECT e.id FROM effects e LEFT JOIN effect_scopes s ON s.id = e.scope_id
          WHERE s.id IS NULL LIMIT 100",
         "the scope of the effect is missing",

@@ -2,17 +2,18 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
-use crate::corruption::{read_one, verify_complete, verify_count};
-use crate::export::{self, Cursor, Numbered, Page, RecordBuilder};
-use crate::seam::{Environment, Transaction, Value, unsigned};
-use crate::transaction::HostEventTransaction;
+use crate::host_events::digests::HostEventTransaction;
+use crate::storage::corruption::{verify_complete, verify_count};
+use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
+use crate::storage::rows::read_one;
+use crate::storage::seam::{Environment, Transaction, Value, unsigned};
 
-use super::delivery::{self, DeliveryRow, select_deliveries};
-use super::occurrence::{self, OccurrenceRow, select_occurrences};
-use super::subscription::{self, SubscriptionRow, select_subscriptions};
+use super::delivery_row::{self, DeliveryRow, select_deliveries};
+use super::occurrence_row::{self, OccurrenceRow, select_occurrences};
+use super::subscription_row::{self, SubscriptionRow, select_subscriptions};
 
 const SUBSCRIPTIONS: Numbered = Numbered {
-    table: subscription::TABLE,
+    table: subscription_row::TABLE,
     lengths: Some(
         "SELECT length(content) FROM subscriptions NOT INDEXED
          WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
@@ -21,7 +22,7 @@ const SUBSCRIPTIONS: Numbered = Numbered {
 };
 
 const OCCURRENCES: Numbered = Numbered {
-    table: occurrence::TABLE,
+    table: occurrence_row::TABLE,
     lengths: Some(
         "SELECT ifnull(length(p.content), 0) FROM occurrences o NOT INDEXED
          LEFT JOIN occurrence_payloads p ON p.number = o.number
@@ -31,7 +32,7 @@ const OCCURRENCES: Numbered = Numbered {
 };
 
 const DELIVERIES: Numbered = Numbered {
-    table: delivery::TABLE,
+    table: delivery_row::TABLE,
     lengths: None,
     rows: select_deliveries!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
 };
@@ -39,7 +40,7 @@ const DELIVERIES: Numbered = Numbered {
 /// The WIT function `host-event-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let store = HostEventTransaction::read(env)?;
-    export::read_page(cursor, |cursor, page| match cursor.table {
+    paging::read_page(cursor, |cursor, page| match cursor.table {
         0 => Some(export_subscriptions(&store, cursor, page)),
         1 => Some(export_occurrences(&store.tx, cursor, page)),
         2 => Some(export_deliveries(&store, cursor, page)),
@@ -72,7 +73,7 @@ fn export_subscriptions<T: Transaction>(
     })?;
     if ended {
         verify_complete(
-            subscription::TABLE,
+            subscription_row::TABLE,
             cursor.found,
             store.digests.subscriptions,
         )?;
@@ -87,8 +88,12 @@ fn export_occurrences(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Pag
             "SELECT count(*) FROM deliveries WHERE occurrence = ?1",
             &[Value::Integer(row.number)],
         )?;
-        let found = read_one(delivery::TABLE, &rows, |reader| reader.integer())?.unwrap_or(0);
-        verify_count(delivery::TABLE, unsigned(found), unsigned(row.deliveries))?;
+        let found = read_one(delivery_row::TABLE, &rows, |reader| reader.integer())?.unwrap_or(0);
+        verify_count(
+            delivery_row::TABLE,
+            unsigned(found),
+            unsigned(row.deliveries),
+        )?;
         let occurrence = row.load(tx)?;
         page.push(
             RecordBuilder::new("occurrence")
@@ -129,7 +134,7 @@ fn export_deliveries<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(delivery::TABLE, cursor.found, store.digests.unsettled)?;
+        verify_complete(delivery_row::TABLE, cursor.found, store.digests.unsettled)?;
     }
     Ok(ended)
 }

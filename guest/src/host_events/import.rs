@@ -9,14 +9,14 @@ use crate::Result;
 use crate::bindings::exports::lash::store::host_event_import::{
     ImportedDelivery, ImportedOccurrence, ImportedSubscription,
 };
-use crate::corruption::{invalid, refuse_known};
-use crate::numbers;
-use crate::seam::{Environment, Transaction, Value, clamp};
-use crate::transaction::HostEventTransaction;
+use crate::host_events::digests::HostEventTransaction;
+use crate::storage::corruption::{invalid, refuse_known};
+use crate::storage::numbers;
+use crate::storage::seam::{Environment, Transaction, Value, clamp};
 
-use super::delivery::{self, DeliveryRow};
-use super::occurrence::{self, OccurrenceRow};
-use super::subscription::SubscriptionRow;
+use super::delivery_row::{self, DeliveryRow};
+use super::occurrence_row::{self, OccurrenceRow};
+use super::subscription_row::SubscriptionRow;
 
 /// The WIT function `host-event-import.add-subscriptions`.
 pub fn add_subscriptions(
@@ -69,7 +69,7 @@ pub fn add_occurrences(env: &impl Environment, occurrences: &[ImportedOccurrence
     let mut store = HostEventTransaction::write_durably(env)?;
     for occurrence in occurrences {
         let occurred_at_ms = clamp(occurrence.occurred_at_ms);
-        occurrence::insert(&mut store, &occurrence.draft, occurred_at_ms)?;
+        occurrence_row::insert(&mut store, &occurrence.draft, occurred_at_ms)?;
     }
     store.commit()
 }
@@ -109,7 +109,7 @@ pub fn add_deliveries(env: &impl Environment, deliveries: &[ImportedDelivery]) -
     if rows.is_empty() {
         return Ok(());
     }
-    delivery::insert(&store.tx, &rows)
+    delivery_row::insert(&store.tx, &rows)
         .map_err(|error| refuse_known(error, "two deliveries are the same one"))?;
     for occurrence in occurrences.into_values() {
         occurrence.update_counts(&store.tx)?;
@@ -118,6 +118,6 @@ pub fn add_deliveries(env: &impl Environment, deliveries: &[ImportedDelivery]) -
 }
 
 fn find(tx: &impl Transaction, occurrence_id: &str) -> Result<OccurrenceRow> {
-    occurrence::by_id(tx, occurrence_id)?
+    occurrence_row::by_id(tx, occurrence_id)?
         .ok_or_else(|| invalid("the occurrence of the delivery is not there"))
 }

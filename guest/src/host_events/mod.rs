@@ -6,28 +6,30 @@
 //! starting is somebody else's, and may fail or be cut short. What occurred
 //! before a subscription is never delivered to it.
 
-mod delivery;
+mod delivery_row;
+pub(crate) mod digests;
 mod export;
 mod import;
-mod occurrence;
+mod occurrence_row;
 mod reserve;
 mod retention;
+mod schema;
 mod settle;
 mod statistics;
-mod subscription;
+mod subscription_row;
 mod subscriptions;
 mod verify;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::format::Initialized;
-use crate::digests::{Digests, HostEventDigests};
 use crate::format;
-use crate::schema;
-use crate::seam::Environment;
+use crate::host_events::digests::HostEventDigests;
+use crate::storage::digests::Digests;
+use crate::storage::seam::Environment;
 
 pub use export::read_page;
 pub use import::{add_deliveries, add_occurrences, add_subscriptions, skip_subscriptions};
-pub use occurrence::record_occurrence;
+pub use occurrence_row::record_occurrence;
 pub use reserve::reserve;
 pub use retention::prune;
 pub use settle::{settle, unsettled};
@@ -37,7 +39,7 @@ pub use verify::verify;
 
 /// The WIT function `host-events.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {
-    format::initialize(env, &schema::HOST_EVENTS, |tx| {
+    format::initialize(env, &format::HOST_EVENTS, schema::STATEMENTS, |tx| {
         HostEventDigests::new().store(tx)
     })
 }

@@ -5,24 +5,24 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut};
-use crate::corruption::{confirm_found, corrupt};
-use crate::seam::{Environment, Transaction, Value, clamp};
-use crate::transaction::HostEventTransaction;
+use crate::host_events::digests::HostEventTransaction;
+use crate::storage::corruption::{confirm_found, corrupt};
+use crate::storage::seam::{Environment, Transaction, Value, clamp};
 
-use super::delivery::{self, DeliveryRow, select_deliveries};
-use super::occurrence::{self, OccurrenceRow};
-use super::subscription::{self, Sorted};
+use super::delivery_row::{self, DeliveryRow, select_deliveries};
+use super::occurrence_row::{self, OccurrenceRow};
+use super::subscription_row::{self, Sorted};
 
 /// The WIT function `host-events.reserve`.
 pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<FanOut>> {
     let mut store = HostEventTransaction::write_durably(env)?;
-    let Some(mut row) = occurrence::by_id(&store.tx, occurrence_id)? else {
+    let Some(mut row) = occurrence_row::by_id(&store.tx, occurrence_id)? else {
         return Ok(None);
     };
     let now_ms = env.now_ms();
     let reserved = reserved(&store.tx, &row)?;
     let mut matching = Sorted::default();
-    subscription::by_source(
+    subscription_row::by_source(
         &store.tx,
         &row.source_type,
         &row.source_key,
@@ -56,7 +56,7 @@ pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<Fan
     }
     let occurrence = row.load(&store.tx)?;
     if !rows.is_empty() {
-        delivery::insert(&store.tx, &rows)?;
+        delivery_row::insert(&store.tx, &rows)?;
         let count = clamp(rows.len() as u64);
         row.deliveries = row.deliveries.saturating_add(count);
         row.unsettled = row.unsettled.saturating_add(count);
@@ -79,7 +79,7 @@ fn reserved(tx: &impl Transaction, row: &OccurrenceRow) -> Result<BTreeSet<i64>>
     let mut reserved = BTreeSet::new();
     for delivery in DeliveryRow::read_all(&rows)? {
         confirm_found(
-            delivery::TABLE,
+            delivery_row::TABLE,
             delivery.number,
             delivery.occurrence == row.number,
         )?;
@@ -89,7 +89,7 @@ fn reserved(tx: &impl Transaction, row: &OccurrenceRow) -> Result<BTreeSet<i64>>
         Ok(reserved)
     } else {
         Err(corrupt(
-            delivery::TABLE,
+            delivery_row::TABLE,
             &row.id,
             "the occurrence has another number of deliveries",
         ))

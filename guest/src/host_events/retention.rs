@@ -4,12 +4,13 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::corruption::{RowReader, confirm_found, corrupt};
-use crate::seam::{Environment, Transaction, Value, clamp};
-use crate::transaction::HostEventTransaction;
+use crate::host_events::digests::HostEventTransaction;
+use crate::storage::corruption::{confirm_found, corrupt};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, Value, clamp};
 
-use super::delivery;
-use super::occurrence::{OccurrenceRow, TABLE, select_occurrences};
+use super::delivery_row;
+use super::occurrence_row::{OccurrenceRow, TABLE, select_occurrences};
 
 /// The WIT function `host-events.prune`.
 pub fn prune(env: &impl Environment, occurred_before_ms: u64, limit: u32) -> Result<u64> {
@@ -39,7 +40,7 @@ pub fn prune(env: &impl Environment, occurred_before_ms: u64, limit: u32) -> Res
         )?;
         if clamp(deleted) != row.deliveries {
             let reason = "the occurrence has another number of deliveries";
-            return Err(corrupt(delivery::TABLE, &row.id, reason));
+            return Err(corrupt(delivery_row::TABLE, &row.id, reason));
         }
         row.delete(&store.tx)?;
     }

@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut, Settlement};
-use crate::checksum::SetDigest;
-use crate::corruption::{confirm_found, corrupt, missing, verify_complete};
-use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
-use crate::transaction::HostEventTransaction;
+use crate::host_events::digests::HostEventTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};
+use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
 
-use super::delivery::{self, DeliveryRow, select_deliveries};
-use super::occurrence;
-use super::subscription;
+use super::delivery_row::{self, DeliveryRow, select_deliveries};
+use super::occurrence_row;
+use super::subscription_row;
 
 /// The WIT function `host-events.unsettled`.
 pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<Vec<FanOut>> {
@@ -25,21 +25,23 @@ pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<Vec<F
         if current != Some(row.occurrence) {
             current = Some(row.occurrence);
             fan_outs.push(FanOut {
-                occurrence: occurrence::by_number(&store.tx, row.occurrence)?.load(&store.tx)?,
+                occurrence: occurrence_row::by_number(&store.tx, row.occurrence)?
+                    .load(&store.tx)?,
                 deliveries: Vec::new(),
             });
         }
-        let known = subscription::by_seq(&store.tx, row.subscription, &mut |subscription, _| {
-            if let Some(fan_out) = fan_outs.last_mut() {
-                fan_out.deliveries.push(Delivery {
-                    number: unsigned(row.number),
-                    subscription: subscription.to_subscription(),
-                });
-            }
-            Ok(())
-        })?;
+        let known =
+            subscription_row::by_seq(&store.tx, row.subscription, &mut |subscription, _| {
+                if let Some(fan_out) = fan_outs.last_mut() {
+                    fan_out.deliveries.push(Delivery {
+                        number: unsigned(row.number),
+                        subscription: subscription.to_subscription(),
+                    });
+                }
+                Ok(())
+            })?;
         if !known {
-            return Err(missing(subscription::TABLE, row.subscription));
+            return Err(missing(subscription_row::TABLE, row.subscription));
         }
     }
     Ok(fan_outs)
@@ -66,7 +68,7 @@ fn pending_after<T: Transaction>(
     let mut digest = SetDigest::default();
     for row in &found {
         confirm_found(
-            delivery::TABLE,
+            delivery_row::TABLE,
             row.number,
             !row.settled && row.number > last,
         )?;
@@ -74,7 +76,7 @@ fn pending_after<T: Transaction>(
         digest.insert(row.checksum());
     }
     if everything {
-        verify_complete(delivery::TABLE, digest, store.digests.unsettled)?;
+        verify_complete(delivery_row::TABLE, digest, store.digests.unsettled)?;
     }
     Ok(found)
 }
@@ -87,7 +89,7 @@ pub fn settle(env: &impl Environment, settlements: &[Settlement]) -> Result<()> 
     let mut store = HostEventTransaction::write_durably(env)?;
     let mut pending = BTreeMap::new();
     for settlement in settlements {
-        let Some(occurrence) = occurrence::by_id(&store.tx, &settlement.occurrence_id)? else {
+        let Some(occurrence) = occurrence_row::by_id(&store.tx, &settlement.occurrence_id)? else {
             continue;
         };
         for sequence in &settlement.subscriptions {
@@ -101,7 +103,7 @@ pub fn settle(env: &impl Environment, settlements: &[Settlement]) -> Result<()> 
             )?;
             for row in DeliveryRow::read_all(&rows)? {
                 let found = row.occurrence == occurrence.number && row.subscription == subscription;
-                confirm_found(delivery::TABLE, row.number, found)?;
+                confirm_found(delivery_row::TABLE, row.number, found)?;
                 if !row.settled {
                     pending.insert(row.number, row);
                 }
@@ -128,7 +130,7 @@ pub(super) fn settle_subscription<T: Transaction>(
     let mut last = 0;
     for row in &pending {
         let found = row.subscription == seq && !row.settled && row.number > last;
-        confirm_found(delivery::TABLE, row.number, found)?;
+        confirm_found(delivery_row::TABLE, row.number, found)?;
         last = row.number;
     }
     settle_rows(store, pending)
@@ -145,16 +147,16 @@ fn settle_rows<T: Transaction>(
         *count = count.saturating_add(1);
     }
     for (number, count) in counts {
-        let mut occurrence = occurrence::by_number(&store.tx, number)?;
+        let mut occurrence = occurrence_row::by_number(&store.tx, number)?;
         if occurrence.unsettled < count {
             let reason = "it has more unsettled deliveries than it counts";
-            return Err(corrupt(occurrence::TABLE, &occurrence.id, reason));
+            return Err(corrupt(occurrence_row::TABLE, &occurrence.id, reason));
         }
         occurrence.unsettled = occurrence.unsettled.saturating_sub(count);
         occurrence.update_counts(&store.tx)?;
     }
     if !pending.is_empty() {
-        delivery::mark_settled(&store.tx, &pending)?;
+        delivery_row::mark_settled(&store.tx, &pending)?;
     }
     for row in &pending {
         store.digests.unsettled.remove(row.checksum());

@@ -2,11 +2,11 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::host_event_inspection::HostEventStatistics;
-use crate::counts::counts;
-use crate::seam::Environment;
-use crate::transaction::HostEventTransaction;
+use crate::host_events::digests::HostEventTransaction;
+use crate::storage::counts::counts;
+use crate::storage::seam::Environment;
 
-use super::{delivery, occurrence, subscription};
+use super::{delivery_row, occurrence_row, subscription_row};
 
 /// The WIT function `host-event-inspection.statistics`.
 pub fn statistics(env: &impl Environment) -> Result<HostEventStatistics> {
@@ -14,20 +14,20 @@ pub fn statistics(env: &impl Environment) -> Result<HostEventStatistics> {
     let tx = &store.tx;
     let [enabled, disabled] = counts(
         tx,
-        subscription::TABLE,
+        subscription_row::TABLE,
         "SELECT count(CASE WHEN enabled = 1 THEN 1 END), count(CASE WHEN enabled = 0 THEN 1 END)
          FROM subscriptions NOT INDEXED",
         &[],
     )?;
     let [occurrences, payload_bytes] = counts(
         tx,
-        occurrence::TABLE,
-        "SELECT count(*), sum(octet_length(content)) FROM occurrence_payloads",
+        occurrence_row::TABLE,
+        "SELECT count(*), sum(length(content)) FROM occurrence_payloads",
         &[],
     )?;
     let [settled, unsettled] = counts(
         tx,
-        delivery::TABLE,
+        delivery_row::TABLE,
         "SELECT count(CASE WHEN settled = 1 THEN 1 END), count(CASE WHEN settled = 0 THEN 1 END)
          FROM deliveries NOT INDEXED",
         &[],

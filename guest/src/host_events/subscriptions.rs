@@ -6,14 +6,15 @@ use crate::Result;
 use crate::bindings::exports::lash::store::host_events::{
     Subscription, SubscriptionDraft, SubscriptionFilter,
 };
-use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, verify_complete};
-use crate::numbers;
-use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
-use crate::transaction::HostEventTransaction;
+use crate::host_events::digests::HostEventTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::verify_complete;
+use crate::storage::numbers;
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
 
 use super::settle::settle_subscription;
-use super::subscription::{
+use super::subscription_row::{
     Sorted, SubscriptionRow, TABLE, by_name, by_seq, by_session, by_source, by_source_type,
     confirm_absent, select_subscriptions,
 };

@@ -4,32 +4,32 @@ use alloc::string::ToString;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::inspection_types::Verification;
-use crate::checksum::SetDigest;
-use crate::corruption::read_one;
-use crate::findings::{Findings, Pages};
-use crate::seam::{Environment, Transaction, Value};
-use crate::transaction::HostEventTransaction;
+use crate::host_events::digests::HostEventTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::findings::{Findings, Pages};
+use crate::storage::rows::read_one;
+use crate::storage::seam::{Environment, Transaction, Value};
 
-use super::delivery::{self, DeliveryRow, select_deliveries};
-use super::occurrence::{self, OccurrenceRow, select_occurrences};
-use super::subscription::{self, SubscriptionRow, select_subscriptions};
+use super::delivery_row::{self, DeliveryRow, select_deliveries};
+use super::occurrence_row::{self, OccurrenceRow, select_occurrences};
+use super::subscription_row::{self, SubscriptionRow, select_subscriptions};
 
 const SUBSCRIPTIONS: Pages = Pages {
-    table: subscription::TABLE,
+    table: subscription_row::TABLE,
     sql: select_subscriptions!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
     columns: 11,
     size: 128,
 };
 
 const OCCURRENCES: Pages = Pages {
-    table: occurrence::TABLE,
+    table: occurrence_row::TABLE,
     sql: select_occurrences!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
     columns: 11,
     size: 256,
 };
 
 const DELIVERIES: Pages = Pages {
-    table: delivery::TABLE,
+    table: delivery_row::TABLE,
     sql: select_deliveries!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
     columns: 6,
     size: 1024,
@@ -61,9 +61,9 @@ fn verify_subscriptions<T: Transaction>(
     findings.walk(&store.tx, &SUBSCRIPTIONS, &mut |findings, reader| {
         let (row, checksum) = SubscriptionRow::read(reader)?;
         found.insert(checksum);
-        findings.require_number(subscription::TABLE, row.seq, next)
+        findings.require_number(subscription_row::TABLE, row.seq, next)
     })?;
-    findings.complete(subscription::TABLE, found, store.digests.subscriptions)
+    findings.complete(subscription_row::TABLE, found, store.digests.subscriptions)
 }
 
 /// Checks every occurrence with its payload, and that it has the deliveries that it
@@ -76,18 +76,18 @@ fn verify_occurrences<T: Transaction>(
     let next = findings.end_of_numbers(store.digests.next_occurrence);
     findings.walk(tx, &OCCURRENCES, &mut |findings, reader| {
         let row = OccurrenceRow::read(reader)?;
-        findings.note(occurrence::TABLE, row.load(tx))?;
-        findings.require_number(occurrence::TABLE, row.number, next)?;
+        findings.note(occurrence_row::TABLE, row.load(tx))?;
+        findings.require_number(occurrence_row::TABLE, row.number, next)?;
         let rows = tx.query(
             "SELECT count(*), count(CASE WHEN settled = 0 THEN 1 END)
              FROM deliveries WHERE occurrence = ?1",
             &[Value::Integer(row.number)],
         )?;
-        let counted = read_one(delivery::TABLE, &rows, |reader| {
+        let counted = read_one(delivery_row::TABLE, &rows, |reader| {
             Ok((reader.integer()?, reader.integer()?))
         })?;
         findings.require(
-            occurrence::TABLE,
+            occurrence_row::TABLE,
             &row.id,
             counted == Some((row.deliveries, row.unsettled)),
             "the deliveries are not those that were reserved",
@@ -106,12 +106,13 @@ fn verify_deliveries<T: Transaction>(
     let next = findings.end_of_numbers(store.digests.next_delivery);
     findings.walk(tx, &DELIVERIES, &mut |findings, reader| {
         let row = DeliveryRow::read(reader)?;
-        findings.require_number(delivery::TABLE, row.number, next)?;
+        findings.require_number(delivery_row::TABLE, row.number, next)?;
         let stored = |sql, number| -> Result<bool> {
             Ok(tx.query(sql, &[Value::Integer(number)])?.count > 0)
         };
         let key = row.number.to_string();
-        let mut require = |right, reason| findings.require(delivery::TABLE, &key, right, reason);
+        let mut require =
+            |right, reason| findings.require(delivery_row::TABLE, &key, right, reason);
         require(
             stored(
                 "SELECT 1 FROM occurrences NOT INDEXED WHERE number = ?1",
@@ -131,5 +132,5 @@ fn verify_deliveries<T: Transaction>(
             "the subscription of the delivery is missing",
         )
     })?;
-    findings.complete(delivery::TABLE, unsettled, store.digests.unsettled)
+    findings.complete(delivery_row::TABLE, unsettled, store.digests.unsettled)
 }

@@ -9,9 +9,12 @@ use crate::bindings::exports::lash::store::process_events::{Draft, Event};
 use crate::bindings::exports::lash::store::process_import::ImportedEvent;
 use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::bindings::lash::store::types::Error;
-use crate::checksum::{self, Checksum};
-use crate::corruption::{self, RowReader, confirm_found, corrupt, read_one, verify};
-use crate::seam::{Transaction, Value, execute_rows, optional_integer, optional_text, unsigned};
+use crate::storage::checksum::{self, Checksum};
+use crate::storage::corruption::{self, confirm_found, corrupt, verify};
+use crate::storage::rows::{RowReader, read_one};
+use crate::storage::seam::{
+    Transaction, Value, execute_rows, optional_integer, optional_text, unsigned,
+};
 
 pub(super) const TABLE: &str = "process_events";
 

@@ -8,13 +8,14 @@ use crate::bindings::exports::lash::store::process_events::{
     Appended, Awaited, Basis, Draft, Position,
 };
 use crate::bindings::exports::lash::store::processes::Status;
-use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, corrupt, invalid, verify_complete};
-use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{corrupt, invalid, verify_complete};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
 
 use super::event_row::{self, EventRow, LAST_SEQUENCE, TABLE, Wake, select_events};
-use super::row;
+use super::process_row;
 
 /// How many events one query reads.
 const PAGE: i64 = 256;
@@ -35,7 +36,7 @@ pub fn get_basis(
     replay_key: Option<&str>,
 ) -> Result<Option<Basis>> {
     let tx = env.begin(TransactionMode::Read)?;
-    let Some(whole) = row::find_whole(&tx, process_id, known_hash)? else {
+    let Some(whole) = process_row::find_whole(&tx, process_id, known_hash)? else {
         return Ok(None);
     };
     let existing = match replay_key {
@@ -78,7 +79,7 @@ fn insert(
     tx: &impl Transaction,
     draft: &Draft,
 ) -> Result<(Appended, Option<i64>)> {
-    let Some(mut process) = row::find(tx, &draft.process_id)? else {
+    let Some(mut process) = process_row::find(tx, &draft.process_id)? else {
         return Ok((Appended::Unknown, None));
     };
     let seq = process.seq;
@@ -147,7 +148,7 @@ pub fn after(
     sequence: u64,
 ) -> Result<Option<Vec<Vec<u8>>>> {
     let tx = env.begin(TransactionMode::Read)?;
-    let Some(process) = row::find(&tx, process_id)? else {
+    let Some(process) = process_row::find(&tx, process_id)? else {
         return Ok(None);
     };
     let mut last = bounded(sequence);
@@ -187,7 +188,7 @@ pub fn wakes_after(
     sequence: u64,
 ) -> Result<Option<Vec<Vec<u8>>>> {
     let tx = env.begin(TransactionMode::Read)?;
-    let Some(process) = row::find(&tx, process_id)? else {
+    let Some(process) = process_row::find(&tx, process_id)? else {
         return Ok(None);
     };
     // All that are pending, to see that none is missing; the content only of those
@@ -227,7 +228,7 @@ pub fn first_of_type(
     sequence: u64,
 ) -> Result<Awaited> {
     let tx = env.begin(TransactionMode::Read)?;
-    let Some(process) = row::find(&tx, process_id)? else {
+    let Some(process) = process_row::find(&tx, process_id)? else {
         return Ok(Awaited::Unknown);
     };
     let found = event_row::find_first_of_type(&tx, process.seq, event_type, bounded(sequence))?;
@@ -240,7 +241,7 @@ pub fn first_of_type(
 /// The WIT function `process-events.acknowledge-wake`.
 pub fn acknowledge_wake(env: &impl Environment, process_id: &str, sequence: u64) -> Result<bool> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
-    let Some(mut process) = row::find(&tx, process_id)? else {
+    let Some(mut process) = process_row::find(&tx, process_id)? else {
         return Ok(false);
     };
     let sequence = clamp(sequence);
@@ -261,7 +262,7 @@ pub fn acknowledge_wake(env: &impl Environment, process_id: &str, sequence: u64)
 /// The WIT function `process-events.get-position`.
 pub fn get_position(env: &impl Environment, process_id: &str) -> Result<Option<Position>> {
     let tx = env.begin(TransactionMode::Read)?;
-    let Some(process) = row::find(&tx, process_id)? else {
+    let Some(process) = process_row::find(&tx, process_id)? else {
         return Ok(None);
     };
     let outcome = process.outcome(&tx)?;
@@ -277,7 +278,7 @@ pub fn last_sequences(env: &impl Environment, process_ids: &[String]) -> Result<
     let tx = env.begin(TransactionMode::Read)?;
     let mut sequences = Vec::with_capacity(process_ids.len());
     for process_id in process_ids {
-        let process = row::find(&tx, process_id)?;
+        let process = process_row::find(&tx, process_id)?;
         sequences.push(process.map_or(UNKNOWN, |process| unsigned(process.state.last_sequence)));
     }
     Ok(sequences)

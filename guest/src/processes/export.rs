@@ -3,16 +3,17 @@
 use crate::Result;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
 use crate::bindings::exports::lash::store::processes::Status;
-use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, read_one, verify_complete, verify_count};
-use crate::export::{self, Cursor, Numbered, Page, RecordBuilder};
-use crate::seam::{Environment, Transaction, Value, unsigned};
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{verify_complete, verify_count};
+use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
+use crate::storage::rows::{RowReader, read_one};
+use crate::storage::seam::{Environment, Transaction, Value, unsigned};
 
 use super::TABLE;
 use super::event_row::{self, EventRow, LAST_SEQUENCE, Wake, key, select_events};
 use super::grant_row::{self, GrantRow};
-use super::row::{ProcessRow, select_whole_processes};
+use super::process_row::{ProcessRow, select_whole_processes};
 
 const PROCESSES: Numbered = Numbered {
     table: TABLE,
@@ -49,7 +50,7 @@ const GRANTS: Numbered = Numbered {
 /// The WIT function `process-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let store = ProcessTransaction::read(env)?;
-    export::read_page(cursor, |cursor, page| match cursor.table {
+    paging::read_page(cursor, |cursor, page| match cursor.table {
         0 => Some(export_processes(&store, cursor, page)),
         1 => Some(export_events(&store.tx, cursor, page)),
         2 => Some(export_grants(&store.tx, cursor, page)),

@@ -4,11 +4,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::checksum::{self, Checksum};
-use crate::corruption::{
-    RowReader, confirm_absent, confirm_found, read_all, read_one, verify, verify_count,
-};
-use crate::seam::{Rows, Transaction, Value, unsigned};
+use crate::storage::checksum::{self, Checksum};
+use crate::storage::corruption::{confirm_absent, confirm_found, verify, verify_count};
+use crate::storage::rows::{RowReader, read_all, read_one};
+use crate::storage::seam::{Rows, Transaction, Value, unsigned};
 
 pub(super) const TABLE: &str = "process_grants";
 

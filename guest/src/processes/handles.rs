@@ -10,12 +10,13 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::process_handles::{Grant, Revocation};
 use crate::bindings::exports::lash::store::processes::{Process, Selection, Status};
-use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, verify_complete};
-use crate::seam::{Environment, Transaction, TransactionMode, Value};
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{confirm_found, verify_complete};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 
 use super::grant_row::{self, GrantRow, TABLE};
-use super::row::{self, ProcessRow, select_processes};
+use super::process_row::{self, ProcessRow, select_processes};
 
 /// How many handles one query of `of-scope` reads.
 const PAGE: i64 = 64;
@@ -69,7 +70,7 @@ fn replace(tx: &impl Transaction, process: &mut ProcessRow, grant: &GrantRow) ->
 /// The WIT function `process-handles.grant-handle`.
 pub fn grant_handle(env: &impl Environment, grant: Grant) -> Result<bool> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
-    let Some(mut process) = row::find(&tx, &grant.process_id)? else {
+    let Some(mut process) = process_row::find(&tx, &grant.process_id)? else {
         return Ok(false);
     };
     let grant = GrantRow {
@@ -86,7 +87,7 @@ pub fn grant_handle(env: &impl Environment, grant: Grant) -> Result<bool> {
 /// The WIT function `process-handles.revoke`.
 pub fn revoke(env: &impl Environment, scope_id: &str, process_id: &str) -> Result<()> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
-    if let Some(mut process) = row::find(&tx, process_id)?
+    if let Some(mut process) = process_row::find(&tx, process_id)?
         && let Some((grant, checksum)) = grant_row::find(&tx, scope_id, process.seq)?
     {
         remove(&tx, &mut process, &grant, checksum)?;
@@ -105,7 +106,7 @@ pub fn transfer(
 ) -> Result<Option<String>> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
     for process_id in process_ids {
-        let Some(mut process) = row::find(&tx, process_id)? else {
+        let Some(mut process) = process_row::find(&tx, process_id)? else {
             return Ok(Some(process_id.clone()));
         };
         let Some((grant, checksum)) = grant_row::find(&tx, from_scope_id, process.seq)? else {
@@ -183,7 +184,7 @@ fn into_grant(row: GrantRow, process_id: String) -> Grant {
 /// The WIT function `process-handles.is-granted`.
 pub fn is_granted(env: &impl Environment, scope_id: &str, process_id: &str) -> Result<bool> {
     let tx = env.begin(TransactionMode::Read)?;
-    match row::find(&tx, process_id)? {
+    match process_row::find(&tx, process_id)? {
         Some(process) => Ok(grant_row::find(&tx, scope_id, process.seq)?.is_some()),
         None => Ok(false),
     }
@@ -192,7 +193,7 @@ pub fn is_granted(env: &impl Environment, scope_id: &str, process_id: &str) -> R
 /// The WIT function `process-handles.of-process`.
 pub fn of_process(env: &impl Environment, process_id: &str) -> Result<Option<Vec<Grant>>> {
     let tx = env.begin(TransactionMode::Read)?;
-    let Some(process) = row::find(&tx, process_id)? else {
+    let Some(process) = process_row::find(&tx, process_id)? else {
         return Ok(None);
     };
     let mut found = SetDigest::default();
@@ -211,7 +212,7 @@ pub fn revoke_session(env: &impl Environment, session_id: &str) -> Result<Revoca
     let grants = grant_row::of_session(&tx, session_id)?;
     let mut processes = BTreeSet::new();
     for (grant, checksum) in &grants {
-        let mut process = row::find_numbered(&tx, grant.process)?;
+        let mut process = process_row::find_numbered(&tx, grant.process)?;
         remove(&tx, &mut process, grant, *checksum)?;
         processes.insert(grant.process);
     }
@@ -221,7 +222,7 @@ pub fn revoke_session(env: &impl Environment, session_id: &str) -> Result<Revoca
         preserved: Vec::new(),
     };
     for seq in processes {
-        let process = row::find_numbered(&tx, seq)?;
+        let process = process_row::find_numbered(&tx, seq)?;
         match process.state.grants.count {
             _ if process.state.status != Status::Running => {}
             0 => revocation.orphaned.push(process.id),

@@ -10,16 +10,16 @@ use crate::bindings::exports::lash::store::process_import::{
     ImportedEvent, ImportedHandle, ImportedProcess, Wake as ImportedWake,
 };
 use crate::bindings::exports::lash::store::processes::Status;
-use crate::corruption::invalid;
-use crate::numbers;
-use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::corruption::invalid;
+use crate::storage::numbers;
+use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 
 use super::LAST_PROCESS;
 use super::event_row::{self, EventRow, LAST_SEQUENCE, Wake};
 use super::grant_row::{self, GrantRow};
-use super::row::{self, ProcessRow};
-use super::state::State;
+use super::process_row::{self, ProcessRow};
+use super::state_row::State;
 
 /// The WIT function `process-import.add-processes`.
 pub fn add_processes(env: &impl Environment, processes: &[ImportedProcess]) -> Result<()> {
@@ -36,7 +36,7 @@ fn add_process<T: Transaction>(
 ) -> Result<()> {
     let ProcessTransaction { tx, digests, .. } = transaction;
     let id = &process.registration.id;
-    if row::find(tx, id)?.is_some() {
+    if process_row::find(tx, id)?.is_some() {
         return Err(invalid(format!("process `{id}` is there already")));
     }
     let seq = clamp(digests.next_process);
@@ -102,7 +102,7 @@ pub fn add_events(
     events: &[ImportedEvent],
 ) -> Result<()> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
-    let known = row::find(&tx, process_id)?;
+    let known = process_row::find(&tx, process_id)?;
     let Some(mut process) = known.filter(|row| unsigned(row.state.last_sequence) == last_sequence)
     else {
         return Err(invalid(format!(
@@ -165,7 +165,7 @@ pub fn add_handles(env: &impl Environment, handles: &[ImportedHandle]) -> Result
 }
 
 fn find(tx: &impl Transaction, id: &str) -> Result<ProcessRow> {
-    row::find(tx, id)?.ok_or_else(|| invalid(format!("process `{id}` is not there")))
+    process_row::find(tx, id)?.ok_or_else(|| invalid(format!("process `{id}` is not there")))
 }
 
 fn add_handle(

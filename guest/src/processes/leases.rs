@@ -7,12 +7,12 @@ use alloc::string::ToString;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::process_leases::{Claimed, Lease};
-use crate::numbers;
-use crate::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
-use crate::token;
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::numbers;
+use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
+use crate::storage::token;
 
-use super::row;
+use super::process_row;
 
 /// A fencing token that is higher than all before.
 pub(super) fn next_fencing_token<T: Transaction>(
@@ -31,7 +31,7 @@ pub fn claim(
 ) -> Result<Claimed> {
     let mut transaction = ProcessTransaction::write(env)?;
     let now_ms = env.now_ms();
-    let Some(mut process) = row::find(&transaction.tx, process_id)? else {
+    let Some(mut process) = process_row::find(&transaction.tx, process_id)? else {
         return Ok(Claimed::Unknown);
     };
     let state = &mut process.state;
@@ -71,7 +71,7 @@ pub fn renew(
 ) -> Result<Option<u64>> {
     let tx = env.begin(TransactionMode::Write)?;
     let now_ms = env.now_ms();
-    let Some(mut process) = row::find(&tx, process_id)? else {
+    let Some(mut process) = process_row::find(&tx, process_id)? else {
         return Ok(None);
     };
     let state = &mut process.state;
@@ -88,7 +88,7 @@ pub fn renew(
 /// The WIT function `process-leases.release`.
 pub fn release(env: &impl Environment, process_id: &str, token: &str) -> Result<()> {
     let tx = env.begin(TransactionMode::Write)?;
-    let Some(mut process) = row::find(&tx, process_id)? else {
+    let Some(mut process) = process_row::find(&tx, process_id)? else {
         return Ok(());
     };
     if process.state.release(token) {

@@ -4,6 +4,7 @@
 //! of events. The event is appended only if both are as they were: nothing of the
 //! payload is understood here.
 
+pub(crate) mod digests;
 mod event_row;
 mod events;
 mod export;
@@ -11,9 +12,10 @@ mod grant_row;
 mod handles;
 mod import;
 mod leases;
+mod process_row;
 mod retention;
-mod row;
-mod state;
+mod schema;
+mod state_row;
 mod statistics;
 mod verify;
 
@@ -24,13 +26,14 @@ use crate::bindings::exports::lash::store::format::Initialized;
 use crate::bindings::exports::lash::store::processes::{
     Changed, Process, Registered, Registration, Selection, Status,
 };
-use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found, invalid, verify_complete};
-use crate::digests::{Digests, ProcessDigests};
 use crate::format;
-use crate::schema;
-use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp};
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessDigests;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{confirm_found, invalid, verify_complete};
+use crate::storage::digests::Digests;
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp};
 
 pub use events::{
     acknowledge_wake, after, append, first_of_type, get_basis, get_position, last_sequences,
@@ -46,8 +49,8 @@ pub use retention::{prunable, prune};
 pub use statistics::statistics;
 pub use verify::verify;
 
-use row::{ProcessRow, select_whole_processes};
-use state::State;
+use process_row::{ProcessRow, select_whole_processes};
+use state_row::State;
 
 const TABLE: &str = "processes";
 
@@ -60,7 +63,7 @@ const PAGE: i64 = 64;
 
 /// The WIT function `processes.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {
-    format::initialize(env, &schema::PROCESSES, |tx| {
+    format::initialize(env, &format::PROCESSES, schema::STATEMENTS, |tx| {
         ProcessDigests::new().store(tx)
     })
 }
@@ -69,7 +72,7 @@ pub fn initialize(env: &impl Environment) -> Result<Initialized> {
 pub fn register(env: &impl Environment, registration: &Registration) -> Result<Registered> {
     let mut transaction = ProcessTransaction::write_durably(env)?;
     let hash = registration.hash.as_str();
-    if let Some(whole) = row::find_whole(&transaction.tx, &registration.id, Some(hash))? {
+    if let Some(whole) = process_row::find_whole(&transaction.tx, &registration.id, Some(hash))? {
         let stored = whole.process;
         return Ok(if stored.registration_hash == hash {
             Registered::Process(stored)
@@ -94,7 +97,7 @@ pub fn register(env: &impl Environment, registration: &Registration) -> Result<R
 /// The WIT function `processes.get`.
 pub fn get(env: &impl Environment, id: &str, known_hash: Option<&str>) -> Result<Option<Process>> {
     let tx = env.begin(TransactionMode::Read)?;
-    let whole = row::find_whole(&tx, id, known_hash)?;
+    let whole = process_row::find_whole(&tx, id, known_hash)?;
     Ok(whole.map(|whole| whole.process))
 }
 
@@ -177,7 +180,7 @@ fn change(
     apply: impl FnOnce(&mut State) -> bool,
 ) -> Result<Changed> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
-    let Some(mut process) = row::find(&tx, id)? else {
+    let Some(mut process) = process_row::find(&tx, id)? else {
         return Ok(Changed::Unknown);
     };
     process.state.updated_at_ms = env.now_ms();
@@ -185,7 +188,7 @@ fn change(
         return Ok(Changed::Ended);
     }
     process.state.update(&tx, process.seq)?;
-    let changed = row::find_whole(&tx, id, known_hash)?;
+    let changed = process_row::find_whole(&tx, id, known_hash)?;
     tx.commit()?;
     Ok(changed.map_or(Changed::Unknown, |whole| Changed::Process(whole.process)))
 }

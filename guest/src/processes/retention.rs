@@ -4,12 +4,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::corruption::{RowReader, capacity, verify_count};
-use crate::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::corruption::verify_count;
+use crate::storage::rows::{RowReader, capacity};
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
 
 use super::event_row::{self, LAST_SEQUENCE};
-use super::row::{self, ProcessRow, select_processes};
+use super::process_row::{self, ProcessRow, select_processes};
 
 const TABLE: &str = "processes";
 
@@ -61,7 +62,7 @@ pub fn prune(env: &impl Environment, ended_before_ms: u64, ids: &[String]) -> Re
     let now_ms = env.now_ms();
     let mut pruned = Vec::new();
     for id in ids {
-        let Some(process) = row::find(&transaction.tx, id)? else {
+        let Some(process) = process_row::find(&transaction.tx, id)? else {
             continue;
         };
         if !may_go(&process, clamp(ended_before_ms), now_ms) {

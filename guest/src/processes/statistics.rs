@@ -2,9 +2,9 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::process_inspection::ProcessStatistics;
-use crate::counts::counts;
-use crate::seam::{Environment, Value};
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::counts::counts;
+use crate::storage::seam::{Environment, Value};
 
 use super::{TABLE, event_row, grant_row};
 
@@ -27,7 +27,7 @@ pub fn statistics(env: &impl Environment) -> Result<ProcessStatistics> {
     let [events, event_bytes] = counts(
         &store.tx,
         event_row::TABLE,
-        "SELECT count(*), sum(octet_length(content)) FROM process_events NOT INDEXED",
+        "SELECT count(*), sum(length(content)) FROM process_events NOT INDEXED",
         &[],
     )?;
     let [handles] = counts(

@@ -4,16 +4,16 @@ use alloc::string::ToString;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::inspection_types::Verification;
-use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, read_all, read_one};
-use crate::findings::{Findings, Pages};
-use crate::seam::{Environment, Transaction, Value};
-use crate::transaction::ProcessTransaction;
+use crate::processes::digests::ProcessTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::findings::{Findings, Pages};
+use crate::storage::rows::{RowReader, read_all, read_one};
+use crate::storage::seam::{Environment, Transaction, Value};
 
 use super::TABLE;
 use super::event_row::{self, EventRow, Wake, key, select_events};
 use super::grant_row::{self, GrantRow};
-use super::row::{ProcessRow, select_processes, select_whole_processes};
+use super::process_row::{ProcessRow, select_processes, select_whole_processes};
 
 const PROCESSES: Pages = Pages {
     table: TABLE,

@@ -6,22 +6,22 @@
 
 use alloc::vec::Vec;
 
-use super::checkpoint::{self, Component, NewCheckpoint};
+use super::checkpoints::{self, Component, NewCheckpoint};
 use super::head::{self, HeadIdentity, HeadRow, next_revision, require_leaf};
 use super::queue::{self, CompletedBatches};
-use super::{attachments, blob, graph, turn, usage};
+use super::{attachments, blobs, graph, turns, usage};
 use crate::Result;
 use crate::bindings::exports::lash::store::session::{
     CommitOutcome, CommitRequest, GraphChange, Receipt, RevisionConflict, TurnStamp,
 };
-use crate::seam::{Environment, Transaction, unsigned};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::seam::{Environment, Transaction, unsigned};
 
 /// The WIT function `session.commit`.
 pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOutcome> {
     let mut checkpoint = NewCheckpoint::new(request.checkpoint, request.profile)?;
     let mut head_blobs = head::components(request.head.blobs, request.profile)?;
-    blob::compress_missing(
+    blobs::compress_missing(
         env,
         checkpoint
             .new_blobs()
@@ -55,7 +55,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
     for component in head_blobs {
         blobs.push(component.insert(&mut session)?);
     }
-    let retained = blob::retain(&session.tx, &request.head.retained)?;
+    let retained = blobs::retain(&session.tx, &request.head.retained)?;
     usage::append_entries(&mut session, &request.usage, now_ms)?;
     change_graph(
         &mut session,
@@ -82,7 +82,7 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
         now_ms,
     )?;
     if let Some(stamp) = &request.turn {
-        turn::insert(&mut session, stamp, revision, &checkpoint_key, now_ms)?;
+        turns::insert(&mut session, stamp, revision, &checkpoint_key, now_ms)?;
     }
     session.commit()?;
     Ok(CommitOutcome::Committed(Receipt {
@@ -101,7 +101,7 @@ fn replay<T: Transaction>(
     if stamp.session_id != session_id {
         return Ok(Some(CommitOutcome::TurnConflict(stamp.clone())));
     }
-    let Some(committed) = turn::find(&session.tx, stamp)? else {
+    let Some(committed) = turns::find(&session.tx, stamp)? else {
         return Ok(None);
     };
     if committed.commit_hash != stamp.commit_hash {
@@ -110,7 +110,7 @@ fn replay<T: Transaction>(
     Ok(Some(CommitOutcome::Replayed(Receipt {
         revision: unsigned(committed.revision),
         checkpoint_ref: committed.checkpoint.text(),
-        manifest: checkpoint::load_manifest(session, &committed.checkpoint)?,
+        manifest: checkpoints::load_manifest(session, &committed.checkpoint)?,
     })))
 }
 

@@ -2,18 +2,16 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
-use crate::export::{self, Cursor, Page, RecordBuilder};
-use crate::seam::{Environment, Transaction};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::paging::{self, Cursor, Page};
+use crate::storage::seam::{Environment, Transaction};
 
-use super::blob::{self, key::BlobKey};
-use super::head::HeadRow;
-use super::{artifacts, attachments, graph, metadata, queue, turn, usage};
+use super::{artifacts, attachments, blobs, graph, head, metadata, queue, turns, usage};
 
 /// The WIT function `session-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let session = SessionTransaction::read(env)?;
-    export::read_page(cursor, |cursor, page| read_table(&session, cursor, page))
+    paging::read_page(cursor, |cursor, page| read_table(&session, cursor, page))
 }
 
 fn read_table<T: Transaction>(
@@ -23,35 +21,17 @@ fn read_table<T: Transaction>(
 ) -> Option<Result<bool>> {
     Some(match cursor.table {
         0 => metadata::export(session, page).map(|()| true),
-        1 => export_head(session, page).map(|()| true),
+        1 => head::export(session, page).map(|()| true),
         2 => graph::export(session, cursor, page),
         3 => graph::export_removed(session, cursor, page),
-        4 => blob::export(session, cursor, page),
+        4 => blobs::export(session, cursor, page),
         5 => artifacts::export(session, cursor, page),
         6 => usage::export_entries(session, cursor, page),
         7 => usage::export_totals(session, cursor, page),
-        8 => turn::export(session, cursor, page),
+        8 => turns::export(session, cursor, page),
         9 => queue::export(session, cursor, page),
         10 => queue::export_completed(session, cursor, page),
         11 => attachments::export(session, cursor, page),
         _ => return None,
     })
-}
-
-fn export_head<T: Transaction>(session: &SessionTransaction<T>, page: &mut Page) -> Result<()> {
-    let texts = |keys: &[BlobKey]| keys.iter().map(BlobKey::text).collect();
-    if let Some(head) = HeadRow::load(session)? {
-        let checkpoint = head.checkpoint.map(|key| key.text());
-        page.push(
-            RecordBuilder::new("head")
-                .text("session_id", &head.session_id)
-                .number("revision", head.revision)
-                .optional_text("leaf", head.leaf.as_deref())
-                .optional_text("checkpoint", checkpoint.as_deref())
-                .texts("blobs", texts(&head.blobs))
-                .texts("retained_blobs", texts(&head.retained))
-                .payload("content", head.content),
-        );
-    }
-    Ok(())
 }

@@ -2,15 +2,19 @@
 
 use crate::Result;
 use crate::bindings::exports::lash::store::format::Initialized;
-use crate::digests::{Digests, SessionDigests};
 use crate::format;
-use crate::schema;
-use crate::seam::Environment;
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionDigests;
+use crate::storage::digests::Digests;
+use crate::storage::seam::Environment;
+
+use super::schema;
+use crate::session::digests::SessionTransaction;
 
 /// The WIT function `session.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {
-    format::initialize(env, &schema::SESSION, |tx| SessionDigests::new().store(tx))
+    format::initialize(env, &format::SESSION, schema::STATEMENTS, |tx| {
+        SessionDigests::new().store(tx)
+    })
 }
 
 /// The WIT function `session.retire`.

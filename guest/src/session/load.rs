@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use super::head::HeadRow;
-use super::{checkpoint, graph, usage};
+use super::{checkpoints, graph, usage};
 use crate::Result;
 use crate::bindings::exports::lash::store::session::{Head, ReadScope, Snapshot};
-use crate::seam::Environment;
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::seam::Environment;
 
 /// The WIT function `session.load`.
 pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>> {
@@ -28,7 +28,7 @@ pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>
     };
     let checkpoint = row
         .checkpoint
-        .map(|key| checkpoint::load_referenced(&session, &key))
+        .map(|key| checkpoints::load_referenced(&session, &key))
         .transpose()?;
     let usage = usage::load_totals(&session)?;
     Ok(Some(Snapshot {

@@ -3,13 +3,13 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::blob::StoredRow;
-use super::blob::key::BlobKey;
-use super::{artifacts, blob, graph, head, turn};
+use super::blobs::StoredRow;
+use super::blobs::key::BlobKey;
+use super::{artifacts, blobs, graph, head, turns};
 use crate::Result;
 use crate::bindings::exports::lash::store::maintenance::GcReport;
-use crate::seam::{Environment, Transaction, Value, execute_rows};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::seam::{Environment, Transaction, Value, execute_rows};
 
 /// The WIT function `maintenance.vacuum`.
 pub fn vacuum(env: &impl Environment) -> Result<u64> {
@@ -49,7 +49,7 @@ pub(super) fn find_garbage<T: Transaction>(session: &SessionTransaction<T>) -> R
     roots.extend(artifacts::all_keys(session)?);
     let root_count = roots.len() as u64;
     let reachable = mark(session, roots)?;
-    let mut replayed = turn::checkpoints(session)?;
+    let mut replayed = turns::checkpoints(session)?;
     let imported: Vec<BlobKey> = replayed
         .iter()
         .copied()
@@ -57,10 +57,10 @@ pub(super) fn find_garbage<T: Transaction>(session: &SessionTransaction<T>) -> R
         .collect();
     for key in &imported {
         // What it says is in the blob that it refers to.
-        replayed.extend(blob::edges(&session.tx, key)?);
+        replayed.extend(blobs::edges(&session.tx, key)?);
     }
     let mut garbage = Vec::new();
-    blob::visit(session, |row| {
+    blobs::visit(session, |row| {
         if !reachable.contains(&row.key) && !replayed.contains(&row.key) {
             garbage.push(row);
         }
@@ -83,7 +83,7 @@ fn mark<T: Transaction>(
     let mut pending = roots;
     while let Some(key) = pending.pop() {
         if reachable.insert(key) {
-            pending.extend(blob::load_referenced(session, &key)?.edges);
+            pending.extend(blobs::load_referenced(session, &key)?.edges);
         }
     }
     Ok(reachable)

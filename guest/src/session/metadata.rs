@@ -5,11 +5,12 @@ use alloc::string::ToString;
 use super::{graph, head};
 use crate::Result;
 use crate::bindings::exports::lash::store::metadata::{Description, Meta};
-use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, corrupt, verify, verify_count};
-use crate::export::{Page, RecordBuilder};
-use crate::seam::{Environment, Transaction, Value, optional_text};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::{Checksum, SetDigest};
+use crate::storage::corruption::{corrupt, verify, verify_count};
+use crate::storage::paging::{Page, RecordBuilder};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, Value, optional_text};
 
 const TABLE: &str = "session_meta";
 

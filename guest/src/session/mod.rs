@@ -2,13 +2,13 @@
 
 pub mod artifacts;
 pub mod attachments;
-pub mod blob;
-pub mod checkpoint;
+pub mod blobs;
+pub mod checkpoints;
 mod commit;
-pub mod export;
+pub(crate) mod digests;
+mod export;
 pub mod graph;
 mod head;
-pub mod inspection;
 mod lifecycle;
 mod load;
 pub mod maintenance;
@@ -16,12 +16,16 @@ pub mod metadata;
 pub mod queue;
 pub mod retention;
 mod save;
+mod schema;
 mod statistics;
-pub mod turn;
+pub mod turns;
 pub mod usage;
+mod verify;
 
 pub use commit::commit;
+pub use export::read_page;
 pub use lifecycle::{initialize, retire};
 pub use load::{load, load_head};
 pub use save::{add_head, save_head};
 pub use statistics::statistics;
+pub use verify::verify;

@@ -1,17 +1,17 @@
 //! Forgetting what only a late retry would ask for.
 
-use super::{queue, turn, usage};
+use super::{queue, turns, usage};
 use crate::Result;
 use crate::bindings::exports::lash::store::retention::Pruned;
-use crate::seam::{Environment, clamp};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::seam::{Environment, clamp};
 
 /// The WIT function `retention.prune`.
 pub fn prune(env: &impl Environment, before_ms: u64) -> Result<Pruned> {
     let before_ms = clamp(before_ms);
     let mut session = SessionTransaction::write_durably(env)?;
     let pruned = Pruned {
-        turns: turn::forget(&mut session, before_ms)?,
+        turns: turns::forget(&mut session, before_ms)?,
         source_keys: queue::forget_completed(&session.tx, before_ms)?,
         usage_entries: usage::fold_entries(&mut session, before_ms)?,
     };

@@ -2,14 +2,14 @@
 
 use alloc::vec::Vec;
 
-use super::checkpoint::{self, Component};
+use super::checkpoints::{self, Component};
 use super::head::{self, HeadRow, next_revision, require_leaf};
-use super::{blob, graph, usage};
+use super::{blobs, graph, usage};
 use crate::Result;
 use crate::bindings::exports::lash::store::session::HeadDraft;
-use crate::corruption::invalid;
-use crate::seam::{Environment, unsigned};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::corruption::invalid;
+use crate::storage::seam::{Environment, unsigned};
 
 /// The WIT function `session.save-head`.
 pub fn save_head(env: &impl Environment, draft: HeadDraft) -> Result<u64> {
@@ -27,7 +27,7 @@ pub fn add_head(env: &impl Environment, draft: HeadDraft) -> Result<()> {
 /// Writes a head. One that is imported is the first, and its leaf may be gone.
 fn save(env: &impl Environment, draft: HeadDraft, imported: bool) -> Result<u64> {
     let mut components = head::components(draft.body.blobs, draft.profile)?;
-    blob::compress_missing(env, components.iter_mut().filter_map(Component::new_blob))?;
+    blobs::compress_missing(env, components.iter_mut().filter_map(Component::new_blob))?;
     let mut session = SessionTransaction::write_durably(env)?;
     let stored = HeadRow::load_identity(&session)?;
     if imported && stored.is_some() {
@@ -49,13 +49,13 @@ fn save(env: &impl Environment, draft: HeadDraft, imported: bool) -> Result<u64>
     }
     let checkpoint = draft
         .checkpoint_ref
-        .map(|reference| checkpoint::adopt(&mut session, &reference))
+        .map(|reference| checkpoints::adopt(&mut session, &reference))
         .transpose()?;
     let mut blobs = Vec::with_capacity(components.len());
     for component in components {
         blobs.push(component.insert(&mut session)?);
     }
-    let retained = blob::retain(&session.tx, &draft.body.retained)?;
+    let retained = blobs::retain(&session.tx, &draft.body.retained)?;
     let row = HeadRow {
         session_id: draft.session_id,
         revision,

@@ -7,12 +7,12 @@ use crate::bindings::exports::lash::store::session_inspection::{
     AttachmentStatistics, BlobSizes, Garbage, HeadStatistics, QueueStatistics, SessionStatistics,
 };
 use crate::bindings::lash::store::types::Error;
-use crate::corruption::read_all;
-use crate::counts::counts;
-use crate::seam::{Environment, Transaction, Value, unsigned};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::counts::counts;
+use crate::storage::rows::read_all;
+use crate::storage::seam::{Environment, Transaction, Value, unsigned};
 
-use super::blob::kind_from_code;
+use super::blobs::kind_from_code;
 use super::head::HeadRow;
 use super::maintenance;
 
@@ -29,13 +29,13 @@ pub fn statistics(env: &impl Environment) -> Result<SessionStatistics> {
         checkpoint: head
             .checkpoint
             .as_ref()
-            .map(super::blob::key::BlobKey::text),
+            .map(super::blobs::key::BlobKey::text),
     });
     let digests = &session.digests;
     let [node_bytes] = counts(
         tx,
         "graph_nodes",
-        "SELECT sum(octet_length(body)) FROM graph_nodes NOT INDEXED",
+        "SELECT sum(length(body)) FROM graph_nodes NOT INDEXED",
         &[],
     )?;
     Ok(SessionStatistics {
@@ -56,7 +56,7 @@ pub fn statistics(env: &impl Environment) -> Result<SessionStatistics> {
 
 fn blobs(tx: &impl Transaction) -> Result<Vec<BlobSizes>> {
     let rows = tx.query(
-        "SELECT kind, count(*), sum(length), sum(octet_length(content))
+        "SELECT kind, count(*), sum(length), sum(length(content))
          FROM blobs NOT INDEXED GROUP BY kind ORDER BY kind",
         &[],
     )?;
@@ -82,7 +82,7 @@ fn garbage<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Gar
         let [bytes] = counts(
             &session.tx,
             "blobs",
-            "SELECT octet_length(content) FROM blobs WHERE id = ?1",
+            "SELECT length(content) FROM blobs WHERE id = ?1",
             &[Value::Integer(row.id)],
         )?;
         stored_bytes = stored_bytes.saturating_add(bytes);
@@ -108,7 +108,7 @@ fn queue(tx: &impl Transaction, now_ms: i64) -> Result<QueueStatistics> {
     let [bytes] = counts(
         tx,
         "queued_payloads",
-        "SELECT sum(octet_length(payloads)) FROM queued_payloads",
+        "SELECT sum(length(payloads)) FROM queued_payloads",
         &[],
     )?;
     let [completed_source_keys] = counts(

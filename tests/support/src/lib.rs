@@ -5,6 +5,7 @@ pub mod child;
 pub mod contained;
 pub mod damage;
 pub mod damage_fixture;
+pub mod dialect;
 pub mod effects;
 pub mod faults;
 pub mod fixtures;

@@ -213,7 +213,7 @@ fn dialect(db: &Database) -> Outcome {
         "tables of the schema",
         &integer(
             &tx,
-            "SELECT count(*) FROM sqlite_schema WHERE type = 'table'",
+            "SELECT count(*) FROM sqlite_master WHERE type = 'table'",
         )?,
         &2,
     )

@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::exports::lash::store::graph::Node;
 use crate::bindings::lash::store::sqlite::ErrorCode;
-use crate::corruption::{RowReader, invalid};
-use crate::digests::{Digests, SessionDigests};
-use crate::seam::{Transaction, Value, clamp, execute_rows, optional_integer, unsigned};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionDigests;
+use crate::session::digests::SessionTransaction;
+use crate::storage::corruption::invalid;
+use crate::storage::digests::Digests;
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Transaction, Value, clamp, execute_rows, optional_integer, unsigned};
 
 use super::order::Positions;
 use super::{TABLE, find, find_first_prompt, row};

@@ -1,10 +1,10 @@
 //! Exporting the graph.
 
 use crate::Result;
-use crate::corruption::verify_complete;
-use crate::export::{Cursor, Numbered, Page, RecordBuilder};
-use crate::seam::Transaction;
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::corruption::verify_complete;
+use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
+use crate::storage::seam::Transaction;
 
 use super::TABLE;
 use super::row::NodeRow;

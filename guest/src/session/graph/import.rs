@@ -7,12 +7,13 @@ use crate::Result;
 use crate::bindings::exports::lash::store::session_import::{CheckedNodes, ImportedNode};
 use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::bindings::lash::store::types::Corruption;
-use crate::corruption::{invalid, missing, read_all, read_one};
-use crate::numbers;
-use crate::seam::{
+use crate::session::digests::SessionTransaction;
+use crate::storage::corruption::{invalid, missing};
+use crate::storage::numbers;
+use crate::storage::rows::{read_all, read_one};
+use crate::storage::seam::{
     Environment, Transaction, Value, clamp, execute_rows, optional_integer, unsigned,
 };
-use crate::transaction::SessionTransaction;
 
 use super::row::{self, NodeRow, select_nodes};
 use super::verify::is_own_ancestor;

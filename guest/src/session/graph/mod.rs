@@ -15,12 +15,11 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::graph::Node;
-use crate::checksum::SetDigest;
-use crate::corruption::{
-    RowReader, capacity, confirm_found, corrupt, missing, read_one, verify_complete,
-};
-use crate::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};
+use crate::storage::rows::{RowReader, capacity, read_one};
+use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
 
 pub(crate) use change::{append_nodes, replace_nodes};
 pub(crate) use export::{export, export_removed};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::graph::Node;
-use crate::corruption::invalid;
+use crate::storage::corruption::invalid;
 
 /// Where each node of a request is, by identifier.
 pub(super) struct Positions<'n>(BTreeMap<&'n str, usize>);

@@ -1,8 +1,9 @@
 //! One row of `graph_nodes`.
 
 use crate::Result;
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, verify};
+use crate::storage::checksum::Checksum;
+use crate::storage::corruption::verify;
+use crate::storage::rows::RowReader;
 
 use super::TABLE;
 

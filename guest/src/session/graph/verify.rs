@@ -1,11 +1,11 @@
 //! Checking all of the graph.
 
 use crate::Result;
-use crate::checksum::SetDigest;
-use crate::corruption::RowReader;
-use crate::findings::{Findings, Pages};
-use crate::seam::{Transaction, Value, unsigned};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::findings::{Findings, Pages};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Transaction, Value, unsigned};
 
 use super::row::{NodeRow, select_nodes};
 use super::{PAGE, TABLE};

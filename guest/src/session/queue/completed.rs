@@ -8,10 +8,11 @@ use alloc::string::ToString;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::Draft;
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, corrupt, verify};
-use crate::findings::{Findings, Pages};
-use crate::seam::{Transaction, Value};
+use crate::storage::checksum::Checksum;
+use crate::storage::corruption::{corrupt, verify};
+use crate::storage::findings::{Findings, Pages};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Transaction, Value};
 
 use super::CompletedBatches;
 use super::row::{

@@ -4,11 +4,11 @@ use alloc::string::String;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::{DeliveryPolicy, SlotPolicy};
-use crate::corruption::verify_complete;
-use crate::export::{Cursor, Named, Numbered, Page, RecordBuilder};
-use crate::hex::push_hex;
-use crate::seam::Transaction;
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::corruption::verify_complete;
+use crate::storage::hex::push_hex;
+use crate::storage::paging::{Cursor, Named, Numbered, Page, RecordBuilder};
+use crate::storage::seam::Transaction;
 
 use super::completed;
 use super::row::{self, BatchRow, TABLE, select_batches};

@@ -6,11 +6,11 @@ use crate::Result;
 use crate::bindings::exports::lash::store::session_import::ImportedBatch;
 use crate::bindings::lash::store::sqlite::ErrorCode;
 use crate::bindings::lash::store::types::Error;
-use crate::corruption::invalid;
-use crate::numbers;
-use crate::pack;
-use crate::seam::{Environment, clamp};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::corruption::invalid;
+use crate::storage::numbers;
+use crate::storage::pack;
+use crate::storage::seam::{Environment, clamp};
 
 use super::row::{self, BatchRow};
 

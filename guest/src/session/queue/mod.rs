@@ -20,15 +20,14 @@ use crate::Result;
 use crate::bindings::exports::lash::store::queue::{
     Batch, ClaimRequest, Completion, Draft, HeldClaim,
 };
-use crate::checksum::SetDigest;
-use crate::corruption::{
-    RowReader, capacity, confirm_found, corrupt, read_all, read_one, verify_complete,
-};
-use crate::numbers;
-use crate::pack;
-use crate::seam::{Environment, Transaction, Value, clamp, unsigned};
-use crate::token;
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{confirm_found, corrupt, verify_complete};
+use crate::storage::numbers;
+use crate::storage::pack;
+use crate::storage::rows::{RowReader, capacity, read_all, read_one};
+use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::storage::token;
 
 pub(crate) use completed::forget as forget_completed;
 pub(crate) use export::{export, export_completed};

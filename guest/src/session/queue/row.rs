@@ -5,10 +5,11 @@ use alloc::vec::{self, Vec};
 
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::{Batch, DeliveryPolicy, SlotPolicy};
-use crate::checksum::Checksum;
-use crate::corruption::{RowReader, confirm_found, corrupt, missing, read_all, read_one, verify};
-use crate::pack;
-use crate::seam::{Transaction, Value, execute_rows, optional_text, unsigned};
+use crate::storage::checksum::Checksum;
+use crate::storage::corruption::{confirm_found, corrupt, missing, verify};
+use crate::storage::pack;
+use crate::storage::rows::{RowReader, read_all, read_one};
+use crate::storage::seam::{Transaction, Value, execute_rows, optional_text, unsigned};
 
 use super::selection::Candidate;
 

@@ -1,10 +1,10 @@
 //! Checking all of the queue.
 
 use crate::Result;
-use crate::checksum::SetDigest;
-use crate::findings::{Findings, Pages};
-use crate::seam::{Transaction, Value};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::findings::{Findings, Pages};
+use crate::storage::seam::{Transaction, Value};
 
 use super::completed;
 use super::row::{BatchRow, PAYLOADS, TABLE, read_packed, select_batches, unpack};

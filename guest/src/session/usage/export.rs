@@ -1,11 +1,11 @@
 //! Exporting the ledger.
 
 use crate::Result;
-use crate::checksum::SetDigest;
-use crate::corruption::verify_complete;
-use crate::export::{Cursor, Numbered, Page, RecordBuilder};
-use crate::seam::Transaction;
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::verify_complete;
+use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
+use crate::storage::seam::Transaction;
 
 use super::row::{ENTRIES, TOTALS, UsageRow};
 

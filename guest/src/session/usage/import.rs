@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
-use crate::seam::{Environment, Value, clamp, execute_rows};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::seam::{Environment, Value, clamp, execute_rows};
 
 use super::row::{ENTRIES, UsageRow};
 use super::{merge_into_total, total};

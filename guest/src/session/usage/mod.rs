@@ -4,19 +4,21 @@
 mod export;
 mod import;
 mod row;
+mod verify;
 
 use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
-use crate::checksum::SetDigest;
-use crate::corruption::{RowReader, confirm_found};
-use crate::findings::{Findings, Pages};
-use crate::seam::{Environment, Transaction, Value, clamp, execute_rows};
-use crate::transaction::SessionTransaction;
+use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::confirm_found;
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows};
 pub(crate) use export::{export_entries, export_totals};
 pub use import::add;
 use row::{ENTRIES, TOTALS, UsageRow};
+pub(crate) use verify::verify_all;
 
 /// Adds entries to the ledger and to the totals.
 pub(crate) fn append_entries<T: Transaction>(
@@ -181,45 +183,6 @@ fn merge_into_total<T: Transaction>(
         checksum,
     )?;
     session.digests.usage_totals.insert(checksum);
-    Ok(())
-}
-
-const ENTRY_PAGES: Pages = Pages {
-    table: ENTRIES,
-    sql: "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                 reasoning_tokens, recorded_at_ms, checksum
-          FROM usage_entries WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
-    columns: 9,
-    size: 1024,
-};
-
-const TOTAL_PAGES: Pages = Pages {
-    table: TOTALS,
-    sql: "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                 reasoning_tokens, recorded_at_ms, checksum
-          FROM usage_totals NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
-    columns: 9,
-    size: 1024,
-};
-
-/// Checks every entry and every total.
-pub(crate) fn verify_all<T: Transaction>(
-    session: &SessionTransaction<T>,
-    findings: &mut Findings,
-) -> Result<()> {
-    let digests = &session.digests;
-    for (pages, expected) in [
-        (&ENTRY_PAGES, digests.usage_entries),
-        (&TOTAL_PAGES, digests.usage_totals),
-    ] {
-        let mut found = SetDigest::default();
-        findings.walk(&session.tx, pages, &mut |_, reader| {
-            let (_, checksum) = UsageRow::read(pages.table, reader)?;
-            found.insert(checksum);
-            Ok(())
-        })?;
-        findings.complete(pages.table, found, expected)?;
-    }
     Ok(())
 }
 

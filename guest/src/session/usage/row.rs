@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::lash::store::types::UsageEntry;
-use crate::checksum::{Checksum, SetDigest};
-use crate::corruption::{RowReader, capacity, verify, verify_complete};
-use crate::seam::{Rows, Transaction, Value};
+use crate::storage::checksum::{Checksum, SetDigest};
+use crate::storage::corruption::{verify, verify_complete};
+use crate::storage::rows::{RowReader, capacity};
+use crate::storage::seam::{Rows, Transaction, Value};
 
 pub(super) const ENTRIES: &str = "usage_entries";
 pub(super) const TOTALS: &str = "usage_totals";

@@ -9,7 +9,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::session_import::{
 };
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
 use lash_wasm_store_guest::format;
-use lash_wasm_store_guest::session::{blob, checkpoint, export};
+use lash_wasm_store_guest::session::{self, blobs, checkpoints};
 use rusqlite::params;
 
 use super::input::Input;
@@ -26,7 +26,7 @@ pub(super) fn run(data: &[u8]) {
         2 => imported(&env, &mut input),
         3 => manifest(&env, &mut input),
         4 => {
-            let _ = export::read_page(&env, Some(input.rest()));
+            let _ = session::read_page(&env, Some(input.rest()));
         }
         _ => {
             for kind in [Format::Session, Format::Effects] {
@@ -43,9 +43,9 @@ fn damaged(env: &NativeEnvironment, input: &mut Input<'_>) {
         false => input.bytes(),
     };
     let kind = BlobKind::ToolState;
-    let put = blob::put(env, content.clone(), kind, true, BlobProfile::Compact);
+    let put = blobs::put(env, content.clone(), kind, true, BlobProfile::Compact);
     let key = put.expect("a blob");
-    let read = blob::get(env, &key).expect("an answer");
+    let read = blobs::get(env, &key).expect("an answer");
     assert_eq!(read.as_ref(), Some(&content), "what was put is read back");
 
     let connection = env.connection();
@@ -63,10 +63,10 @@ fn damaged(env: &NativeEnvironment, input: &mut Input<'_>) {
         "UPDATE blobs SET content = ?1, length = ?2, encoding = ?3, edges = ?4",
         params![stored, length, input.below(3) as i64, edges],
     );
-    if let Ok(read) = blob::get(env, &key) {
+    if let Ok(read) = blobs::get(env, &key) {
         assert!(read.is_none_or(|read| read == content), "other content");
     }
-    let _ = checkpoint::get(env, &key);
+    let _ = checkpoints::get(env, &key);
     let _ = Kind::Session.verify(env);
 }
 
@@ -110,8 +110,8 @@ fn imported(env: &NativeEnvironment, input: &mut Input<'_>) {
         content,
         manifest: None,
     };
-    if blob::add(env, vec![imported], BlobProfile::Compact).is_ok() {
-        let read = blob::get(env, &key).expect("an answer");
+    if blobs::add(env, vec![imported], BlobProfile::Compact).is_ok() {
+        let read = blobs::get(env, &key).expect("an answer");
         assert!(read.is_some(), "what was added is there");
     }
 }
@@ -120,7 +120,7 @@ fn imported(env: &NativeEnvironment, input: &mut Input<'_>) {
 fn manifest(env: &NativeEnvironment, input: &mut Input<'_>) {
     let content = input.rest().to_vec();
     let kind = BlobKind::CheckpointManifest;
-    let put = blob::put(env, content, kind, false, BlobProfile::LowLatency);
-    let _ = checkpoint::get(env, &put.expect("a blob"));
+    let put = blobs::put(env, content, kind, false, BlobProfile::LowLatency);
+    let _ = checkpoints::get(env, &put.expect("a blob"));
     let _ = Kind::Session.verify(env);
 }

@@ -13,7 +13,8 @@ mod ours;
 use std::sync::OnceLock;
 
 use driver::{Driver, Host, Rule};
-use mutant::{MUTATIONS, Mutant};
+use lash_wasm_store_tests::dialect::named_functions;
+use mutant::{MUTATIONS, Mutant, Mutation};
 use ours::Ours;
 use wasmtime::component::Component;
 use wasmtime::{Cache, Config, Engine};
@@ -90,6 +91,24 @@ fn every_rule_finds_a_breakage() {
         .filter(|name| !MUTATIONS.iter().any(|(_, rule)| rule == name))
         .collect();
     assert!(without.is_empty(), "{without:?}");
+}
+
+/// The rule of the dialect calls the functions that the specification names: none more,
+/// or a host that has these alone would break it, and none fewer.
+#[test]
+fn the_rule_of_the_dialect_calls_every_named_function_and_no_other() {
+    let rules = driver::<Ours>(()).rules().unwrap();
+    let rule = named(&rules, "sql-of-the-component");
+    let check = |functions: Vec<String>| {
+        let mutation = Mutation::HasFunctions(functions.leak());
+        driver::<Mutant>(Some(mutation)).check(rule)
+    };
+    let all: Vec<String> = named_functions().into_iter().collect();
+    check(all.clone()).unwrap();
+    for missing in &all {
+        let others = all.iter().filter(|name| *name != missing).cloned();
+        assert!(check(others.collect()).is_err(), "{missing}");
+    }
 }
 
 /// A rule says what the specification says, in its words.

@@ -1,6 +1,7 @@
 //! The sweep: an operation is run undisturbed, then once for every fault at every
 //! statement that it ran, each time from the same start.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::rc::Rc;
 
@@ -130,6 +131,17 @@ impl Table {
                 "{context}: {read}"
             );
         }
+    }
+
+    /// The SQL functions that the operations call.
+    pub fn functions(&self) -> BTreeSet<String> {
+        let operations = self.operations.iter();
+        operations
+            .flat_map(|operation| {
+                let image = operation.start.as_ref().unwrap_or(&self.start);
+                copy(image).functions(&operation.call)
+            })
+            .collect()
     }
 
     /// Sweeps all operations.

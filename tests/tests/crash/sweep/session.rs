@@ -8,8 +8,8 @@ use lash_wasm_store_guest::bindings::exports::lash::store::queue::SlotPolicy;
 use lash_wasm_store_guest::bindings::exports::lash::store::session::ReadScope;
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
 use lash_wasm_store_guest::session::{
-    self, artifacts, attachments, blob, checkpoint, export, graph, inspection, maintenance,
-    metadata, queue, retention, usage,
+    self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue,
+    retention, usage,
 };
 
 use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};
@@ -45,12 +45,12 @@ impl Starts {
         session::commit(&db, request(None, "turn 1")).unwrap();
         let bare = db.image();
         let head = session::load_head(&db).unwrap().unwrap();
-        let manifest = blob::get(&db, &head.checkpoint_ref.unwrap())
+        let manifest = blobs::get(&db, &head.checkpoint_ref.unwrap())
             .unwrap()
             .unwrap();
         let mut of_bytes = copy(&fresh);
         let kind = BlobKind::Generic;
-        blob::put(&of_bytes, manifest, kind, false, BlobProfile::Compact).unwrap();
+        blobs::put(&of_bytes, manifest, kind, false, BlobProfile::Compact).unwrap();
         for _ in 0..100 {
             queue::enqueue(&db, draft(None, SlotPolicy::Join)).unwrap();
         }
@@ -164,10 +164,10 @@ fn reads(known: &Known) -> Vec<Operation> {
         node("hidden", "hidden"),
         node("unknown", "unknown"),
         Operation::new("blobs.get", "", Effect::Reads, move |db| {
-            blob::get(db, &key)
+            blobs::get(db, &key)
         }),
         Operation::new("checkpoints.get", "", Effect::Reads, move |db| {
-            checkpoint::get(db, &manifest)
+            checkpoints::get(db, &manifest)
         }),
         artifact(NameSpace::Modules, "module"),
         artifact(NameSpace::Bytes, "bytes"),
@@ -181,7 +181,7 @@ fn reads(known: &Known) -> Vec<Operation> {
         Operation::new("metadata.load", "", Effect::Reads, metadata::load),
         Operation::new("metadata.describe", "", Effect::Reads, metadata::describe),
         Operation::new("session-export.read-page", "", Effect::Reads, |db| {
-            export::read_page(db, None)
+            session::read_page(db, None)
         }),
         Operation::new(
             "session-inspection.statistics",
@@ -190,7 +190,7 @@ fn reads(known: &Known) -> Vec<Operation> {
             session::statistics,
         ),
         Operation::new("session-inspection.verify", "", Effect::Reads, |db| {
-            sound(inspection::verify(db))
+            sound(session::verify(db))
         }),
     ]
 }
@@ -225,7 +225,7 @@ fn graph_and_blobs(starts: &Starts) -> Vec<Operation> {
     };
     let blob = |variant, effect, name: &'static str| {
         Operation::new("blobs.put", variant, effect, move |db| {
-            blob::put(
+            blobs::put(
                 db,
                 content(name),
                 BlobKind::Generic,
@@ -236,7 +236,7 @@ fn graph_and_blobs(starts: &Starts) -> Vec<Operation> {
     };
     let checkpoint = |variant, effect, turn: &'static str| {
         Operation::new("checkpoints.put", variant, effect, move |db| {
-            checkpoint::put(db, checkpoint_draft(turn), BlobProfile::Compact)
+            checkpoints::put(db, checkpoint_draft(turn), BlobProfile::Compact)
         })
     };
     let artifact = |variant, effect, name: &'static str, kind, text: &'static str| {

@@ -16,7 +16,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::session_import::{
 };
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
 use lash_wasm_store_guest::session::{
-    self, artifacts, attachments, blob, graph, queue, turn, usage,
+    self, artifacts, attachments, blobs, graph, queue, turns, usage,
 };
 
 use crate::sweep::run::{Effect, Operation, Retry, copy};
@@ -108,7 +108,7 @@ pub fn operations(fresh: &Rc<Vec<u8>>) -> Vec<Operation> {
     let profile = BlobProfile::Compact;
     let mut db = copy(fresh);
     db.seed(0);
-    blob::add(&db, vec![snapshot(), manifest(b"a turn")], profile).unwrap();
+    blobs::add(&db, vec![snapshot(), manifest(b"a turn")], profile).unwrap();
     let with_blobs = db.image().into();
     // A node that is before its parent, and one the parent of which was removed.
     graph::add(&db, &[node(1, Some(2)), node(2, Some(0))]).unwrap();
@@ -120,7 +120,7 @@ pub fn operations(fresh: &Rc<Vec<u8>>) -> Vec<Operation> {
     };
     let blobs = |variant, effect, blobs: fn() -> Vec<ImportedBlob>| {
         Operation::new("session-import.add-blobs", variant, effect, move |db| {
-            blob::add(db, blobs(), profile)
+            blobs::add(db, blobs(), profile)
         })
     };
     vec![
@@ -173,7 +173,7 @@ pub fn operations(fresh: &Rc<Vec<u8>>) -> Vec<Operation> {
                 checkpoint: ABC.to_owned(),
                 committed_at_ms: 1,
             };
-            turn::add(db, &[turn])
+            turns::add(db, &[turn])
         })
         .on(&with_blobs),
         Operation::new("session-import.add-batches", "new", refused(), |db| {

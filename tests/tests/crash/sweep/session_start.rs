@@ -16,7 +16,7 @@ use lash_wasm_store_guest::bindings::lash::store::types::{
     BlobKind, BlobProfile, BlobSource, UsageEntry,
 };
 use lash_wasm_store_guest::session::{
-    self, artifacts, attachments, blob, checkpoint, graph, maintenance, metadata, queue, usage,
+    self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue, usage,
 };
 use lash_wasm_store_tests::faults::FaultyEnvironment;
 
@@ -230,9 +230,9 @@ pub fn fill(db: &FaultyEnvironment) -> Known {
     };
     put(NameSpace::Modules, "module", BlobKind::Module);
     put(NameSpace::Bytes, "bytes", BlobKind::Generic);
-    checkpoint::put(db, checkpoint_draft("garbage"), BlobProfile::Compact).unwrap();
+    checkpoints::put(db, checkpoint_draft("garbage"), BlobProfile::Compact).unwrap();
     let frame = BlobKind::ExecutionState;
-    let blob = blob::put(db, content("frame"), frame, true, BlobProfile::Compact).unwrap();
+    let blob = blobs::put(db, content("frame"), frame, true, BlobProfile::Compact).unwrap();
     for source in ["a", "b"] {
         queue::enqueue(db, draft(Some(source), SlotPolicy::Join)).unwrap();
     }

@@ -56,7 +56,7 @@ impl Kind {
 
     pub(super) fn verify(self, env: &impl Environment) -> Result<Verification, Error> {
         match self {
-            Self::Session => own::inspection::verify(env),
+            Self::Session => own::verify(env),
             Self::Processes => process::verify(env),
             Self::HostEvents => event::verify(env),
             Self::Effects => effect::verify(env),

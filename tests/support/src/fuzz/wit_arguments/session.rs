@@ -16,7 +16,7 @@ use lash_wasm_store_guest::bindings::lash::store::types::{
 };
 use lash_wasm_store_guest::seam::Environment;
 use lash_wasm_store_guest::session::{
-    self, artifacts, attachments, blob, checkpoint, export, graph, maintenance, metadata, queue,
+    self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue,
     retention, usage,
 };
 
@@ -286,24 +286,24 @@ fn blobs<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
     let (kind, profile) = (input.pick(&BLOB_KINDS), input.pick(&PROFILES));
     match input.below(6) {
         0 => {
-            let put = blob::put(env, input.bytes(), kind, input.flag(), profile);
+            let put = blobs::put(env, input.bytes(), kind, input.flag(), profile);
             if let Some(key) = calls.answered("blobs.put", put) {
                 calls.keep(&key);
             }
         }
         1 => {
-            calls.answered("blobs.get", blob::get(env, &calls.word(input)));
+            calls.answered("blobs.get", blobs::get(env, &calls.word(input)));
         }
         2 => {
             let draft = checkpoint_draft(input, calls);
-            let stored = calls.answered("checkpoints.put", checkpoint::put(env, draft, profile));
+            let stored = calls.answered("checkpoints.put", checkpoints::put(env, draft, profile));
             if let Some(stored) = stored {
                 calls.keep(&stored.key);
             }
         }
         3 => {
             // That a blob is no manifest is answered as if it were damaged.
-            let _ = checkpoint::get(env, &calls.word(input));
+            let _ = checkpoints::get(env, &calls.word(input));
         }
         4 => {
             let (space, name) = (input.pick(&SPACES), input.name());
@@ -399,7 +399,7 @@ fn rest<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
         }
         _ => {
             let cursor = input.maybe(Input::bytes);
-            let page = export::read_page(env, cursor.as_deref());
+            let page = session::read_page(env, cursor.as_deref());
             calls.answered("session-export.read-page", page);
         }
     }

@@ -8,7 +8,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::session_import::{
 };
 use lash_wasm_store_guest::seam::Environment;
 use lash_wasm_store_guest::session::{
-    self, artifacts, attachments, blob, graph, queue, turn, usage,
+    self, artifacts, attachments, blobs, graph, queue, turns, usage,
 };
 
 use super::Calls;
@@ -28,7 +28,7 @@ pub(super) fn call<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut C
             for key in [EMPTY, ABC] {
                 calls.keep(key);
             }
-            let added = blob::add(env, blobs, input.pick(&PROFILES));
+            let added = blobs::add(env, blobs, input.pick(&PROFILES));
             calls.answered("session-import.add-blobs", added);
         }
         1 => {
@@ -51,7 +51,7 @@ pub(super) fn call<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut C
                 checkpoint: calls.word(input),
                 committed_at_ms: input.number(),
             });
-            calls.answered("session-import.add-turns", turn::add(env, &turns));
+            calls.answered("session-import.add-turns", turns::add(env, &turns));
         }
         6 => {
             let batches = input.list(|input| batch(input, calls));

@@ -131,7 +131,12 @@ fn allowed(mutation: Option<Mutation>, action: &AuthAction<'_>) -> bool {
             Some(Mutation::DeniesPragmas) => false,
             _ => matches!(*pragma_name, "application_id" | "user_version"),
         },
-        AuthAction::Function { function_name } => *function_name != "load_extension",
+        AuthAction::Function { function_name } => match mutation {
+            Some(Mutation::HasFunctions(functions)) => {
+                functions.iter().any(|known| known == function_name)
+            }
+            _ => *function_name != "load_extension",
+        },
         _ => true,
     }
 }

@@ -24,6 +24,8 @@ pub enum Mutation {
     FailedCommitStaysOpen,
     FailureRollsBack,
     ForeignKeysAreOff,
+    /// No other function of SQL is there.
+    HasFunctions(&'static [String]),
     IntegersAreReals,
     ManyGoesOn,
     ManyRunsOnce,

@@ -1,0 +1,107 @@
+//! A row of `blobs`.
+
+use alloc::vec::Vec;
+
+use crate::Result;
+use crate::bindings::lash::store::types::BlobKind;
+use crate::storage::checksum::Checksum;
+use crate::storage::corruption::{corrupt, verify};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Rows, Transaction, Value};
+
+use super::MAX_LENGTH;
+use super::encoding::{self, Encoding};
+use super::key::{BlobKey, KEY_LENGTH};
+
+pub(super) const TABLE: &str = "blobs";
+
+pub(super) struct BlobRow<'r> {
+    pub(super) kind: i64,
+    pub(super) encoding: i64,
+    pub(super) length: i64,
+    pub(super) edges: &'r [u8],
+}
+
+impl<'r> BlobRow<'r> {
+    /// Reads and checks every column but the content.
+    pub(super) fn read(reader: &mut RowReader<'r>, key: &BlobKey) -> Result<Self> {
+        let row = Self {
+            kind: reader.integer()?,
+            encoding: reader.integer()?,
+            length: reader.integer()?,
+            edges: reader.blob()?,
+        };
+        let stored = reader.integer()?;
+        verify(TABLE, key.text(), stored, row.checksum(key))?;
+        Ok(row)
+    }
+
+    /// The content of what is stored, checked against its key.
+    pub(super) fn content(&self, stored: &[u8], key: &BlobKey) -> Result<Vec<u8>> {
+        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let content = match Encoding::from_code(self.encoding) {
+            Some(Encoding::Raw) => Some(stored.to_vec()),
+            Some(Encoding::Zlib) if length <= MAX_LENGTH => encoding::inflate(stored, length),
+            _ => None,
+        };
+        content
+            .filter(|content| key.is_of(content))
+            .ok_or_else(|| corrupt(TABLE, key.text(), "the content does not match its key"))
+    }
+
+    pub(super) fn checksum(&self, key: &BlobKey) -> i64 {
+        Checksum::of(TABLE)
+            .bytes(key.as_bytes())
+            .integer(self.kind)
+            .integer(self.encoding)
+            .integer(self.length)
+            .bytes(self.edges)
+            .finish()
+    }
+}
+
+pub(super) fn select(tx: &impl Transaction, key: &BlobKey) -> Result<Rows> {
+    Ok(tx.query(
+        "SELECT kind, encoding, length, edges, checksum, content FROM blobs WHERE key = ?1",
+        &[Value::Blob(key.as_bytes())],
+    )?)
+}
+
+/// Concatenates keys.
+pub(crate) fn write_edges(edges: &[BlobKey]) -> Vec<u8> {
+    edges.iter().flat_map(BlobKey::as_bytes).copied().collect()
+}
+
+/// Splits concatenated keys; none if they are damaged.
+pub(crate) fn read_edges(edges: &[u8]) -> Option<Vec<BlobKey>> {
+    edges.chunks(KEY_LENGTH).map(BlobKey::from_bytes).collect()
+}
+
+/// How a kind is stored.
+pub(crate) fn kind_code(kind: BlobKind) -> i64 {
+    match kind {
+        BlobKind::Generic => 0,
+        BlobKind::CheckpointManifest => 1,
+        BlobKind::ToolState => 2,
+        BlobKind::PluginSnapshot => 3,
+        BlobKind::ExecutionState => 4,
+        BlobKind::Module => 5,
+        BlobKind::ProcessEnvironment => 6,
+    }
+}
+
+/// The kind that is stored like this; an unknown one counts as generic.
+pub(crate) fn kind_from_code(code: i64) -> BlobKind {
+    let kinds = [
+        BlobKind::CheckpointManifest,
+        BlobKind::ToolState,
+        BlobKind::PluginSnapshot,
+        BlobKind::ExecutionState,
+        BlobKind::Module,
+        BlobKind::ProcessEnvironment,
+    ];
+    let mut kinds = kinds.into_iter();
+    kinds
+        .find(|kind| kind_code(*kind) == code)
+        .unwrap_or(BlobKind::Generic)
+}
