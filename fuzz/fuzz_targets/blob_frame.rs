@@ -1,4 +1,4 @@
-//! What blobs are stored as: see `lash_wasm_store_tests::fuzz`.
+//! What blobs are stored as: see `lash_wasm_store_testing::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| lash_wasm_store_tests::fuzz::run("blob_frame", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lash_wasm_store_testing::fuzz::run("blob_frame", data));

@@ -1,4 +1,7 @@
-//! Whole database files: see `lash_wasm_store_tests::fuzz`.
+//! Whole database files: see `lash_wasm_store_testing::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| lash_wasm_store_tests::fuzz::run("database_file", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lash_wasm_store_testing::fuzz::run(
+    "database_file",
+    data
+));

@@ -1,4 +1,7 @@
-//! Sequences of calls with any arguments: see `lash_wasm_store_tests::fuzz`.
+//! Sequences of calls with any arguments: see `lash_wasm_store_testing::fuzz`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| lash_wasm_store_tests::fuzz::run("wit_arguments", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lash_wasm_store_testing::fuzz::run(
+    "wit_arguments",
+    data
+));

@@ -1,19 +1,6 @@
-//! Suites and benchmarks of lash-wasm-store.
+//! Suites of lash-wasm-store. What they have in common is in `support`.
 
-pub mod child;
-pub mod contained;
-pub mod damage;
-pub mod damage_fixture;
-pub mod dialect;
-pub mod effects;
-pub mod faults;
-pub mod fixtures;
-pub mod flips;
-pub mod fuzz;
-pub mod host_events;
-pub mod native;
-pub mod process_fixtures;
-pub mod recorder;
+pub use lash_wasm_store_testing::*;
 
 /// The examples of the README and of the pages in docs/ are compiled and run.
 #[cfg(doctest)]

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use public_api::PublicApi;
 use xtask::workspace_root;
 
-use crate::cargo::cargo;
+use crate::cargo::{self, cargo};
 use comparison::{Difference, compare};
 
 /// Names the real rustdoc to a process of this program that stands in for it.
@@ -34,9 +34,10 @@ const DIFFERENCES: [Difference; 1] = [Difference {
 /// Fails if the native crate offers what this one does not.
 pub(crate) fn run() -> Result<()> {
     let root = workspace_root()?;
-    document(&root, &["--package", "lash-sqlite-store"])?;
+    let native = root.join(cargo::NATIVE);
+    document(&root, &native, &["--package", "lash-sqlite-store"])?;
     // Selecting this package alone would build dependencies with other features.
-    document(&root, &["--workspace"])?;
+    document(&root, &root, &["--workspace"])?;
     let native = read(&root, NATIVE)?;
     let ours = read(&root, OURS)?;
 
@@ -51,11 +52,11 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Writes `target/doc/*.json` for the libraries of a selection. Naming the examples
+/// Writes `target/doc/*.json` for the libraries of a selection of a workspace. Naming the examples
 /// gives dependencies the features that they have for tests and lints.
-fn document(root: &Path, selection: &[&str]) -> Result<()> {
+fn document(root: &Path, workspace: &Path, selection: &[&str]) -> Result<()> {
     let rustdoc = env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into());
-    let status = cargo(root)
+    let status = cargo(workspace)
         .args([
             "doc",
             "--no-deps",

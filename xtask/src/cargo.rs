@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+/// The workspace of what needs the native crate.
+pub(crate) const NATIVE: &str = "tests/native";
+
 /// The cargo that runs this program, in a workspace.
 pub(crate) fn cargo(workspace: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -1,21 +1,19 @@
-//! Runs the ledger of defects, which is a program of the tests.
+//! Runs the ledger of defects, which is a program of `tests/native`.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use xtask::workspace_root;
 
-use crate::cargo::{build_tests, cargo};
+use crate::cargo::{NATIVE, build_tests, cargo};
 
 /// The name of the program, and of the test that runs all of it.
 const LEDGER: &str = "ledger";
 
 /// Runs the scenarios with these identifiers, or all.
 pub(crate) fn run(ids: &[String]) -> Result<()> {
-    // As `cargo test --workspace` builds it, so that nothing is built twice: another
-    // selection of packages has other features.
-    let mut build = cargo(&workspace_root()?);
-    build.args(["test", "--workspace", "--test", LEDGER]);
+    let mut build = cargo(&workspace_root()?.join(NATIVE));
+    build.args(["test", "--test", LEDGER]);
     let program = build_tests(build)?
         .into_iter()
         .find(|program| program.is_binary && program.target == LEDGER)

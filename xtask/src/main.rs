@@ -64,7 +64,7 @@ enum Task {
         /// Those of lash-protocol-standard too, which has many dependencies.
         #[arg(long)]
         all: bool,
-        /// Only write tests/swap/Cargo.lock anew, after dependencies were changed.
+        /// Only write tests/native/swap/Cargo.lock anew, after dependencies were changed.
         #[arg(long, conflicts_with = "all")]
         lock: bool,
     },

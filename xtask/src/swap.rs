@@ -2,7 +2,7 @@
 //! crate that it replaces.
 //!
 //! A workspace is made in `target/swap`: the published sources, unchanged, and
-//! `tests/swap/lash-sqlite-store`, which `[patch.crates-io]` puts in the place of
+//! `tests/native/swap/lash-sqlite-store`, which `[patch.crates-io]` puts in the place of
 //! the published crate, and which gets the tests of that crate. The tests inside of
 //! its modules are not run: they are about its own parts. Neither published crate
 //! has documentation tests.
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xtask::workspace_root;
 
-use crate::cargo::{Program, build_tests, cargo};
+use crate::cargo::{NATIVE, Program, build_tests, cargo};
 use crate::libtest::{self, Outcome};
 
 /// The crate that is replaced, which is also the name of what replaces it.
@@ -24,6 +24,9 @@ const REPLACED: &str = "lash-sqlite-store";
 /// The crate that it is replaced with.
 const REPLACEMENT: &str = "lash-wasm-store";
 
+/// What is copied to `target/swap`.
+const SWAP: &str = "tests/native/swap";
+
 /// What the replaced crate keeps its files with.
 const NATIVE_PARTS: &str = "tokio-rusqlite";
 
@@ -31,7 +34,7 @@ const NATIVE_PARTS: &str = "tokio-rusqlite";
 const USERS: [&str; 2] = ["lash-protocol-standard", "lash-runtime"];
 
 /// What is built at once. Each has its features for dependencies: those of the first
-/// are the features of the workspace, so little is built for it. The second has many
+/// are the features of `tests/native`, so little is built for it. The second has many
 /// dependencies of its own.
 const SELECTIONS: [&[&str]; 2] = [&[REPLACED, "lash-runtime"], &["lash-protocol-standard"]];
 
@@ -74,14 +77,17 @@ pub(crate) fn run(all: bool) -> Result<()> {
     Ok(())
 }
 
-/// Writes `Cargo.lock` of the workspace in `target/swap`: what the versions of this
-/// workspace leave open is chosen by cargo.
+/// Writes `Cargo.lock` of the workspace in `target/swap`: what the versions of
+/// `tests/native` leave open is chosen by cargo.
 pub(crate) fn lock() -> Result<()> {
     let root = workspace_root()?;
     let swap = lay_out(&root)?;
-    fs::copy(root.join("Cargo.lock"), swap.join("Cargo.lock"))?;
+    fs::copy(
+        root.join(NATIVE).join("Cargo.lock"),
+        swap.join("Cargo.lock"),
+    )?;
     metadata(&swap, &[])?;
-    fs::copy(swap.join("Cargo.lock"), root.join("tests/swap/Cargo.lock"))?;
+    fs::copy(swap.join("Cargo.lock"), root.join(SWAP).join("Cargo.lock"))?;
     Ok(())
 }
 
@@ -91,8 +97,8 @@ fn lay_out(root: &Path) -> Result<PathBuf> {
     if swap.exists() {
         fs::remove_dir_all(&swap).context("can not remove target/swap")?;
     }
-    copy(&root.join("tests/swap"), &swap)?;
-    let published = metadata(root, &["--locked"])?;
+    copy(&root.join(SWAP), &swap)?;
+    let published = metadata(&root.join(NATIVE), &["--locked"])?;
     let directory =
         |name| Ok::<_, anyhow::Error>(directory(package(&published, name)?)?.to_owned());
     copy(

@@ -6,8 +6,10 @@ use std::process::Command;
 
 use lash_core::RuntimePersistence;
 use lash_wasm_store_tests::fixtures::{Place, append, large_node};
+use lash_wasm_store_tests::fuzz::image;
+use lash_wasm_store_tests::program::{Run, values};
 
-use crate::{Run, fill, limited, program, values};
+use crate::{PROGRAM, fill};
 
 const COMMANDS: [&str; 5] = ["inspect", "verify", "gc", "vacuum", "export"];
 
@@ -28,10 +30,10 @@ fn one_line(run: &Run, path: &Path) -> String {
 #[track_caller]
 fn refused(path: &Path, exit: i32, code: &str) {
     for command in COMMANDS {
-        let run = Run::on(command, path).ended(exit);
+        let run = PROGRAM.on(command, path).ended(exit);
         one_line(&run, path);
         assert_eq!(run.stdout, "");
-        let run = Run::json(command, path).ended(exit);
+        let run = PROGRAM.json(command, path).ended(exit);
         let [failure] = &values(&run.stderr)[..] else {
             panic!("{}", run.stderr);
         };
@@ -72,13 +74,12 @@ async fn what_is_no_database_of_this_crate_is_refused() {
     refused_untouched(path, 3, "foreign");
 }
 
-#[tokio::test]
-async fn a_file_of_the_native_crate_is_to_be_imported() {
+#[test]
+fn a_file_of_the_native_crate_is_to_be_imported() {
     let place = Place::new();
-    drop(lash_sqlite_store::Store::open(place.path()).await.unwrap());
-    lash_wasm_store_tests::damage::wait_until_closed(place.path());
+    std::fs::write(place.path(), image("native_session")).unwrap();
     refused_untouched(place.path(), 3, "foreign");
-    let line = one_line(&Run::on("inspect", place.path()), place.path());
+    let line = one_line(&PROGRAM.on("inspect", place.path()), place.path());
     assert!(line.contains("import it"), "{line}");
 }
 
@@ -89,7 +90,7 @@ async fn a_file_that_was_cut_off_is_damaged() {
     let file = File::options().write(true).open(place.path());
     file.unwrap().set_len(20_000).unwrap();
     for command in COMMANDS {
-        let run = Run::on(command, place.path()).ended(1);
+        let run = PROGRAM.on(command, place.path()).ended(1);
         one_line(&run, place.path());
     }
 }
@@ -110,7 +111,7 @@ async fn a_file_that_another_program_has_locked_is_in_use() {
     let place = Place::new();
     fill(place.path()).await;
     let at_once = |command: &str| {
-        let mut command = program([command, "--json", "--wait", "0"]);
+        let mut command = PROGRAM.command([command, "--json", "--wait", "0"]);
         Run::of(command.arg(place.path()))
     };
     let raw = place.raw();
@@ -129,10 +130,7 @@ async fn a_file_that_another_program_has_locked_is_in_use() {
     drop(raw);
 
     let exclusive = place.raw();
-    let connection = exclusive.connection();
-    connection
-        .pragma_update(None, "locking_mode", "EXCLUSIVE")
-        .unwrap();
+    exclusive.batch("PRAGMA locking_mode = EXCLUSIVE");
     exclusive.execute("CREATE TABLE t (a)");
     for command in COMMANDS {
         let run = at_once(command).ended(3);
@@ -164,7 +162,7 @@ async fn what_may_only_be_read_is_read_and_not_written() {
         set(place.path(), file_mode);
         set(directory, directory_mode);
         let run = |arguments: &[&str]| {
-            let mut command = program(arguments);
+            let mut command = PROGRAM.command(arguments);
             command
                 .arg(place.path())
                 .env("XDG_CACHE_HOME", cache.path());
@@ -220,30 +218,30 @@ async fn a_full_disk_ends_what_writes_and_changes_nothing() {
     raw.execute("DROP TABLE large");
     drop(raw);
     let path = place.path().to_str().unwrap();
-    let before = Run::on("export", place.path()).succeeded().stdout;
+    let before = PROGRAM.on("export", place.path()).succeeded().stdout;
 
-    let run = Run::of(&mut limited(["vacuum", path])).ended(3);
+    let run = Run::of(&mut PROGRAM.limited(["vacuum", path])).ended(3);
     one_line(&run, place.path());
     let target = place.path().with_extension("jsonl");
-    let run = Run::of(limited(["export", path, "-o"]).arg(&target));
+    let run = Run::of(PROGRAM.limited(["export", path, "-o"]).arg(&target));
     let line = one_line(&run.ended(3), &target);
     assert!(line.contains("free some space"), "{line}");
     assert!(!target.exists());
-    let after = Run::on("export", place.path()).succeeded().stdout;
+    let after = PROGRAM.on("export", place.path()).succeeded().stdout;
     assert!(before == after, "the session has changed");
 
     if cfg!(target_os = "linux") {
         let full = Path::new("/dev/full");
-        let run = Run::of(program(["export", path, "-o"]).arg(full)).ended(3);
+        let run = Run::of(PROGRAM.command(["export", path, "-o"]).arg(full)).ended(3);
         one_line(&run, full);
         let stdout = || File::options().write(true).open(full).unwrap();
         for command in COMMANDS {
-            let run = Run::of(program([command, path]).stdout(stdout())).ended(3);
+            let run = Run::of(PROGRAM.command([command, path]).stdout(stdout())).ended(3);
             let line = one_line(&run, Path::new("standard output"));
             assert!(line.contains("free some space"), "{line}");
         }
     }
-    Run::on("verify", place.path()).succeeded();
+    PROGRAM.on("verify", place.path()).succeeded();
 }
 
 /// Others that do not fit any more would fail as well: they are not tried.
@@ -256,7 +254,7 @@ async fn a_full_disk_ends_an_export_of_a_directory_once() {
     }
     let directory = place.path().parent().unwrap();
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let run = Run::of(program(["export"]).arg(directory).stdout(full)).ended(3);
+    let run = Run::of(PROGRAM.command(["export"]).arg(directory).stdout(full)).ended(3);
     one_line(&run, Path::new("standard output"));
 }
 
@@ -268,7 +266,7 @@ async fn who_stops_reading_ends_the_program() {
     for command in COMMANDS {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = program([command]);
+        let mut command = PROGRAM.command([command]);
         let run = Run::of(command.arg(place.path()).stdout(writer)).ended(141);
         one_line(&run, Path::new("standard output"));
     }

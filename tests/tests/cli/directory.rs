@@ -7,10 +7,11 @@ use lash_wasm_store_tests::effects::{self, controller, effect, returning, run};
 use lash_wasm_store_tests::fixtures::Raw;
 use lash_wasm_store_tests::host_events::{self, record, reserve, subscribe};
 use lash_wasm_store_tests::process_fixtures::{self, register, tick};
+use lash_wasm_store_tests::program::{Run, values};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Run, fill, program, values};
+use crate::{PROGRAM, fill};
 
 /// A directory with a database of each kind, and with what belongs to others.
 struct Directory {
@@ -101,16 +102,16 @@ fn assert_skipped(stderr: &str) {
 async fn every_database_is_done_and_every_other_file_is_named() {
     let directory = Directory::new().await;
     for command in ["inspect", "verify", "gc", "vacuum"] {
-        let run = Run::json(command, directory.path()).ended(0);
+        let run = PROGRAM.json(command, directory.path()).ended(0);
         assert_of_each(&run.values(), &directory);
         assert_skipped(&run.stderr);
-        let run = Run::on(command, directory.path()).ended(0);
+        let run = PROGRAM.on(command, directory.path()).ended(0);
         for (name, _) in DATABASES {
             assert!(run.stdout.contains(name), "{}", run.stdout);
         }
         assert_eq!(run.stderr.lines().count(), FOREIGN.len(), "{}", run.stderr);
     }
-    let text = Run::on("inspect", directory.path()).stdout;
+    let text = PROGRAM.on("inspect", directory.path()).stdout;
     for part in [
         "process database",
         "2 running, 0 ended",
@@ -130,7 +131,7 @@ async fn every_database_is_done_and_every_other_file_is_named() {
 async fn what_should_be_a_database_is_not_skipped() {
     let directory = Directory::new().await;
     std::fs::write(directory.path().join("lost.db"), "no header").unwrap();
-    let run = Run::json("verify", directory.path()).ended(3);
+    let run = PROGRAM.json("verify", directory.path()).ended(3);
     assert_of_each(&run.values(), &directory);
     assert!(run.stderr.contains("lost.db"), "{}", run.stderr);
 }
@@ -138,7 +139,7 @@ async fn what_should_be_a_database_is_not_skipped() {
 #[tokio::test]
 async fn an_export_tells_the_databases_apart() {
     let directory = Directory::new().await;
-    let run = Run::json("export", directory.path()).ended(0);
+    let run = PROGRAM.json("export", directory.path()).ended(0);
     assert_skipped(&run.stderr);
     let records = run.values();
     let named = |name: &str| -> Vec<Value> {
@@ -163,12 +164,12 @@ async fn what_fails_does_not_keep_the_rest_from_being_done() {
     let directory = Directory::new().await;
     let damaged = directory.database(0);
     Raw::open(&damaged).damage("UPDATE graph_nodes SET body = x'00' WHERE seq = 4");
-    let run = Run::json("verify", directory.path()).ended(1);
+    let run = PROGRAM.json("verify", directory.path()).ended(1);
     assert_of_each(&run.values(), &directory);
     let sound: Vec<_> = run.values().iter().map(|v| v["sound"].clone()).collect();
     assert_eq!(sound, [false, true, true, true]);
 
-    let run = Run::json("export", directory.path()).ended(1);
+    let run = PROGRAM.json("export", directory.path()).ended(1);
     let records = run.values();
     let ended = records.iter().filter(|record| record["record"] == "end");
     assert_eq!(ended.count(), 3);
@@ -182,7 +183,7 @@ async fn what_fails_does_not_keep_the_rest_from_being_done() {
 
     // A file that lacks something does not look as if it were whole.
     let file = directory.path().join("all.jsonl");
-    let mut command = program(["export", "--json", "-o"]);
+    let mut command = PROGRAM.command(["export", "--json", "-o"]);
     let run = Run::of(command.arg(&file).arg(directory.path())).ended(1);
     assert_eq!(run.stdout, "");
     let mut said = values(&run.stderr);
@@ -193,7 +194,7 @@ async fn what_fails_does_not_keep_the_rest_from_being_done() {
 
     // The worst of all counts.
     std::fs::write(directory.path().join("e.db"), version(&damaged, 999)).unwrap();
-    let run = Run::json("verify", directory.path()).ended(3);
+    let run = PROGRAM.json("verify", directory.path()).ended(3);
     assert_of_each(&run.values(), &directory);
     let refused = values(&run.stderr);
     let refused = refused

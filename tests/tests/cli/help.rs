@@ -1,12 +1,14 @@
 //! What the program says about itself.
 
-use crate::{Run, program};
+use lash_wasm_store_tests::program::Run;
+
+use crate::PROGRAM;
 
 const COMMANDS: [&str; 6] = ["import", "inspect", "verify", "gc", "vacuum", "export"];
 
 #[test]
 fn the_help_names_every_command_and_exit_code() {
-    let help = Run::of(&mut program(["--help"])).succeeded().stdout;
+    let help = Run::of(&mut PROGRAM.command(["--help"])).succeeded().stdout;
     for command in COMMANDS {
         let line = help.lines().find(|line| line.trim().starts_with(command));
         assert!(line.is_some(), "{help}");
@@ -20,7 +22,7 @@ fn the_help_names_every_command_and_exit_code() {
 #[test]
 fn every_command_has_a_help_with_an_example() {
     for command in COMMANDS {
-        let help = Run::of(&mut program([command, "--help"]))
+        let help = Run::of(&mut PROGRAM.command([command, "--help"]))
             .succeeded()
             .stdout;
         assert!(help.contains("Usage: lash-store"), "{help}");
@@ -32,7 +34,9 @@ fn every_command_has_a_help_with_an_example() {
         for line in help.lines() {
             assert!(line.len() <= 100, "{line}");
         }
-        let short = Run::of(&mut program([command, "-h"])).succeeded().stdout;
+        let short = Run::of(&mut PROGRAM.command([command, "-h"]))
+            .succeeded()
+            .stdout;
         assert!(short.len() < help.len());
     }
 }
@@ -47,7 +51,7 @@ fn a_wrong_command_line_is_refused_and_help_is_named() {
         &["gc", "a", "--wait", "long"],
         &["export", "a", "--force"],
     ] {
-        let run = Run::of(&mut program(arguments)).ended(2);
+        let run = Run::of(&mut PROGRAM.command(arguments)).ended(2);
         assert_eq!(run.stdout, "");
         assert!(run.stderr.contains("--help"), "{}", run.stderr);
     }
@@ -55,7 +59,7 @@ fn a_wrong_command_line_is_refused_and_help_is_named() {
 
 #[test]
 fn the_version_is_that_of_the_crate() {
-    let run = Run::of(&mut program(["--version"])).succeeded();
+    let run = Run::of(&mut PROGRAM.command(["--version"])).succeeded();
     assert_eq!(
         run.stdout.trim(),
         concat!("lash-store ", env!("CARGO_PKG_VERSION"))

@@ -5,23 +5,13 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use lash_wasm_store::{BlobArtifactDescriptor, Store};
 use lash_wasm_store_tests::fixtures::{Place, noise};
+use lash_wasm_store_tests::program::interrupt;
 
-use crate::{Run, fill, program};
-
-/// Interrupts a program. Where that is ignored, as in what a script does in the background,
-/// it is to be terminated.
-pub(crate) fn interrupt(child: &Child) {
-    for signal in ["-INT", "-TERM"] {
-        let mut kill = Command::new("kill");
-        kill.args([signal, &child.id().to_string()]);
-        // It may have ended by the first one.
-        kill.stderr(Stdio::null()).status().unwrap();
-    }
-}
+use crate::{PROGRAM, fill};
 
 /// The files in the directory of a database, but for those that SQLite makes for a reader.
 fn beside(path: &Path) -> Vec<OsString> {
@@ -49,7 +39,8 @@ async fn an_export_that_nobody_takes_is_interrupted_at_once() {
     drop(store);
     let before = std::fs::read(place.path()).unwrap();
 
-    let mut child = program(["export"])
+    let mut child = PROGRAM
+        .command(["export"])
         .arg(place.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -63,7 +54,7 @@ async fn an_export_that_nobody_takes_is_interrupted_at_once() {
 
     assert_eq!(std::fs::read(place.path()).unwrap(), before);
     assert_eq!(beside(place.path()), ["session.db"]);
-    Run::on("verify", place.path()).succeeded();
+    PROGRAM.on("verify", place.path()).succeeded();
 }
 
 /// The second database is locked, so the program waits, with the first in a temporary
@@ -75,15 +66,13 @@ async fn an_export_to_a_file_leaves_nothing_when_it_is_interrupted() {
     let locked = place.path().with_file_name("b.db");
     fill(&locked).await;
     let raw = lash_wasm_store_tests::fixtures::Raw::open(&locked);
-    let connection = raw.connection();
-    connection
-        .pragma_update(None, "locking_mode", "EXCLUSIVE")
-        .unwrap();
+    raw.batch("PRAGMA locking_mode = EXCLUSIVE");
     raw.execute("CREATE TABLE t (a)");
     let before = beside(place.path());
 
     let target = place.path().with_file_name("all.jsonl");
-    let mut child = program(["export", "--wait", "3600", "--output"])
+    let mut child = PROGRAM
+        .command(["export", "--wait", "3600", "--output"])
         .arg(&target)
         .arg(place.path().parent().unwrap())
         .stdout(Stdio::null())

@@ -3,9 +3,10 @@
 use lash_core::RuntimePersistence;
 use lash_wasm_store::inspect::{Inspector, Statistics};
 use lash_wasm_store_tests::fixtures::{Place, chain, ids};
+use lash_wasm_store_tests::program::{Run, values};
 use serde_json::{Value, json};
 
-use crate::{Run, fill, program, values};
+use crate::{PROGRAM, fill};
 
 /// Sets some nodes aside for vacuum.
 async fn tombstone(place: &Place, count: usize) {
@@ -19,7 +20,7 @@ async fn tombstone(place: &Place, count: usize) {
 async fn inspect_shows_what_the_library_counts() {
     let place = Place::new();
     fill(place.path()).await;
-    let run = Run::json("inspect", place.path()).succeeded();
+    let run = PROGRAM.json("inspect", place.path()).succeeded();
     let shown = run.values();
     let inspector = Inspector::open(place.path()).await.unwrap();
     let statistics = inspector.statistics().await.unwrap();
@@ -32,7 +33,7 @@ async fn inspect_shows_what_the_library_counts() {
     let Statistics::Session(statistics) = statistics else {
         panic!("{statistics:?}");
     };
-    let text = Run::on("inspect", place.path()).succeeded().stdout;
+    let text = PROGRAM.on("inspect", place.path()).succeeded().stdout;
     let head = statistics.head.unwrap();
     for part in [
         "session database",
@@ -59,9 +60,9 @@ async fn inspect_shows_what_the_library_counts() {
 async fn inspect_shows_a_session_without_a_head() {
     let place = Place::new();
     drop(place.open().await);
-    let text = Run::on("inspect", place.path()).succeeded().stdout;
+    let text = PROGRAM.on("inspect", place.path()).succeeded().stdout;
     assert!(text.contains("nothing was committed"), "{text}");
-    let shown = Run::json("inspect", place.path()).succeeded().values();
+    let shown = PROGRAM.json("inspect", place.path()).succeeded().values();
     assert_eq!(shown[0]["head"], Value::Null);
 }
 
@@ -69,9 +70,9 @@ async fn inspect_shows_a_session_without_a_head() {
 async fn a_whole_session_is_sound() {
     let place = Place::new();
     fill(place.path()).await;
-    let text = Run::on("verify", place.path()).succeeded().stdout;
+    let text = PROGRAM.on("verify", place.path()).succeeded().stdout;
     assert!(text.contains("sound; session database"), "{text}");
-    let found = Run::json("verify", place.path()).succeeded().values();
+    let found = PROGRAM.json("verify", place.path()).succeeded().values();
     assert_eq!(found[0]["sound"], true);
     assert_eq!(found[0]["problems"], json!([]));
     let nodes = &found[0]["tables"].as_array().unwrap();
@@ -86,20 +87,20 @@ async fn damage_is_named_and_ends_every_command_with_1() {
     place
         .raw()
         .damage("UPDATE graph_nodes SET body = x'00' WHERE node_id = 'n4'");
-    let text = Run::on("verify", place.path()).ended(1).stdout;
+    let text = PROGRAM.on("verify", place.path()).ended(1).stdout;
     assert!(text.contains("2 problems;"), "{text}");
     let named = text.lines().find(|line| line.contains("graph_nodes: n4"));
     assert!(named.unwrap().contains("checksum"), "{text}");
-    let found = Run::json("verify", place.path()).ended(1).values();
+    let found = PROGRAM.json("verify", place.path()).ended(1).values();
     assert_eq!(found[0]["sound"], false);
     assert_eq!(found[0]["problems"][0]["key"], "n4");
 
-    let run = Run::on("export", place.path()).ended(1);
+    let run = PROGRAM.on("export", place.path()).ended(1);
     assert!(run.stderr.contains("n4"), "{}", run.stderr);
     assert!(run.values().iter().all(|record| record["record"] != "end"));
 
     // What is reachable is not in the damaged node.
-    Run::on("gc", place.path()).succeeded();
+    PROGRAM.on("gc", place.path()).succeeded();
 }
 
 #[tokio::test]
@@ -109,9 +110,9 @@ async fn garbage_is_not_collected_where_a_reference_is_broken() {
     // Checkpoint manifests.
     assert!(place.raw().execute("DELETE FROM blobs WHERE kind = 1") > 0);
     let before = place.raw().dump();
-    let run = Run::on("inspect", place.path()).ended(1);
+    let run = PROGRAM.on("inspect", place.path()).ended(1);
     assert!(run.stdout.contains("verify names it"), "{}", run.stdout);
-    let run = Run::on("gc", place.path()).ended(1);
+    let run = PROGRAM.on("gc", place.path()).ended(1);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     assert!(run.stderr.contains("blob"), "{}", run.stderr);
     assert_eq!(place.raw().dump(), before);
@@ -125,7 +126,7 @@ async fn what_is_stored_is_shown_without_its_control_characters() {
     place
         .raw()
         .damage("UPDATE graph_nodes SET node_id = char(27) || '[2J' || char(10) WHERE seq = 4");
-    let text = Run::on("verify", place.path()).ended(1).stdout;
+    let text = PROGRAM.on("verify", place.path()).ended(1).stdout;
     assert!(!text.contains('\u{1b}'), "{text:?}");
     assert!(text.contains(r"\u{1b}[2J\n"), "{text:?}");
 }
@@ -135,15 +136,15 @@ async fn gc_removes_what_inspect_promised() {
     let place = Place::new();
     fill(place.path()).await;
     let counted = |run: Run| run.succeeded().values()[0]["garbage"]["blobs"].clone();
-    let promised = counted(Run::json("inspect", place.path()));
-    let run = Run::json("gc", place.path()).succeeded();
+    let promised = counted(PROGRAM.json("inspect", place.path()));
+    let run = PROGRAM.json("gc", place.path()).succeeded();
     let collected = &run.values()[0];
     assert_eq!(collected["kind"], "session");
     assert_eq!(collected["removed_blobs"], promised);
-    assert_eq!(counted(Run::json("inspect", place.path())), 0);
-    let text = Run::on("gc", place.path()).succeeded().stdout;
+    assert_eq!(counted(PROGRAM.json("inspect", place.path())), 0);
+    let text = PROGRAM.on("gc", place.path()).succeeded().stdout;
     assert!(text.contains("0 blobs removed"), "{text}");
-    Run::on("verify", place.path()).succeeded();
+    PROGRAM.on("verify", place.path()).succeeded();
 }
 
 #[tokio::test]
@@ -156,7 +157,7 @@ async fn vacuum_removes_tombstoned_nodes_and_makes_the_file_smaller() {
     raw.execute("CREATE TABLE large AS SELECT randomblob(1000000) AS a");
     raw.execute("DROP TABLE large");
     drop(raw);
-    let run = Run::json("vacuum", place.path()).succeeded();
+    let run = PROGRAM.json("vacuum", place.path()).succeeded();
     let vacuumed = &run.values()[0];
     assert_eq!(vacuumed["removed_nodes"], 20);
     let size = |name: &str| vacuumed[name].as_u64().unwrap();
@@ -166,8 +167,8 @@ async fn vacuum_removes_tombstoned_nodes_and_makes_the_file_smaller() {
     );
     let length = std::fs::metadata(place.path()).unwrap().len();
     assert_eq!(size("bytes_after"), length);
-    Run::on("verify", place.path()).succeeded();
-    let shown = Run::json("inspect", place.path()).succeeded().values();
+    PROGRAM.on("verify", place.path()).succeeded();
+    let shown = PROGRAM.json("inspect", place.path()).succeeded().values();
     assert_eq!(shown[0]["nodes"], 10);
     assert_eq!(shown[0]["file"]["free_pages"], 0);
 }
@@ -197,16 +198,16 @@ async fn export_writes_everything_and_says_where_it_ends() {
     expected.push(json!({ "record": "end", "path": path, "records": count }));
     assert!(count > 40);
 
-    let run = Run::on("export", place.path()).succeeded();
+    let run = PROGRAM.on("export", place.path()).succeeded();
     assert_eq!(run.values(), expected);
     // For programs it is the same.
     assert_eq!(
-        Run::json("export", place.path()).succeeded().stdout,
+        PROGRAM.json("export", place.path()).succeeded().stdout,
         run.stdout
     );
     // And so it is in a file.
     let file = place.path().with_extension("jsonl");
-    let mut command = program(["export", "--output"]);
+    let mut command = PROGRAM.command(["export", "--output"]);
     let told = Run::of(command.arg(&file).arg(place.path())).succeeded();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), run.stdout);
     let told = told.stdout;
@@ -223,7 +224,7 @@ async fn an_export_replaces_a_file_only_if_it_is_told_to() {
     let file = place.path().with_extension("jsonl");
     std::fs::write(&file, "kept").unwrap();
     let export = |arguments: &[&str]| {
-        let mut command = program(["export", "-o"]);
+        let mut command = PROGRAM.command(["export", "-o"]);
         Run::of(command.arg(&file).arg(place.path()).args(arguments))
     };
     let run = export(&[]).ended(3);
@@ -236,10 +237,10 @@ async fn an_export_replaces_a_file_only_if_it_is_told_to() {
     // The database is not lost to a slip of the hand, nor is a directory replaced.
     let directory = place.path().parent().unwrap();
     for target in [place.path(), directory] {
-        let mut command = program(["export", "-o"]);
+        let mut command = PROGRAM.command(["export", "-o"]);
         Run::of(command.arg(target).arg(place.path())).ended(3);
     }
-    Run::on("verify", place.path()).succeeded();
+    PROGRAM.on("verify", place.path()).succeeded();
 }
 
 /// `script` gives a program a terminal.
@@ -248,7 +249,7 @@ async fn an_export_replaces_a_file_only_if_it_is_told_to() {
 async fn a_terminal_gets_colours_and_progress() {
     let place = Place::new();
     fill(place.path()).await;
-    let line = format!("{} verify {}", crate::PROGRAM, place.path().display());
+    let line = format!("{} verify {}", PROGRAM.0, place.path().display());
     let on_terminal = |no_color: &str| {
         let mut script = std::process::Command::new("script");
         script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
@@ -278,7 +279,7 @@ async fn nothing_is_coloured_and_no_progress_is_shown_without_a_terminal() {
     let place = Place::new();
     fill(place.path()).await;
     for command in ["inspect", "verify", "gc", "vacuum", "export"] {
-        let mut command = program([command]);
+        let mut command = PROGRAM.command([command]);
         command.arg(place.path()).env("TERM", "xterm-256color");
         let run = Run::of(&mut command).succeeded();
         assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);

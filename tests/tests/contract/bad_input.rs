@@ -13,6 +13,7 @@ use lash_wasm_store_tests::child;
 use lash_wasm_store_tests::fixtures::{
     Place, append, chain, checkpointed, commit, ids, meta, node, replace,
 };
+use lash_wasm_store_tests::fuzz::image;
 
 const FULL: SessionReadScope = SessionReadScope::FullGraph;
 
@@ -120,16 +121,7 @@ async fn what_is_no_database_is_refused() {
 #[tokio::test]
 async fn a_file_of_the_native_crate_is_refused() {
     let place = Place::new();
-    let native = lash_sqlite_store::Store::open(place.path()).await.unwrap();
-    native.save_session_meta(meta()).await;
-    drop(native);
-    let log = place.path().with_extension("db-wal");
-    for _ in 0..500 {
-        if !log.exists() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    std::fs::write(place.path(), image("native_session")).unwrap();
     let words = [
         "found application_id 0x00000000 and schema version 3",
         "expected schema version 3",

@@ -172,7 +172,7 @@ async fn undecodable() {
         prompt: false,
         body,
     };
-    let native = NativeEnvironment::open(place.path()).unwrap();
+    let native = NativeEnvironment::open(place.path());
     graph::append(&native, &[node]).unwrap();
     let error = store.try_load_session_graph().await.unwrap_err();
     assert!(error.source().unwrap().to_string().contains(SECRET));

@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use xtask::workspace_root;
 
-use crate::cargo::cargo;
+use crate::cargo::{NATIVE, cargo};
 use results::Results;
 
 /// The benchmarks. Each writes a file of its name.
@@ -54,10 +54,8 @@ pub(crate) fn run(cases: &[String], quick: bool, record: bool) -> Result<()> {
 }
 
 fn measure(root: &Path, cases: &[String], quick: bool) -> Result<()> {
-    // The whole workspace, as everywhere: another selection of packages has other
-    // features.
-    let mut command = cargo(root);
-    command.args(["bench", "--workspace", "--locked"]);
+    let mut command = cargo(&root.join(NATIVE));
+    command.args(["bench", "--locked"]);
     for bench in BENCHES {
         command.args(["--bench", bench]);
     }

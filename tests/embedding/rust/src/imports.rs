@@ -43,7 +43,7 @@ pub struct Imports {
 
 impl Imports {
     /// Sets on a connection what `wit/sqlite.wit` asks for.
-    pub fn new(connection: Connection, busy_timeout: Duration) -> rusqlite::Result<Self> {
+    pub fn new(mut connection: Connection, busy_timeout: Duration) -> rusqlite::Result<Self> {
         connection.busy_timeout(busy_timeout)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let trusted = Arc::new(AtomicBool::new(false));
@@ -54,7 +54,7 @@ impl Imports {
             } else {
                 Authorization::Deny
             }
-        }));
+        }))?;
         Ok(Self {
             connection,
             trusted,

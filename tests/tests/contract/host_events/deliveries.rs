@@ -14,6 +14,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
 };
 use lash_wasm_store_guest::host_events;
 use lash_wasm_store_tests::fixtures::{Place, TestClock, at};
+use lash_wasm_store_tests::fuzz::image;
 use lash_wasm_store_tests::host_events::{
     SOURCE_TYPE, draft, handles, host_draft, listed, open, open_with, record, request, reserve,
     subscribe,
@@ -89,11 +90,7 @@ async fn a_database_of_another_kind_is_refused_and_not_touched() {
 #[tokio::test]
 async fn a_file_of_the_native_crate_is_refused_by_name() {
     let place = Place::new();
-    drop(
-        lash_sqlite_store::SqliteHostEventStore::open(place.path())
-            .await
-            .unwrap(),
-    );
+    std::fs::write(place.path(), image("native_host_events")).unwrap();
     let error = SqliteHostEventStore::open(place.path()).await.unwrap_err();
     assert!(
         matches!(error, Error::Foreign { version: 1, .. }),

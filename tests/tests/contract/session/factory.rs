@@ -19,43 +19,7 @@ fn request(session_id: &str, model: &str) -> SessionStoreCreateRequest {
     }
 }
 
-fn assert_named_as_by_the_native_crate(session_id: &str) {
-    let ours = SqliteSessionStoreFactory::new("/root/of/sessions");
-    let native = lash_sqlite_store::SqliteSessionStoreFactory::new("/root/of/sessions");
-    assert_eq!(
-        ours.path_for_session(session_id),
-        native.path_for_session(session_id),
-        "{session_id:?}"
-    );
-}
-
-#[test]
-fn files_are_named_as_by_the_native_crate() {
-    let long = "a".repeat(200);
-    for session_id in [
-        "",
-        "plain",
-        "chat/alpha",
-        "../../etc/passwd",
-        "___",
-        "_a_",
-        "a b",
-        "ünïcode",
-        "\0",
-        ".",
-        &long,
-        &format!("{}_____", "a".repeat(78)),
-    ] {
-        assert_named_as_by_the_native_crate(session_id);
-    }
-}
-
 proptest! {
-    #[test]
-    fn any_identifier_makes_the_name_that_the_native_crate_makes(session_id: String) {
-        assert_named_as_by_the_native_crate(&session_id);
-    }
-
     #[test]
     fn any_identifier_makes_a_file_right_in_the_directory(session_id: String) {
         let factory = SqliteSessionStoreFactory::new("/root/of/sessions");

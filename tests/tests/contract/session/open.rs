@@ -190,18 +190,6 @@ async fn a_file_that_is_something_else_is_refused_and_not_touched() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_native_crate_is_refused_by_name_and_can_still_be_read_by_it() {
-    let place = Place::new();
-    let native = lash_sqlite_store::Store::open(place.path()).await.unwrap();
-    native.save_session_meta(meta()).await;
-    drop(native);
-    let error = Store::open(place.path()).await.unwrap_err();
-    assert!(error.to_string().contains("lash-sqlite-store"), "{error}");
-    let native = lash_sqlite_store::Store::open(place.path()).await.unwrap();
-    assert!(native.load_session_meta().await.is_some());
-}
-
-#[tokio::test]
 async fn a_directory_that_is_not_there_is_an_error() {
     let place = Place::new();
     let path = place.path().join("below").join("session.db");

@@ -169,7 +169,7 @@ fn a_claim_reads_what_is_ready_by_as_many_statements_whatever_it_takes() {
     let [sql] = by_index[..] else {
         panic!("{texts:?}")
     };
-    let plan = recorder.plan(sql).unwrap();
+    let plan = recorder.plan(sql);
     let searches = |step: &String| {
         step.contains("SEARCH queued_batches USING")
             && step.contains("INDEX queued_batches_ready (session_id=? AND <expr><?")

@@ -273,7 +273,7 @@ fn imported() -> Vec<ImportedEffect> {
 
 /// Those of effects.
 pub fn of_effects(start: &[u8]) -> Vec<Operation> {
-    let db = copy(start);
+    let mut db = copy(start);
     db.seed(0);
     effects::add_effects(&db, &imported()).unwrap();
     let with_imported: Rc<Vec<u8>> = db.image().into();

@@ -61,7 +61,7 @@ fn fill(db: &FaultyEnvironment) -> Claim {
 
 /// The table.
 pub fn table() -> Table {
-    let db = copy(&[]);
+    let mut db = copy(&[]);
     db.seed(0);
     let busy = fill(&db);
     let mut operations = reads();

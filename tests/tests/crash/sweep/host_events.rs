@@ -75,7 +75,7 @@ fn fill(db: &FaultyEnvironment) {
 
 /// The table.
 pub fn table() -> Table {
-    let db = copy(&[]);
+    let mut db = copy(&[]);
     db.seed(0);
     fill(&db);
     let mut operations = reads();

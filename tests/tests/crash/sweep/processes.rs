@@ -126,7 +126,7 @@ fn fill(db: &FaultyEnvironment) -> Known {
 
 /// The table.
 pub fn table() -> Table {
-    let db = copy(&[]);
+    let mut db = copy(&[]);
     db.seed(0);
     let known = fill(&db);
     let mut operations = reads();

@@ -38,7 +38,7 @@ pub struct Starts {
 
 impl Starts {
     fn new() -> Self {
-        let db = copy(&[]);
+        let mut db = copy(&[]);
         db.seed(0);
         session::initialize(&db).unwrap();
         let fresh = db.image();
@@ -48,7 +48,7 @@ impl Starts {
         let manifest = blobs::get(&db, &head.checkpoint_ref.unwrap())
             .unwrap()
             .unwrap();
-        let of_bytes = copy(&fresh);
+        let mut of_bytes = copy(&fresh);
         let kind = BlobKind::Generic;
         blobs::put(&of_bytes, manifest, kind, false, BlobProfile::Compact).unwrap();
         for _ in 0..100 {
@@ -66,7 +66,7 @@ impl Starts {
 
 /// The table.
 pub fn table() -> Table {
-    let db = copy(&[]);
+    let mut db = copy(&[]);
     db.seed(0);
     let known = fill(&db);
     let starts = Starts::new();

@@ -106,7 +106,7 @@ fn batch(sequence: u64, claim: bool) -> ImportedBatch {
 /// All of them.
 pub fn operations(fresh: &Rc<Vec<u8>>) -> Vec<Operation> {
     let profile = BlobProfile::Compact;
-    let db = copy(fresh);
+    let mut db = copy(fresh);
     db.seed(0);
     blobs::add(&db, vec![snapshot(), manifest(b"a turn")], profile).unwrap();
     let with_blobs = db.image().into();

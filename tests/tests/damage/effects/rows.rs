@@ -138,7 +138,7 @@ async fn a_result_of_a_later_release_is_said_to_be_unreadable() {
         },
         envelope_hash: effect("a").stable_hash().unwrap(),
     };
-    let native = NativeEnvironment::open(place.path()).unwrap();
+    let native = NativeEnvironment::open(place.path());
     let acquired = effects::acquire(&native, request.clone(), "me".to_owned(), 1000, None).unwrap();
     let Acquired::Claimed(claim) = acquired else {
         panic!("{acquired:?}");

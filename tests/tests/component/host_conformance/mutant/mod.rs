@@ -62,7 +62,7 @@ impl Host for Mutant {
     type Config = Option<Mutation>;
 
     fn open(mutation: Option<Mutation>, path: &Path) -> Result<Self> {
-        let connection = Connection::open(path)?;
+        let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         let journal = match mutation {
             Some(Mutation::RollbackJournal) => "DELETE",
@@ -79,7 +79,7 @@ impl Host for Mutant {
             } else {
                 Authorization::Deny
             }
-        }));
+        }))?;
         Ok(Self {
             mutation,
             connection,
