@@ -82,7 +82,10 @@ pub(crate) fn run(all: bool) -> Result<()> {
 pub(crate) fn lock() -> Result<()> {
     let root = workspace_root()?;
     let swap = lay_out(&root)?;
-    fs::copy(root.join(NATIVE).join("Cargo.lock"), swap.join("Cargo.lock"))?;
+    fs::copy(
+        root.join(NATIVE).join("Cargo.lock"),
+        swap.join("Cargo.lock"),
+    )?;
     metadata(&swap, &[])?;
     fs::copy(swap.join("Cargo.lock"), root.join(SWAP).join("Cargo.lock"))?;
     Ok(())

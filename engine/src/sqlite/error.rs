@@ -69,6 +69,22 @@ pub(super) fn failure(code: ErrorCode, message: impl Into<String>) -> Error {
     }
 }
 
+impl Error {
+    /// Why a text cannot be compiled. What SQLite itself does not refuse breaks a rule of
+    /// the interface: it is empty, or more than one statement. rusqlite has a variant for
+    /// the empty one since 0.43, and before refuses to run it.
+    pub(super) fn of_text(error: rusqlite::Error) -> Self {
+        match Self::from(error) {
+            Self {
+                code: ErrorCode::Other,
+                extended_code: 0,
+                message,
+            } => failure(ErrorCode::Misuse, message),
+            error => error,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match error {

@@ -352,7 +352,8 @@ impl SqliteConnection {
         if let Some(limits) = self.limits() {
             self.deadline.set(self.latest(limits.statement_time));
         }
-        let statement = self.connection.prepare_cached(sql)?;
+        let statement = self.connection.prepare_cached(sql);
+        let statement = statement.map_err(Error::of_text)?;
         if self.reading && !statement.readonly() {
             let reason = "the transaction was begun for reading only";
             return Err(failure(ErrorCode::ReadOnly, reason));

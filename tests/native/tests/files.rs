@@ -1,7 +1,6 @@
 //! Files of both crates: the names that they are given, and that neither takes the other's
 //! for its own.
 
-use lash_core::{RuntimePersistence, SessionStoreFactory};
 use lash_wasm_store::{SqliteSessionStoreFactory, Store};
 use lash_wasm_store_testing::fixtures::{Place, meta};
 use proptest::prelude::*;

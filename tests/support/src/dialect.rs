@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The functions that `wit/sqlite.wit` names.
-#[expect(clippy::expect_used, reason = "only tests use it")]
 pub fn named_functions() -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/sqlite.wit");
     let text = std::fs::read_to_string(path).expect("the specification");

@@ -2,14 +2,11 @@
 //! clock and random numbers that are the same in every run.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex};
 
 use lash_wasm_store_guest::bindings::lash::store::sqlite::{Error, ErrorCode};
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use crate::fixtures;
 use crate::native::{NativeEnvironment, NativeTransaction};
@@ -129,26 +126,6 @@ impl FaultyEnvironment {
         self.steps.take();
         let answer = call(self);
         (answer, self.steps.take())
-    }
-
-    /// Runs a call undisturbed; returns the SQL functions that its statements call, as
-    /// SQLite's compiler sees them.
-    pub fn functions<T>(&self, call: impl FnOnce(&Self) -> T) -> BTreeSet<String> {
-        let called = Arc::new(Mutex::new(BTreeSet::new()));
-        let seen = Arc::clone(&called);
-        // Setting the hook also expires the statements that are compiled.
-        let connection = self.inner.connection();
-        connection.authorizer(Some(move |context: AuthContext<'_>| {
-            if let AuthAction::Function { function_name } = context.action {
-                let mut seen = seen.lock().expect("nothing panics");
-                seen.insert(function_name.to_owned());
-            }
-            Authorization::Allow
-        }));
-        call(self);
-        connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
-        let called = called.lock().expect("nothing panics");
-        called.clone()
     }
 
     /// Everything that is stored: header, schema and rows, as text.

@@ -4,6 +4,8 @@
 
 extern crate alloc;
 extern crate lash_component_runtime as _;
+#[cfg(not(target_arch = "wasm32"))]
+extern crate std;
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications)]
 mod bindings;

@@ -1,6 +1,7 @@
 //! What can be said on the command line, and what `--help` says about it.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -25,10 +26,10 @@ Examples:
   lash-store export session.db | jq .record     read it with another program";
 
 /// The version of this program, and of the SQLite that it is linked with.
-fn version() -> String {
+static VERSION: LazyLock<String> = LazyLock::new(|| {
     let sqlite = lash_wasm_store::sqlite::version();
     format!("{} (SQLite {sqlite})", env!("CARGO_PKG_VERSION"))
-}
+});
 
 fn help(examples: &str) -> String {
     format!("{examples}\n\n{EXIT_CODES}")
@@ -43,7 +44,7 @@ fn help(examples: &str) -> String {
 #[command(
     name = "lash-store",
     bin_name = "lash-store",
-    version = version(),
+    version = VERSION.as_str(),
     verbatim_doc_comment,
     arg_required_else_help = true,
     after_help = "Begin with `lash-store inspect PATH`. More: `lash-store COMMAND --help`.",

@@ -8,7 +8,7 @@ use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, BlobRef, HydratedSessionCheckpoint,
     RuntimePersistence, SessionHead, SessionMeta, SessionReadScope, StoreError,
 };
-use lash_wasm_store::{Error, Store};
+use lash_wasm_store::{EngineError, Error, Store};
 use lash_wasm_store_tests::fixtures::{
     Place, SESSION, TestClock, append, chain, checkpointed, claim, commit, full_checkpoint, graph,
     ids, joining_work, json, ledger, node, replace, usage, work,
@@ -489,7 +489,7 @@ async fn a_commit_of_a_part_that_is_not_stored_is_refused_and_writes_nothing() {
         part(&mut checkpoint, unknown.clone());
         assert!(matches!(
             store.try_put_checkpoint(&checkpoint).await,
-            Err(Error::MissingBlob { .. })
+            Err(Error::Engine(EngineError::MissingBlob { .. }))
         ));
     }
     assert_eq!(raw.dump(), before);
@@ -582,7 +582,10 @@ async fn nodes_that_are_no_forest_are_refused_and_nothing_is_written() {
             .try_append_session_graph_nodes(&nodes)
             .await
             .unwrap_err();
-        assert!(matches!(error, Error::Invalid { .. }), "{case}: {error}");
+        assert!(
+            matches!(error, Error::Engine(EngineError::Invalid { .. })),
+            "{case}: {error}"
+        );
         if !stored_already {
             let error = store
                 .commit_runtime_state(replace(Some(1), nodes))

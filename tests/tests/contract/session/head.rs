@@ -344,7 +344,7 @@ async fn a_head_that_is_refused_leaves_the_graph_as_it_was() {
     refused.graph.set_leaf_node_id(Some("nowhere".to_owned()));
     assert!(matches!(
         store.try_save_session_head(refused).await,
-        Err(Error::Invalid { .. })
+        Err(Error::Engine(EngineError::Invalid { .. }))
     ));
     assert_eq!(raw.dump(), before);
 }
@@ -392,7 +392,10 @@ async fn a_revision_at_the_end_of_the_range_is_not_used_twice() {
         ..SessionHeadMeta::default()
     };
     let saved = store.try_save_session_head_meta(meta).await;
-    assert!(matches!(saved, Err(Error::Invalid { .. })), "{saved:?}");
+    assert!(
+        matches!(saved, Err(Error::Engine(EngineError::Invalid { .. }))),
+        "{saved:?}"
+    );
     assert!(store.try_load_session_head_meta().await.unwrap().is_none());
 
     let meta = SessionHeadMeta {

@@ -3,7 +3,7 @@
 
 use lash_core::RuntimePersistence;
 use lash_core::store::{SessionHead, SessionHeadMeta};
-use lash_wasm_store::{BlobArtifactDescriptor, Error, Store};
+use lash_wasm_store::{BlobArtifactDescriptor, EngineError, Error, Store};
 use lash_wasm_store_tests::fixtures::{Place, chain, commit, full_checkpoint, graph, meta, usage};
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn metadata_that_could_not_be_saved_is_an_error() {
     assert!(saved.is_err());
     assert!(matches!(
         store.try_save_session_meta(meta()).await,
-        Err(Error::ReadOnly { .. })
+        Err(Error::Engine(EngineError::ReadOnly { .. }))
     ));
 }
 
@@ -79,7 +79,7 @@ async fn what_could_not_be_written_is_an_error_of_the_twin() {
     ];
     for (what, error) in outcomes {
         assert!(
-            matches!(error, Some(Error::ReadOnly { .. })),
+            matches!(error, Some(Error::Engine(EngineError::ReadOnly { .. }))),
             "{what}: {error:?}"
         );
     }

@@ -6,6 +6,7 @@
 
 mod coverage;
 mod deployment_import;
+mod dialect;
 mod effects;
 mod host_events;
 mod process_handles;
@@ -17,10 +18,6 @@ mod session_import;
 mod session_queue;
 mod session_start;
 
-use std::collections::BTreeSet;
-
-use lash_wasm_store_tests::dialect::named_functions;
-
 fn tables() -> [run::Table; 4] {
     [
         session::table(),
@@ -28,14 +25,6 @@ fn tables() -> [run::Table; 4] {
         host_events::table(),
         effects::table(),
     ]
-}
-
-/// The statistics called a function that SQLite has had since 3.43, although the
-/// specification promised that 3.24 is enough, so they failed in hosts with an older one.
-#[test]
-fn the_sql_functions_of_all_operations_are_those_that_the_specification_names() {
-    let called: BTreeSet<String> = tables().iter().flat_map(run::Table::functions).collect();
-    assert_eq!(called, named_functions());
 }
 
 #[test]

@@ -133,15 +133,18 @@ impl Table {
         }
     }
 
-    /// The SQL functions that the operations call.
-    pub fn functions(&self) -> BTreeSet<String> {
-        let operations = self.operations.iter();
-        operations
-            .flat_map(|operation| {
-                let image = operation.start.as_ref().unwrap_or(&self.start);
-                copy(image).functions(&operation.call)
-            })
-            .collect()
+    /// The statements that the operations run, undisturbed.
+    pub fn statements(&self) -> BTreeSet<String> {
+        let mut statements = BTreeSet::new();
+        for operation in &self.operations {
+            let image = operation.start.as_ref().unwrap_or(&self.start);
+            let (_, steps) = copy(image).run(&operation.call);
+            statements.extend(steps.into_iter().filter_map(|step| match step {
+                Step::Statement(sql) => Some(sql),
+                Step::Begin(_) | Step::Commit => None,
+            }));
+        }
+        statements
     }
 
     /// Sweeps all operations.

@@ -2,7 +2,8 @@
 
 use lash_core::{RuntimePersistence, SessionReadScope};
 use lash_wasm_store::{
-    BlobArtifactDescriptor, BuiltinBlobProfile, Error, StoreBuilder, StoreGcPolicy, StoreOptions,
+    BlobArtifactDescriptor, BuiltinBlobProfile, EngineError, Error, StoreBuilder, StoreGcPolicy,
+    StoreOptions,
 };
 use lash_wasm_store_tests::fixtures::{Place, checkpointed, noise};
 
@@ -36,14 +37,17 @@ async fn a_checkpoint_that_cannot_be_read_is_an_error_and_not_no_checkpoint() {
             assert!(
                 matches!(
                     store.try_load_session_head().await,
-                    Err(Error::Corrupt { .. })
+                    Err(Error::Engine(EngineError::Corrupt { .. }))
                 ),
                 "{case}"
             );
             // Without its manifest a checkpoint is unknown, not damaged.
             if kind != 1 || !damage.starts_with("DELETE") {
                 let checkpoint = store.try_get_checkpoint(&result.checkpoint_ref).await;
-                assert!(matches!(checkpoint, Err(Error::Corrupt { .. })), "{case}");
+                assert!(
+                    matches!(checkpoint, Err(Error::Engine(EngineError::Corrupt { .. }))),
+                    "{case}"
+                );
             }
         }
     }
@@ -80,7 +84,10 @@ async fn a_damaged_blob_is_an_error_whatever_its_encoding() {
                 .execute("UPDATE blobs SET content = ?1", [&damaged])
                 .unwrap();
             assert!(
-                matches!(store.try_get_blob(&key).await, Err(Error::Corrupt { .. })),
+                matches!(
+                    store.try_get_blob(&key).await,
+                    Err(Error::Engine(EngineError::Corrupt { .. }))
+                ),
                 "{profile:?}, byte {position}"
             );
             assert!(store.get_blob(&key).await.is_none());
@@ -113,7 +120,7 @@ async fn a_blob_that_took_the_place_of_another_is_an_error() {
     for key in keys {
         assert!(matches!(
             store.try_get_blob(&key).await,
-            Err(Error::Corrupt { .. })
+            Err(Error::Engine(EngineError::Corrupt { .. }))
         ));
     }
 }
@@ -137,12 +144,12 @@ async fn a_row_that_inflates_to_more_than_its_length_is_an_error() {
     );
     assert!(matches!(
         store.try_get_blob(&key).await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
     // Nor is a length believed that was not written with the row.
     raw.damage("UPDATE blobs SET length = 16777216 WHERE length = 8192");
     assert!(matches!(
         store.try_get_blob(&key).await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
 }

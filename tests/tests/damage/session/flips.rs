@@ -2,7 +2,7 @@
 //!
 //! Two things are not asked, because they cannot be told: whether an empty file was
 //! once a session, and whether a source key was completed before (see
-//! `guest/src/schema/session.rs`).
+//! `guest/src/session/schema.rs`).
 
 use std::path::Path;
 

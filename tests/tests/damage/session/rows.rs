@@ -4,7 +4,7 @@ use lash_core::{
     MessageRole, RuntimePersistence, SessionPolicy, SessionReadScope, SessionRelation,
     SessionStoreCreateRequest,
 };
-use lash_wasm_store::{Error, SqliteSessionStoreFactory};
+use lash_wasm_store::{EngineError, Error, SqliteSessionStoreFactory};
 use lash_wasm_store_tests::fixtures::{
     Place, Raw, SESSION, append, chain, commit, full_checkpoint, message_node, meta, usage,
 };
@@ -59,7 +59,7 @@ async fn a_damaged_first_message_is_an_error_for_the_picker() {
         .damage("UPDATE graph_nodes SET body = x'7b7d' WHERE node_id = 'm0'");
     assert!(matches!(
         store.try_load_picker_info().await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
     assert!(store.load_picker_info().await.is_none());
 }
@@ -177,7 +177,10 @@ async fn damaged_metadata_is_an_error_and_is_not_overwritten_by_the_factory() {
         );
         assert!(store.load_session_meta().await.is_none(), "{damage}");
         let reopened = factory.try_create_store(&request).await;
-        assert!(matches!(reopened, Err(Error::Corrupt { .. })), "{damage}");
+        assert!(
+            matches!(reopened, Err(Error::Engine(EngineError::Corrupt { .. }))),
+            "{damage}"
+        );
         assert_eq!(raw.dump(), before, "{damage}");
     }
 }
@@ -197,7 +200,7 @@ async fn a_head_that_can_not_be_read_whole_is_not_copied() {
     let before = raw.dump();
     assert!(matches!(
         target.try_head_copy_from_store(&source).await,
-        Err(Error::Corrupt { .. })
+        Err(Error::Engine(EngineError::Corrupt { .. }))
     ));
     assert_eq!(raw.dump(), before);
 }

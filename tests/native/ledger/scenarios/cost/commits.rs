@@ -113,7 +113,7 @@ async fn large_state(directory: PathBuf) -> Result<Observation> {
 
 /// Work that only uses memory leaves no trace but what it allocates. Whoever has
 /// encoded the state before the lock is taken allocates little under it. The memory
-/// of a sandbox is not counted; the suite `statements` shows when the component
+/// of a sandbox is not counted; the suite `cost` shows when the component
 /// takes the lock.
 async fn known_state(directory: PathBuf) -> Result<Observation> {
     trace::start();
