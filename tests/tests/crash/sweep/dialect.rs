@@ -20,7 +20,7 @@ fn statements_call_the_functions_that_the_specification_names() {
 
 /// The functions that statements call, as SQLite's compiler sees them.
 fn functions(statements: &BTreeSet<String>) -> BTreeSet<String> {
-    let connection = Connection::open_in_memory().unwrap();
+    let mut connection = Connection::open_in_memory().unwrap();
     let called = Arc::new(Mutex::new(BTreeSet::new()));
     let seen = Arc::clone(&called);
     connection
