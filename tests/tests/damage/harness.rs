@@ -306,6 +306,16 @@ pub(crate) fn a_changed_or_deleted_row<S>(
     bytes: &mut Vec<u8>,
     random: &mut Random,
 ) -> String {
+    with_another_program(bytes, random, true)
+}
+
+/// As [`a_changed_or_deleted_row`], where a row that is gone with its entries in all
+/// indexes is a row that never was.
+pub(crate) fn a_changed_row<S>(_: &S, bytes: &mut Vec<u8>, random: &mut Random) -> String {
+    with_another_program(bytes, random, false)
+}
+
+fn with_another_program(bytes: &mut Vec<u8>, random: &mut Random, deletes: bool) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("row.db");
     std::fs::write(&path, &*bytes).unwrap();
@@ -316,7 +326,7 @@ pub(crate) fn a_changed_or_deleted_row<S>(
     let tables = tables(&connection);
     let what = loop {
         let table = &tables[random.below(tables.len())];
-        if let Some(what) = change_row(&connection, table, random) {
+        if let Some(what) = change_row(&connection, table, random, deletes) {
             break what;
         }
     };
@@ -358,7 +368,12 @@ fn tables(connection: &Connection) -> Vec<Table> {
 }
 
 /// `None` if there is nothing to change, or the change is none.
-fn change_row(connection: &Connection, table: &Table, random: &mut Random) -> Option<String> {
+fn change_row(
+    connection: &Connection,
+    table: &Table,
+    random: &mut Random,
+    deletes: bool,
+) -> Option<String> {
     let Table { name, columns, key } = table;
     let count: i64 = connection
         .query_row(&format!("SELECT count(*) FROM {name}"), [], |row| {
@@ -385,7 +400,7 @@ fn change_row(connection: &Connection, table: &Table, random: &mut Random) -> Op
     let condition = condition.join(" AND ");
     let column = &columns[random.below(columns.len())];
     let change = match random.below(6) {
-        0 | 1 => format!("DELETE FROM {name} WHERE {condition}"),
+        0 | 1 if deletes => format!("DELETE FROM {name} WHERE {condition}"),
         2 => format!("UPDATE {name} SET {column} = zeroblob(length({column})) WHERE {condition}"),
         3 => format!("UPDATE {name} SET {column} = 0 WHERE {condition}"),
         4 => format!(
