@@ -1,7 +1,7 @@
 //! A component that means harm: the store, which attacks when a blob tells it to.
 //!
 //! `cargo xtask component` compiles this into the guest for
-//! `tests/hostile/component/lash_hostile.wasm`, which the tests run, and into nothing
+//! `target/components/hostile.wasm`, which the tests run, and into nothing
 //! else. A blob with the content `attack NAME ARGUMENT` is not stored: the attack is
 //! run instead. Everything else is what the store does, so that the call after an attack
 //! can be an honest one.
