@@ -17,10 +17,10 @@ use alloc::string::String;
 use crate::Result;
 use crate::bindings::lash::store::sqlite::Database;
 
-/// What an attack answers that was not stopped.
+/// What an attack returns that was not stopped.
 const SURVIVED: &str = "not stopped";
 
-/// Runs the attack that the content of a blob names, if it does, and answers what
+/// Runs the attack that the content of a blob names, if it does, and returns what
 /// `blobs.put` is to answer.
 pub(crate) fn attack(db: &Database, content: &[u8]) -> Option<Result<String>> {
     let command = core::str::from_utf8(content)

@@ -165,7 +165,7 @@ pub(super) fn statements(db: &Database) -> Result<String> {
 }
 
 /// A blob with all checksums right that inflates to 64 MiB and says that it is 1 MiB;
-/// answers its key.
+/// returns its key.
 pub(super) fn bomb(db: &Database) -> Result<String> {
     const GENERIC: i64 = 0;
     const ZLIB: i64 = 1;

@@ -169,8 +169,8 @@ pub enum Error {
         waited: Duration,
     },
 
-    /// The file or its directory can not be written.
-    #[error("{} can not be written: {message}; check its permissions and those of its directory", path.display())]
+    /// The file or its directory cannot be written.
+    #[error("{} cannot be written: {message}; check its permissions and those of its directory", path.display())]
     ReadOnly {
         /// The file, or `:memory:`.
         path: PathBuf,
@@ -244,7 +244,7 @@ pub enum Error {
         limit: Limit,
         /// Whether the call had committed before.
         committed: bool,
-        /// What the component answered, if it was not stopped.
+        /// What the component returned, if it was not stopped.
         #[source]
         source: Option<Box<Error>>,
     },
@@ -464,7 +464,7 @@ fn foreign(
     );
     if application_id == 0 {
         format!(
-            "{found}; if it is a file of lash-sqlite-store, import it or move it away, it can not be opened in place"
+            "{found}; if it is a file of lash-sqlite-store, import it or move it away, it cannot be opened in place"
         )
     } else {
         format!("{found}; it belongs to another program: choose another path or move the file away")

@@ -74,7 +74,7 @@ limits! {
     hostcall_bytes: usize = 256 * MIB;
     /// The pages of the database: 4 GiB by default. The write-ahead log may be as large
     /// again when a transaction begins, and one transaction adds at most as much. A
-    /// database that is larger already can not grow. One in memory is in the memory of the
+    /// database that is larger already cannot grow. One in memory is in the memory of the
     /// process, beside `memory_bytes`: choose less for it.
     database_bytes: u64 = 4 << 30;
     /// One row, one value: 16 MiB by default, at least 30 bytes, at most 1 GB. A statement

@@ -64,7 +64,7 @@ impl StoreBuilder {
 
     /// Sets the component that opens and serves the database; the one that this crate
     /// embeds by default. One that is not trusted decides what is in its database and
-    /// what is answered from it: give it a file of its own.
+    /// what is returned from it: give it a file of its own.
     pub fn component(mut self, component: StoreComponent) -> Self {
         self.open = self.open.component(component);
         self

@@ -19,7 +19,7 @@
 //! A small pool of threads, shared by all stores of the process, runs the calls.
 //! Nothing depends on the asynchronous runtime that a store was opened in. The
 //! synchronous methods of `AttachmentManifest` block their thread until a thread
-//! of the pool answers.
+//! of the pool returns.
 //!
 //! # Observability
 //!

@@ -91,7 +91,7 @@ fn document(root: &Path, workspace: &Path, selection: &[&str]) -> Result<()> {
             "-Zunstable-options --output-format json --cap-lints allow",
         )
         .status()
-        .context("can not run cargo")?;
+        .context("cannot run cargo")?;
     if !status.success() {
         bail!("rustdoc failed");
     }
@@ -116,6 +116,6 @@ fn read(root: &Path, library: &str) -> Result<Vec<String>> {
     let api: PublicApi = public_api::Builder::from_rustdoc_json(&path)
         .omit_blanket_impls(true)
         .build()
-        .with_context(|| format!("can not read {}", path.display()))?;
+        .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(api.items().map(ToString::to_string).collect())
 }

@@ -165,7 +165,7 @@ fn registries(root: &Path) -> Result<BTreeSet<PathBuf>> {
         .args(["--filter-platform", TARGET])
         .stderr(std::process::Stdio::inherit())
         .output()
-        .context("can not run cargo")?;
+        .context("cannot run cargo")?;
     if !output.status.success() {
         bail!("cargo metadata failed");
     }
@@ -187,13 +187,13 @@ fn registries(root: &Path) -> Result<BTreeSet<PathBuf>> {
         .collect())
 }
 
-/// What the compiler that cargo uses answers.
+/// What the compiler that cargo uses returns.
 fn rustc(root: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(arguments)
         .current_dir(root)
         .output()
-        .context("can not run rustc")?;
+        .context("cannot run rustc")?;
     if !output.status.success() {
         bail!("rustc: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

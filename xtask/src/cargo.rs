@@ -56,7 +56,7 @@ pub fn build_tests(mut cargo: Command) -> Result<Vec<Program>> {
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()
-        .context("can not run cargo")?;
+        .context("cannot run cargo")?;
     if !output.status.success() {
         bail!("building tests failed");
     }

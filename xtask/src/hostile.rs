@@ -36,7 +36,7 @@ pub(crate) fn run() -> Result<()> {
             .arg("--nocapture")
             .stderr(Stdio::inherit())
             .output()
-            .with_context(|| format!("can not run the suite {suite}"))?;
+            .with_context(|| format!("cannot run the suite {suite}"))?;
         let output = String::from_utf8(output.stdout)?;
         for row in output.lines().filter(|line| line.starts_with("| ")) {
             println!("{row}");

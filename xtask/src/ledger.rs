@@ -21,7 +21,7 @@ pub(crate) fn run(ids: &[String]) -> Result<()> {
     let status = Command::new(program.path)
         .args(ids)
         .status()
-        .context("can not run the ledger")?;
+        .context("cannot run the ledger")?;
     if !status.success() {
         bail!("the ledger is not as it should be");
     }

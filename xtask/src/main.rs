@@ -61,7 +61,7 @@ enum Task {
         fast: bool,
     },
     /// Runs a component that attacks its host, and prints for each attack which limit
-    /// stopped it and what was answered; fails if any was not contained.
+    /// stopped it and what was returned; fails if any was not contained.
     Hostile,
     /// Provokes each known defect of lash-sqlite-store in that crate and in this
     /// one, and prints what they did; fails if this one shows any.

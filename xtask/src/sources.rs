@@ -61,7 +61,7 @@ fn files(root: &Path, sources: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
             continue;
         }
         let path = root.join(&relative);
-        let context = || format!("can not read {}", path.display());
+        let context = || format!("cannot read {}", path.display());
         if path.is_dir() {
             for entry in fs::read_dir(&path).with_context(context)? {
                 left.push(relative.join(entry.with_context(context)?.file_name()));
@@ -185,5 +185,5 @@ fn read_toml(path: &Path) -> Result<Table> {
     fs::read_to_string(path)
         .map_err(anyhow::Error::from)
         .and_then(|text| Ok(text.parse()?))
-        .with_context(|| format!("can not read {}", path.display()))
+        .with_context(|| format!("cannot read {}", path.display()))
 }

@@ -91,11 +91,11 @@ pub(crate) fn lock() -> Result<()> {
     Ok(())
 }
 
-/// Makes the workspace and answers where it is.
+/// Makes the workspace and returns where it is.
 fn lay_out(root: &Path) -> Result<PathBuf> {
     let swap = root.join("target/swap");
     if swap.exists() {
-        fs::remove_dir_all(&swap).context("can not remove target/swap")?;
+        fs::remove_dir_all(&swap).context("cannot remove target/swap")?;
     }
     copy(&root.join(SWAP), &swap)?;
     let published = metadata(&root.join(NATIVE), &["--locked"])?;
@@ -114,7 +114,7 @@ fn lay_out(root: &Path) -> Result<PathBuf> {
 /// Copies a file or directory. Files keep their times, from which cargo sees that they
 /// are the same.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    let context = || format!("can not copy {} to {}", from.display(), to.display());
+    let context = || format!("cannot copy {} to {}", from.display(), to.display());
     if from.is_dir() {
         fs::create_dir_all(to).with_context(context)?;
         for entry in fs::read_dir(from).with_context(context)? {
@@ -159,7 +159,7 @@ fn metadata(workspace: &Path, arguments: &[&str]) -> Result<Value> {
         .args(arguments)
         .stderr(Stdio::inherit())
         .output()
-        .context("can not run cargo")?;
+        .context("cannot run cargo")?;
     if !output.status.success() {
         bail!("cargo metadata failed in {}", workspace.display());
     }
@@ -203,7 +203,7 @@ fn build(root: &Path, swap: &Path, packages: &[&str]) -> Result<Vec<Program>> {
     build_tests(build).with_context(|| packages.join(", "))
 }
 
-/// Runs the tests of a package, prints what became of them, and answers what is wrong.
+/// Runs the tests of a package, prints what became of them, and returns what is wrong.
 fn test(swap: &Path, package: &str, programs: &[Program]) -> Result<Vec<String>> {
     let directory = swap.join(package);
     let mut outcome = Outcome::default();
@@ -263,7 +263,7 @@ fn execute(program: &Program, package: &str, directory: &Path) -> Result<Outcome
         .current_dir(directory)
         .env("CARGO_MANIFEST_DIR", directory)
         .output()
-        .context("can not be run")?;
+        .context("cannot be run")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         print!("{printed}");

@@ -38,7 +38,7 @@ pub(crate) fn query(tx: &Transaction, sql: &str, params: &[Value<'_>]) -> Result
     done(sql, tx.query(sql, params))
 }
 
-/// The integer that a query answers.
+/// The integer that a query returns.
 pub(crate) fn integer(tx: &Transaction, sql: &str) -> Result<i64, String> {
     let rows = query(tx, sql, &[])?;
     match rows.cells.split_first() {
@@ -59,7 +59,7 @@ pub(crate) fn read_integer(db: &Database, sql: &str) -> Result<i64, String> {
     integer(&begin(db, TransactionMode::Read)?, sql)
 }
 
-/// Runs a statement on the driver's connection; answers the first integer, if there
+/// Runs a statement on the driver's connection; returns the first integer, if there
 /// is one.
 pub(crate) fn elsewhere(sql: &str) -> Result<Option<i64>, String> {
     let integers = second_connection::run(sql)

@@ -64,7 +64,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The component has answered what it must not. Only one that is not trusted does.
+    /// The component has returned what it must not. Only one that is not trusted does.
     pub fn contradiction(&self, what: impl Into<Source>) -> Error {
         self.stopped(what)
     }

@@ -453,7 +453,7 @@ impl Database {
         }
     }
 
-    /// Has SQLite check the file; answers what is wrong, in its words.
+    /// Has SQLite check the file; returns what is wrong, in its words.
     pub(crate) async fn integrity_problems(&self) -> Result<Vec<String>, Error> {
         self.with_reader("check integrity", SqliteConnection::integrity_problems)
             .await

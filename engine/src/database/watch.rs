@@ -45,8 +45,8 @@ pub(crate) struct Watch {
 #[derive(Default)]
 struct Waiting {
     topics: HashMap<String, Vec<Arc<Entry>>>,
-    /// Topics to ask for: those of which somebody began to wait after the last
-    /// look, as the file may have changed between his reading and his waiting, and
+    /// Topics to ask for: those that a caller began to wait for after the last
+    /// look, as the file may have changed between its reading and its waiting, and
     /// what was left over by that look.
     pending: BTreeSet<String>,
     /// The topic that was asked for last.
@@ -56,7 +56,7 @@ struct Waiting {
 /// One who waits.
 struct Entry {
     wake: Notify,
-    /// What he has seen; none while he does not wait.
+    /// What it has seen; none while it does not wait.
     seen: Mutex<Option<u64>>,
     database: Database,
     probe: Probe,
@@ -158,7 +158,7 @@ impl Watch {
         }
     }
 
-    /// Looks at the file, through the handle of somebody who waits; answers
+    /// Looks at the file, through the handle of somebody who waits; returns
     /// whether anybody does.
     fn look(self: &Arc<Self>) -> bool {
         let (database, probe) = {

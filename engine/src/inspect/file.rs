@@ -40,7 +40,7 @@ impl Inspector {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if it can not be read.
+    /// [`Error::Io`] if it cannot be read.
     pub async fn file_statistics(&self) -> Result<FileStatistics, Error> {
         let layout = self.db.layout().await?;
         let path = self.path();

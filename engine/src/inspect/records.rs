@@ -64,7 +64,7 @@ impl Records {
     ///
     /// [`Error::Corrupt`] if something is damaged: [`Inspector::verify`] names all that
     /// is. [`Error::Retired`] if the session is being deleted; as [`Inspector::open`] if
-    /// the file can not be opened any more.
+    /// the file cannot be opened any more.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Record>>, Error> {
         let (page, next) = match &self.at {
             At::Start => {
@@ -104,7 +104,7 @@ impl std::fmt::Debug for Records {
     }
 }
 
-/// Reads a page; answers where the next one begins too.
+/// Reads a page; returns where the next one begins too.
 async fn read(
     db: &Database,
     kind: DatabaseKind,

@@ -224,7 +224,7 @@ pub struct EffectStatistics {
 }
 
 impl Inspector {
-    /// Counts what the database holds. Counts are answered as they are found; that they
+    /// Counts what the database holds. Counts are returned as they are found; that they
     /// are what was written is what [`Inspector::verify`] checks.
     ///
     /// # Errors

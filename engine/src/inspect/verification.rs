@@ -75,7 +75,7 @@ impl Inspector {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file can not be read, [`Error::Retired`] if the session is
+    /// [`Error::Io`] if the file cannot be read, [`Error::Retired`] if the session is
     /// being deleted. Damage is no error.
     pub async fn verify(&self) -> Result<Verification, Error> {
         let mut problems: Vec<Problem> = self

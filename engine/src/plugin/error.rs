@@ -92,11 +92,11 @@ pub enum Error {
         quota: Quota,
         /// How much is granted.
         most: u64,
-        /// What the plugin answered all the same.
+        /// What the plugin returned all the same.
         answer: Result<Vec<u8>, String>,
     },
 
-    /// The plugin answered an error.
+    /// The plugin returned an error.
     #[error("plugin {name_space} failed: {message}")]
     Failed {
         /// The plugin's name space.

@@ -29,7 +29,7 @@
 //!   that keeps names of its own away from `plugin/` shares none with a plugin.
 //! - Blobs: it stores content, and reads by their keys those that it stored through the
 //!   same [`GrantedPlugin`]. For any other key the answer is "none", and the store is
-//!   not asked: whether others have such a blob can not be learned from it. As always,
+//!   not asked: whether others have such a blob cannot be learned from it. As always,
 //!   a blob that nothing refers to is removed by garbage collection; what is to stay is
 //!   an artifact.
 //! - Queue: it has queues of its own, under whatever session identifiers it likes, which
@@ -38,10 +38,10 @@
 //!   says whose it is. It sees and cancels only what it has put there itself, and claims
 //!   nothing.
 //! - Session: with [`Grant::session`] it reads the head, the graph and the checkpoint of
-//!   the store's session, all of it. It can not write there.
+//!   the store's session, all of it. It cannot write there.
 //! - It knows the time, and has random numbers.
 //!
-//! What the store answers on a failure reaches it without details, which may name what
+//! What the store returns on a failure reaches it without details, which may name what
 //! others have stored. They are in [`Error::Failed`].
 //!
 //! # What bounds it

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::wit::queue::Draft;
 use crate::wit::types::BlobProfile;
 
-/// What a function of the store answers to a plugin.
+/// What a function of the store returns to a plugin.
 pub(super) type Answer<T> = Result<T, types::Error>;
 
 /// The data of a wasmtime store.
@@ -154,12 +154,12 @@ impl State {
         sqlite(code, message)
     }
 
-    /// Keeps a failure for the application, and answers what the plugin may know of it:
+    /// Keeps a failure for the application, and returns what the plugin may know of it:
     /// the details may name what others have stored.
     fn failed(&mut self, error: Error) -> types::Error {
         let answer = match &error {
             Error::Busy { .. } => sqlite(ErrorCode::Busy, "the store is locked"),
-            Error::ReadOnly { .. } => sqlite(ErrorCode::ReadOnly, "the store can not be written"),
+            Error::ReadOnly { .. } => sqlite(ErrorCode::ReadOnly, "the store cannot be written"),
             Error::DiskFull { .. } => sqlite(ErrorCode::Full, "the disk is full"),
             Error::Io { .. } => sqlite(ErrorCode::Io, "the disk failed"),
             Error::Corrupt { .. } | Error::Malformed { .. } | Error::MissingBlob { .. } => {

@@ -10,7 +10,7 @@ use crate::observability::metrics;
 use crate::sqlite::{Role, SqliteConnection};
 use crate::sync::lock;
 
-/// Does the work of a job, and answers how to tell the caller.
+/// Does the work of a job, and returns how to tell the caller.
 pub(crate) type Job = Box<dyn FnOnce(&mut Worker, &mut Option<SqliteConnection>) -> Told + Send>;
 
 /// Tells the caller.
@@ -80,7 +80,7 @@ impl Lane {
         })
     }
 
-    /// Runs the next job; answers whether there are more.
+    /// Runs the next job; returns whether there are more.
     pub(crate) fn run_one(&self, worker: &mut Worker) -> bool {
         let job = {
             let mut queue = self.queue();
@@ -102,7 +102,7 @@ impl Lane {
     }
 
     /// Ends what a thread began with [`Lane::run_one`], which may have panicked;
-    /// answers whether there are more jobs.
+    /// returns whether there are more jobs.
     pub(crate) fn end_turn(&self) -> bool {
         let mut queue = self.queue();
         queue.working = false;
@@ -117,8 +117,8 @@ impl Lane {
     }
 
     /// Closes the connection, at once if nothing is being done with it, and
-    /// otherwise when that is done. At once means that a caller who has got all
-    /// his answers finds the file closed.
+    /// otherwise when that is done. At once means that a caller that has all
+    /// its results finds the file closed.
     pub(crate) fn close(&self) {
         let busy = {
             let mut queue = self.queue();

@@ -152,7 +152,7 @@ impl Drop for Granted {
     }
 }
 
-/// What installing a hook answers: nothing up to rusqlite 0.37, a result later.
+/// What installing a hook returns: nothing up to rusqlite 0.37, a result later.
 pub(super) trait Installed {
     fn installed(self) -> rusqlite::Result<()>;
 }

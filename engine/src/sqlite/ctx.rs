@@ -24,13 +24,13 @@ use crate::observability::TARGET;
 ///
 /// 1. [`lend`](Self::lend) a connection.
 /// 2. [`begin_call`](Self::begin_call), and call the export with the handle that
-///    it answers.
-/// 3. [`end_call`](Self::end_call), whatever the export answered.
+///    it returns.
+/// 3. [`end_call`](Self::end_call), whatever the export returned.
 /// 4. [`take_back`](Self::take_back) the connection, or call again.
 ///
 /// A component sees the connection between 2 and 3 only, through the handle of
 /// this call. Every other handle, of an earlier call or of a transaction that has
-/// ended, answers `misuse` and reaches nothing.
+/// ended, returns `misuse` and reaches nothing.
 ///
 /// If the export trapped, 3 and 4 are the same, and the wasmtime store is to be
 /// thrown away: the component's memory may be in any state. The database is not,
@@ -82,7 +82,7 @@ impl SqliteCtx {
         Some(connection)
     }
 
-    /// Begins a call and answers the database, to be the first argument of the
+    /// Begins a call and returns the database, to be the first argument of the
     /// export. It is a borrow, so nothing has to be done with it afterwards.
     ///
     /// A call that was begun before and not ended is ended.

@@ -25,7 +25,7 @@ pub struct Error {
 pub enum ErrorCode {
     /// Another connection held the lock for longer than the busy timeout.
     Busy,
-    /// The database, its file or its directory can not be written.
+    /// The database, its file or its directory cannot be written.
     ReadOnly,
     /// The disk is full.
     Full,

@@ -25,7 +25,7 @@ impl SqliteConnection {
         read(&self.connection)
     }
 
-    /// Has SQLite check every page, and every index against its table; answers what is
+    /// Has SQLite check every page, and every index against its table; returns what is
     /// wrong, in its words.
     pub(crate) fn integrity_problems(&mut self) -> Result<Vec<String>, Error> {
         let _granted = self.permission.grant();

@@ -44,7 +44,7 @@ pub(super) fn apply(connection: &Connection, limits: &Limits) -> rusqlite::Resul
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     let page = u64::try_from(page).unwrap_or(1).max(1);
     let pages = (limits.database_bytes / page).clamp(1, u64::from(u32::MAX - 1));
-    // Answers the new limit, so that it is no update to rusqlite.
+    // Returns the new limit, so that it is no update to rusqlite.
     connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
 }
 

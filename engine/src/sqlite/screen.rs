@@ -39,7 +39,7 @@ pub(super) const COLUMNS: usize = 200;
 /// How many indexes a table may have: a row is written to all of them at once.
 pub(super) const INDEXES: usize = 16;
 
-/// Words that can not be a name unless they are quoted, and stand before parentheses
+/// Words that cannot be a name unless they are quoted, and stand before parentheses
 /// that are no arguments.
 const RESERVED: &[&str] = &[
     "AND", "AS", "CASE", "DISTINCT", "ELSE", "EXISTS", "FROM", "HAVING", "IN", "INTO", "IS", "NOT",
@@ -74,10 +74,10 @@ const MANY_VALUES: Refusal = "the statement has too many functions, casts and co
 const MANY_SOURCES: Refusal = "the statement reads too many tables";
 const UNREADABLE: Refusal = "the statement has a token that is not known";
 const OTHER_OBJECT: Refusal = "only tables and indexes can be made";
-const COMPUTES: Refusal = "a table or an index can not compute (a default in parentheses, AS, \
+const COMPUTES: Refusal = "a table or an index cannot compute (a default in parentheses, AS, \
      a function, an operator that makes text)";
 pub(super) const MANY_INDEXES: Refusal = "a table has too many indexes";
-const ACTS: Refusal = "a foreign key can not have an action";
+const ACTS: Refusal = "a foreign key cannot have an action";
 
 /// Judges a statement.
 pub(super) fn statement(sql: &str) -> Result<Option<Definition>, Refusal> {

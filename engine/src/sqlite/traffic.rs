@@ -8,7 +8,7 @@ use crate::bindings::sqlite::{Rows, Value};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// Rows that queries answered.
+    /// Rows that queries returned.
     pub rows_read: u64,
     /// The bytes of these rows, packed as the component gets them.
     pub bytes_read: u64,

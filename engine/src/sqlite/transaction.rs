@@ -128,7 +128,7 @@ impl SqliteConnection {
     /// one snapshot, whatever others commit, until the connection is closed. None of
     /// them can write.
     ///
-    /// Until then the write-ahead log can not be begun anew, and grows with what others
+    /// Until then the write-ahead log cannot be begun anew, and grows with what others
     /// write.
     ///
     /// # Errors
@@ -216,14 +216,14 @@ impl SqliteConnection {
         Ok(begun?)
     }
 
-    /// Runs one statement; answers how many rows it changed.
+    /// Runs one statement; returns how many rows it changed.
     pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
         self.check_statement(sql, params)?;
         let mut statement = self.prepare(sql)?;
         self.run(&mut statement, params)
     }
 
-    /// Runs one statement for every row of parameters; answers how many rows it
+    /// Runs one statement for every row of parameters; returns how many rows it
     /// changed altogether.
     pub(crate) fn execute_many(&self, sql: &str, rows: &[Vec<Value>]) -> Result<u64, Error> {
         self.check_statement(sql, &[])?;
@@ -236,7 +236,7 @@ impl SqliteConnection {
         Ok(changed)
     }
 
-    /// Runs one statement and answers its rows.
+    /// Runs one statement and returns its rows.
     pub(crate) fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, Error> {
         self.check_statement(sql, params)?;
         let mut statement = self.prepare(sql)?;
@@ -291,9 +291,9 @@ impl SqliteConnection {
     }
 
     /// Gives some of the pages that are no longer needed back to the file system;
-    /// answers whether there are more. Only the host can do that: it is a pragma.
+    /// returns whether there are more. Only the host can do that: it is a pragma.
     ///
-    /// To be called after something was removed, until it answers false.
+    /// To be called after something was removed, until it returns false.
     ///
     /// # Errors
     ///
@@ -706,7 +706,7 @@ mod tests {
         let mut sqlite = memory();
         {
             let _granted = sqlite.permission.grant();
-            // Answers the new limit, so that it is no command.
+            // Returns the new limit, so that it is no command.
             let sql = "PRAGMA max_page_count = 4";
             sqlite.connection.query_row(sql, [], |_| Ok(())).unwrap();
         }

@@ -42,7 +42,7 @@ impl Log {
         file: Option<&DatabaseFile>,
     ) -> rusqlite::Result<Self> {
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        // Answers the new limit, so that it is no update to rusqlite.
+        // Returns the new limit, so that it is no update to rusqlite.
         let limit = format!("PRAGMA journal_size_limit = {LIMIT}");
         connection.query_row(&limit, [], |_| Ok(()))?;
         Ok(Self {
@@ -110,7 +110,7 @@ impl SqliteConnection {
         }
     }
 
-    /// Fails if the log is longer than it may be and can not be cut, because somebody
+    /// Fails if the log is longer than it may be and cannot be cut, because somebody
     /// reads what it was copied over or writes to it now.
     pub(super) fn bound_log(&self, longest: u64) -> Result<(), Error> {
         let is_too_long = || self.log.length().is_some_and(|length| length > longest);
@@ -135,7 +135,7 @@ impl SqliteConnection {
         Ok(())
     }
 
-    /// Answers how many pages the log has, and how many of them are copied: not all,
+    /// Returns how many pages the log has, and how many of them are copied: not all,
     /// if somebody still reads what they are to overwrite.
     fn copy_log(&self) -> rusqlite::Result<(i64, i64)> {
         let _granted = self.permission.grant();

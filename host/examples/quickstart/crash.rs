@@ -117,7 +117,7 @@ pub(crate) async fn kill(root: &Path, session_id: &str) -> Result<Survived> {
     Ok(survived)
 }
 
-/// Starts a process, kills it at a random moment, and answers what it had
+/// Starts a process, kills it at a random moment, and returns what it had
 /// acknowledged: revisions and the node of each.
 fn run_and_kill(root: &Path, session_id: &str) -> Result<Vec<(u64, String)>> {
     let program = std::env::current_exe().context("cannot find this program")?;

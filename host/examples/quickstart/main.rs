@@ -279,7 +279,7 @@ async fn race(
 }
 
 /// Reads everything once more. The store checks each row and each blob while it
-/// reads, and answers an error if one is not what was written.
+/// reads, and returns an error if one is not what was written.
 async fn verify(
     store: &Store,
     blobs: &[lash_core::BlobRef],

@@ -64,7 +64,7 @@ pub(crate) struct Figures {
 }
 
 impl Recorder {
-    /// Begins a session. What the tools answered goes into files in `files`.
+    /// Begins a session. What the tools returned goes into files in `files`.
     pub(crate) fn new(store: Arc<Store>, session_id: &str, files: PathBuf) -> Result<Self> {
         let mut state = RuntimeSessionState {
             session_id: session_id.to_owned(),
@@ -163,7 +163,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Writes what the tools answered to files, each announced before it is
+    /// Writes what the tools returned to files, each announced before it is
     /// written, so that a crash leaves no file that nobody knows of.
     fn attach(&mut self, number: usize, turn: &Turn) -> Result<Vec<AttachmentId>> {
         let mut attached = Vec::new();

@@ -13,7 +13,7 @@ const OWN: &str = include_str!("../transcript.jsonl");
 /// One line.
 #[derive(Clone)]
 pub(crate) struct Said {
-    /// Who said it. What a tool answered is an event to lash.
+    /// Who said it. What a tool returned is an event to lash.
     pub(crate) role: MessageRole,
     /// What was said.
     pub(crate) content: String,

@@ -2,7 +2,7 @@
 //!
 //! A turn that is run again asks for its effects in the order in which they were
 //! first executed. Who finds one therefore reads those that follow it too, and
-//! decodes them, where the database is; they are answered without another call. A
+//! decodes them, where the database is; they are returned without another call. A
 //! result never changes, so it is as good later as it was when it was read.
 
 use std::collections::HashMap;

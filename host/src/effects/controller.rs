@@ -237,7 +237,7 @@ impl SqliteRuntimeEffectController {
         }
     }
 
-    /// Answers what an effect ended with, and whether it was replayed or executed.
+    /// Returns what an effect ended with, and whether it was replayed or executed.
     async fn replay_or_execute(
         &self,
         request: Request,

@@ -2,7 +2,7 @@
 //!
 //! A [`SqliteEffectHost`] keeps what every effect of a deployment ended with, in
 //! one SQLite database, and hands out a controller for each scope. A controller
-//! that is given an effect answers what is recorded of it; waits, if somebody
+//! that is given an effect returns what is recorded of it; waits, if somebody
 //! executes it; or claims it, executes it, and records how it ended. An effect is
 //! executed at least once: who dies over it leaves a claim whose lease expires,
 //! and the next one executes it again.

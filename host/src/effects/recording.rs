@@ -55,7 +55,7 @@ enum Transient {
     TaskDied,
 }
 
-/// Whether this is what every later attempt is to be answered.
+/// Whether this is what every later attempt is to be returned.
 pub(super) fn is_recorded(ended: &Ended) -> bool {
     match ended {
         Err(error) | Ok(RuntimeEffectOutcome::Checkpoint { result: Err(error) }) => {
@@ -109,7 +109,7 @@ fn transient(error: &RuntimeEffectControllerError) -> Option<Transient> {
     }
 }
 
-/// lash-core has one code for all that a registry answers. What this crate's
+/// lash-core has one code for all that a registry returns. What this crate's
 /// registry says of a failing database begins in a way of its own.
 fn is_of_failing_store(message: &str) -> bool {
     let plugin = PluginError::Session(INFRASTRUCTURE.to_owned()).to_string();

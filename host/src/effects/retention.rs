@@ -30,7 +30,7 @@ impl SqliteEffectHost {
         Ok(self.shared.db.incremental_vacuum().await?)
     }
 
-    /// Removes what is recorded of a scope that is over; answers how many effects.
+    /// Removes what is recorded of a scope that is over; returns how many effects.
     ///
     /// A scope is needed until its turn is committed, its process has ended, or
     /// its operation is done, and until no retry of that can come any more. One
@@ -61,7 +61,7 @@ impl SqliteEffectHost {
     }
 
     /// Removes what is recorded of every scope that was over before a time: all of
-    /// its effects were finished or given back, or their leases expired; answers how
+    /// its effects were finished or given back, or their leases expired; returns how
     /// many effects.
     ///
     /// Choose a time that no retry reaches back to, for example a week ago: what is

@@ -24,7 +24,7 @@ use crate::error::Error;
 ///
 /// It has the methods of the native crate's type, through the trait
 /// [`HostEventStore`](lash_core::HostEventStore), and differs from it in two
-/// answers: an occurrence is not delivered to a subscription that was registered
+/// returns: an occurrence is not delivered to a subscription that was registered
 /// after it, and a file of another kind of database is refused.
 ///
 /// # Delivering at least once

@@ -28,7 +28,7 @@ impl SqliteHostEventStore {
     /// # Errors
     ///
     /// `PluginError::Session` if this store fails, and whatever the registry
-    /// answers but that the process is unknown: a registry that cannot be read
+    /// returns but that the process is unknown: a registry that cannot be read
     /// does not make a process look unstarted.
     pub async fn unstarted_deliveries(
         &self,
@@ -106,8 +106,8 @@ impl SqliteHostEventStore {
 
 /// Whether a registry has a process.
 ///
-/// `get_process` answers a failure as absence. The grants of a process are asked
-/// for instead: they are answered only for one that exists, and the error for one
+/// `get_process` returns a failure as absence. The grants of a process are asked
+/// for instead: they are returned only for one that exists, and the error for one
 /// that does not says so. Should a registry say it in other words, `get_process`
 /// is asked too, and the error is passed on if it knows nothing.
 async fn exists(registry: &dyn ProcessRegistry, process_id: &str) -> Result<bool, PluginError> {

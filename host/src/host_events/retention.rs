@@ -22,7 +22,7 @@ impl SqliteHostEventStore {
         Ok(self.db.incremental_vacuum().await?)
     }
 
-    /// Removes occurrences from before a time, with their deliveries, and answers
+    /// Removes occurrences from before a time, with their deliveries, and returns
     /// how many. Those of which a delivery is not settled stay.
     ///
     /// The idempotency key of what was removed is new again. So choose a time

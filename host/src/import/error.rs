@@ -22,7 +22,7 @@ pub enum ImportError {
 
     /// The source is not a database of `lash-sqlite-store` 0.1.0-alpha.46 of the kind
     /// that was to be imported.
-    #[error("{} can not be imported: {found}", path.display())]
+    #[error("{} cannot be imported: {found}", path.display())]
     NotNative {
         /// The source.
         path: PathBuf,
@@ -30,18 +30,18 @@ pub enum ImportError {
         found: String,
     },
 
-    /// Some of the source can not be read, or contradicts the rest.
+    /// Some of the source cannot be read, or contradicts the rest.
     #[error("{}", damaged(path, losses, *omitted_losses))]
     Damaged {
         /// The source.
         path: PathBuf,
-        /// What can not be brought over; at most 1,000.
+        /// What cannot be brought over; at most 1,000.
         losses: Vec<Loss>,
         /// How many further losses there are.
         omitted_losses: u64,
     },
 
-    /// The source can not be read at all.
+    /// The source cannot be read at all.
     #[error("cannot read {}; check the file, and restore it from a backup if it is damaged", path.display())]
     Source {
         /// The source.
@@ -51,7 +51,7 @@ pub enum ImportError {
         source: Source,
     },
 
-    /// The new database can not be written.
+    /// The new database cannot be written.
     #[error("cannot write the imported database")]
     Destination(#[source] Error),
 

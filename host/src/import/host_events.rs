@@ -74,7 +74,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
     run.table(
         &SUBSCRIPTIONS,
         |_, row| {
-            // Also of one that can not be read otherwise: its number was given out.
+            // Also of one that cannot be read otherwise: its number was given out.
             let sequence = sequence_of(row)?;
             highest = highest.max(sequence);
             subscription(row, sequence)

@@ -69,7 +69,7 @@ fn value<T: DeserializeOwned>(text: &str) -> Result<(T, &str, &str), Reason> {
 
 /// Decodes JSON; `what` is named if that fails.
 pub(super) fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Reason> {
-    serde_json::from_str(text).map_err(|error| format!("{what} can not be decoded: {error}"))
+    serde_json::from_str(text).map_err(|error| format!("{what} cannot be decoded: {error}"))
 }
 
 /// Encodes text.

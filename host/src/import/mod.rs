@@ -49,7 +49,7 @@ type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 /// Imports databases of `lash-sqlite-store` 0.1.0-alpha.46.
 ///
 /// What can be known to be damaged is a loss: the file's structure, references, digests, and
-/// what can not be decoded. The native format has no checksums: a number, or a letter of a
+/// what cannot be decoded. The native format has no checksums: a number, or a letter of a
 /// text, that is another one now is brought over as it is.
 ///
 /// If a future is dropped before it is ready, nothing is left behind: dropping it waits
@@ -68,7 +68,7 @@ impl NativeImport {
         Self::default()
     }
 
-    /// Whether to bring over what is whole if some of the source can not be read;
+    /// Whether to bring over what is whole if some of the source cannot be read;
     /// [`ImportReport::losses`] names the rest. Without it nothing is imported then.
     pub fn partial(mut self, partial: bool) -> Self {
         self.partial = partial;

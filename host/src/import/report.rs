@@ -16,7 +16,7 @@ pub struct ImportReport {
     pub kind: DatabaseKind,
     /// What was read of the source and written, a table each.
     pub records: Vec<Imported>,
-    /// What was not, because it can not be read or contradicts the rest; empty unless
+    /// What was not, because it cannot be read or contradicts the rest; empty unless
     /// the import was to be [`partial`](super::NativeImport::partial). At most 1,000.
     pub losses: Vec<Loss>,
     /// How many further losses there are.
@@ -42,7 +42,7 @@ pub struct Imported {
     pub bytes: u64,
 }
 
-/// Something of the source that can not be brought over.
+/// Something of the source that cannot be brought over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Loss {

@@ -17,12 +17,12 @@ use crate::error::Error;
 /// An import that is being done: what each kind of database works with.
 ///
 /// A kind has a module with `import`, which calls [`Run::table`] for each table, and
-/// puts the rows into the new database through the component. What it can not bring
+/// puts the rows into the new database through the component. What it cannot bring
 /// over it notes as a loss, and goes on.
 pub(super) struct Run<'a> {
     /// Where it is read from.
     pub(super) source: Source,
-    /// What can not be brought over.
+    /// What cannot be brought over.
     pub(super) losses: Losses,
     pub(super) records: Vec<Imported>,
     /// How to store new blobs.

@@ -129,14 +129,14 @@ impl Source {
         match checked {
             Ok(()) => Ok(()),
             Err(error) if is_damage(&error) => {
-                losses.note("", "", format!("SQLite can not check the file: {error}"));
+                losses.note("", "", format!("SQLite cannot check the file: {error}"));
                 Ok(())
             }
             Err(error) => Err(self.unreadable(error)),
         }
     }
 
-    /// What it is called that the source can not be read at all.
+    /// What it is called that the source cannot be read at all.
     pub(super) fn unreadable(&self, error: rusqlite::Error) -> ImportError {
         unreadable(&self.path, error.into())
     }

@@ -19,7 +19,7 @@ const PAGE_BYTES: u64 = 1 << 20;
 /// How many rows one page has.
 const PAGE_ROWS: usize = 1024;
 
-/// Why a row can not be brought over.
+/// Why a row cannot be brought over.
 pub(super) type Reason = String;
 
 /// A table of the source.
@@ -349,7 +349,7 @@ const NEAR: i64 = 4096;
 /// A row number behind `after` from which on the table can be read; none if there is no
 /// such number.
 ///
-/// Rows on a damaged page can not be found by reading on, but those on the pages behind
+/// Rows on a damaged page cannot be found by reading on, but those on the pages behind
 /// it can be looked for by their numbers.
 fn behind_damage(connection: &Connection, table: &Table, after: i64) -> Option<i64> {
     let readable = |from: i64| {
@@ -383,7 +383,7 @@ fn behind_damage(connection: &Connection, table: &Table, after: i64) -> Option<i
     Some(found)
 }
 
-/// Writes items, one by one if they are refused together; answers the positions of
+/// Writes items, one by one if they are refused together; returns the positions of
 /// those that are refused, and why.
 pub(super) fn put_each<T>(
     call: &mut Call<'_>,

@@ -41,7 +41,7 @@ pub(crate) fn from_existing(
 }
 
 impl SqliteProcessRegistry {
-    /// Reads events of a process, by a call that answers none if there is no such
+    /// Reads events of a process, by a call that returns none if there is no such
     /// process.
     async fn events(
         &self,

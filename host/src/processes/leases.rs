@@ -77,7 +77,7 @@ impl HeldLeases {
     }
 }
 
-/// A lease on its way to who claimed it. If he has gone in the meantime it is given
+/// A lease on its way to its owner. If that has gone in the meantime it is given
 /// back: nobody else knows its token, and the process would stand still until it
 /// expires.
 pub(super) struct NewLease {

@@ -290,7 +290,7 @@ impl SqliteProcessRegistry {
             .await?)
     }
 
-    /// Reads a process, and answers the error, which `get_process` of the trait can
+    /// Reads a process, and returns the error, which `get_process` of the trait can
     /// only log. `None` if there is no such process.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Decodes what the component answered; `record` is what was known before.
+    /// Decodes what the component returned; `record` is what was known before.
     pub(super) fn new(
         path: &Path,
         record: Option<ProcessRecord>,
@@ -65,7 +65,7 @@ impl Records {
         self.cache().put(known.record.id.clone(), known);
     }
 
-    /// Puts a process in, and answers its record.
+    /// Puts a process in, and returns its record.
     pub(super) fn keep(&self, known: Known) -> ProcessRecord {
         let record = known.record.clone();
         self.put(known);

@@ -28,7 +28,7 @@ impl SqliteProcessRegistry {
         Ok(self.shared.db.incremental_vacuum().await?)
     }
 
-    /// Removes processes that ended before a time, with their events, and answers
+    /// Removes processes that ended before a time, with their events, and returns
     /// how many. A process stays as long as a handle of it is granted, or somebody
     /// holds a live lease on it. Handles go with their session, or when they are
     /// revoked; lash-core does neither by itself when a process ends.
@@ -115,7 +115,7 @@ impl SqliteProcessRegistry {
             .await
     }
 
-    /// Removes those of the processes that may go; answers which.
+    /// Removes those of the processes that may go; returns which.
     async fn prune(
         &self,
         ended_before: SystemTime,

@@ -9,20 +9,20 @@ use super::{Store, logged};
 use crate::encoding::{from_msgpack, to_msgpack};
 use crate::error::Error;
 
-/// What a `put` without `try_` answers when nothing was stored: a reference that
+/// What a `put` without `try_` returns when nothing was stored: a reference that
 /// names no blob, so that nothing can be committed with it.
 pub(super) fn nothing_stored() -> BlobRef {
     BlobRef(String::new())
 }
 
 impl Store {
-    /// Stores bytes without compressing them, and answers their key. On an error
+    /// Stores bytes without compressing them, and returns their key. On an error
     /// the key is empty, which no blob has.
     pub async fn put_blob(&self, content: &[u8]) -> BlobRef {
         logged("put blob", self.try_put_blob(content).await, nothing_stored)
     }
 
-    /// As [`put_blob`](Self::put_blob), and answers the error.
+    /// As [`put_blob`](Self::put_blob), and returns the error.
     ///
     /// # Errors
     ///
@@ -33,7 +33,7 @@ impl Store {
     }
 
     /// Stores bytes as the store's profile and the descriptor's hints say, and
-    /// answers their key. On an error the key is empty, which no blob has.
+    /// returns their key. On an error the key is empty, which no blob has.
     pub async fn put_artifact_blob(
         &self,
         descriptor: BlobArtifactDescriptor,
@@ -43,7 +43,7 @@ impl Store {
         logged("put blob", put, nothing_stored)
     }
 
-    /// As [`put_artifact_blob`](Self::put_artifact_blob), and answers the error.
+    /// As [`put_artifact_blob`](Self::put_artifact_blob), and returns the error.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Store {
         logged("get blob", self.try_get_blob(blob_ref).await, || None)
     }
 
-    /// As [`get_blob`](Self::get_blob), and answers the error.
+    /// As [`get_blob`](Self::get_blob), and returns the error.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Store {
         )
     }
 
-    /// As [`put_typed_blob`](Self::put_typed_blob), and answers the error.
+    /// As [`put_typed_blob`](Self::put_typed_blob), and returns the error.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl Store {
         logged("put blob", put, nothing_stored)
     }
 
-    /// As [`put_typed_artifact_blob`](Self::put_typed_artifact_blob), and answers
+    /// As [`put_typed_artifact_blob`](Self::put_typed_artifact_blob), and returns
     /// the error.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl Store {
         logged("get blob", self.try_get_typed_blob(blob_ref).await, || None)
     }
 
-    /// As [`get_typed_blob`](Self::get_typed_blob), and answers the error.
+    /// As [`get_typed_blob`](Self::get_typed_blob), and returns the error.
     ///
     /// # Errors
     ///

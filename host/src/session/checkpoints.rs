@@ -148,7 +148,7 @@ impl Store {
         })
     }
 
-    /// As [`put_checkpoint`](Self::put_checkpoint), and answers the error.
+    /// As [`put_checkpoint`](Self::put_checkpoint), and returns the error.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl Store {
         )
     }
 
-    /// As [`get_checkpoint`](Self::get_checkpoint), and answers the error.
+    /// As [`get_checkpoint`](Self::get_checkpoint), and returns the error.
     ///
     /// # Errors
     ///

@@ -122,7 +122,7 @@ fn word(outcome: &CommitOutcome) -> &'static str {
 
 impl Store {
     /// Once the transaction has begun, the commit is done to its end even if the
-    /// future is dropped; the same commit with the same stamp then answers what
+    /// future is dropped; the same commit with the same stamp then returns what
     /// was stored. A future that is dropped earlier leaves no trace.
     pub(super) async fn commit(
         &self,

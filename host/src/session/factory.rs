@@ -50,7 +50,7 @@ impl SqliteSessionStoreFactory {
         self.root.join(file_name(session_id))
     }
 
-    /// As the trait's `create_store`, and answers the error and the store as what
+    /// As the trait's `create_store`, and returns the error and the store as what
     /// they are.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl SqliteSessionStoreFactory {
         Ok(store)
     }
 
-    /// As the trait's `delete_session`, and answers the error.
+    /// As the trait's `delete_session`, and returns the error.
     ///
     /// Handles that still have the session open fail with [`EngineError::Retired`](crate::EngineError::Retired) from
     /// now on, also in other processes.

@@ -53,7 +53,7 @@ impl Store {
         );
     }
 
-    /// As [`replace_session_graph`](Self::replace_session_graph), and answers the
+    /// As [`replace_session_graph`](Self::replace_session_graph), and returns the
     /// error.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// As [`append_session_graph_nodes`](Self::append_session_graph_nodes), and
-    /// answers the error.
+    /// returns the error.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Store {
         )
     }
 
-    /// As [`load_session_graph`](Self::load_session_graph), and answers the error.
+    /// As [`load_session_graph`](Self::load_session_graph), and returns the error.
     ///
     /// # Errors
     ///

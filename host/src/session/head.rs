@@ -101,7 +101,7 @@ impl Store {
         logged("save session head", saved.map(|_| ()), || ());
     }
 
-    /// As [`save_session_head_meta`](Self::save_session_head_meta), and answers
+    /// As [`save_session_head_meta`](Self::save_session_head_meta), and returns
     /// the revision or the error.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Store {
         )
     }
 
-    /// As [`load_session_head_meta`](Self::load_session_head_meta), and answers
+    /// As [`load_session_head_meta`](Self::load_session_head_meta), and returns
     /// the error.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl Store {
         logged("save session head", saved.map(|_| ()), || ());
     }
 
-    /// As [`save_session_head`](Self::save_session_head), and answers the revision
+    /// As [`save_session_head`](Self::save_session_head), and returns the revision
     /// or the error.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Store {
         )
     }
 
-    /// As [`load_session_head`](Self::load_session_head), and answers the error.
+    /// As [`load_session_head`](Self::load_session_head), and returns the error.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl Store {
         logged("copy session head", copied, || ());
     }
 
-    /// As [`head_copy_from_store`](Self::head_copy_from_store), and answers the
+    /// As [`head_copy_from_store`](Self::head_copy_from_store), and returns the
     /// error. Without a head in the source it does nothing.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ impl Store {
         )
     }
 
-    /// As [`gc_unreachable`](Self::gc_unreachable), and answers the error.
+    /// As [`gc_unreachable`](Self::gc_unreachable), and returns the error.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// Removes tombstoned nodes, and gives their pages back to the file system; as the
-    /// trait's `vacuum`, and answers the error.
+    /// trait's `vacuum`, and returns the error.
     ///
     /// # Errors
     ///

@@ -67,7 +67,7 @@ impl Store {
         )
     }
 
-    /// As [`load_picker_info`](Self::load_picker_info), and answers the error.
+    /// As [`load_picker_info`](Self::load_picker_info), and returns the error.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Store {
         );
     }
 
-    /// As [`save_session_meta`](Self::save_session_meta), and answers the error.
+    /// As [`save_session_meta`](Self::save_session_meta), and returns the error.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Store {
             .await
     }
 
-    /// Stores metadata unless some is stored; answers whether it did.
+    /// Stores metadata unless some is stored; returns whether it did.
     pub(crate) async fn create_session_meta(&self, meta: SessionMeta) -> Result<bool, Error> {
         self.db
             .write("create session metadata", move |call| {
@@ -127,7 +127,7 @@ impl Store {
         )
     }
 
-    /// As [`load_session_meta`](Self::load_session_meta), and answers the error.
+    /// As [`load_session_meta`](Self::load_session_meta), and returns the error.
     ///
     /// # Errors
     ///

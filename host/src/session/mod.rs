@@ -46,8 +46,8 @@ const CACHED_MODULES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 /// queue, and what belongs to them, in one SQLite database.
 ///
 /// It has the methods of the native crate's type. Those that answer `Option` or
-/// nothing have a twin with the prefix `try_` that answers the error instead;
-/// without the prefix, an error is logged and answered like absence.
+/// nothing have a twin with the prefix `try_` that returns the error instead;
+/// without the prefix, an error is logged and returned like absence.
 ///
 /// Opening the same file several times, also from several processes, is safe:
 /// writers take turns, and readers do not wait for them.
@@ -204,7 +204,7 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// Answers what the native crate answers on a failure, and logs the failure,
+/// Returns what the native crate returns on a failure, and logs the failure,
 /// which it swallows or turns into a panic.
 pub(crate) fn logged<T>(
     operation: &'static str,

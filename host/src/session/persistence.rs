@@ -31,7 +31,7 @@ impl RuntimePersistence for Store {
     }
 
     /// Once the transaction has begun, the commit is done to its end even if the
-    /// future is dropped; the same commit with the same stamp then answers what
+    /// future is dropped; the same commit with the same stamp then returns what
     /// was stored. A future that is dropped earlier leaves no trace.
     async fn commit_runtime_state(
         &self,

@@ -132,7 +132,7 @@ pub(crate) fn to_completion(completion: QueuedWorkCompletion) -> Completion {
     }
 }
 
-/// A claim on its way to who asked for it. If he has gone in the meantime it is given
+/// A claim on its way to its owner. If that has gone in the meantime it is given
 /// back: nobody else knows its token, and the work would not be done until it
 /// expires.
 struct NewClaim {

@@ -40,7 +40,7 @@ impl Store {
         );
     }
 
-    /// As [`append_usage_deltas`](Self::append_usage_deltas), and answers the
+    /// As [`append_usage_deltas`](Self::append_usage_deltas), and returns the
     /// error.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Store {
         logged("load usage", self.try_load_usage_deltas().await, Vec::new)
     }
 
-    /// As [`load_usage_deltas`](Self::load_usage_deltas), and answers the error.
+    /// As [`load_usage_deltas`](Self::load_usage_deltas), and returns the error.
     ///
     /// # Errors
     ///

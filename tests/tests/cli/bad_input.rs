@@ -1,4 +1,4 @@
-//! What can not be used is said in one line, with a code, and is not changed.
+//! What cannot be used is said in one line, with a code, and is not changed.
 
 use std::fs::File;
 use std::path::Path;

@@ -25,7 +25,7 @@ fn beside(path: &Path) -> Vec<OsString> {
     names
 }
 
-/// The reader takes a line and then no more, so the program can not come to its end.
+/// The reader takes a line and then no more, so the program cannot come to its end.
 #[tokio::test]
 async fn an_export_that_nobody_takes_is_interrupted_at_once() {
     let place = Place::new();

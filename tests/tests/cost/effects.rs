@@ -109,7 +109,7 @@ fn a_replay_reads_once_and_writes_nothing() {
     assert_eq!(count(&recorder), (0, 1));
 }
 
-/// The lease can be written again, the result can not.
+/// The lease can be written again, the result cannot.
 #[test]
 fn only_a_result_waits_for_the_disk() {
     let recorder = recorder();

@@ -125,15 +125,15 @@ attacks! {
     "parentheses within parentheses": "read SELECT ((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))" => Refused("too deep");
     "definitions that double": "doubling-tables" => Refused("too many");
     "expressions that double": "doubling-names" => Refused("too many");
-    "columns that double": "doubling-columns" => Refused("can not compute");
-    "a default that takes hours": "computed-default" => Refused("can not compute");
+    "columns that double": "doubling-columns" => Refused("cannot compute");
+    "a default that takes hours": "computed-default" => Refused("cannot compute");
     "a hundred values that are long": "many-values 100" => Refused("too many functions");
     "a dozen values that are long": "many-values 12" => Limit("result_bytes");
     "a condition of a table that takes long":
-        "write CREATE TABLE t (a CHECK (hex(hex(a)) > 'x'))" => Refused("can not compute");
+        "write CREATE TABLE t (a CHECK (hex(hex(a)) > 'x'))" => Refused("cannot compute");
     "foreign keys that delete in turn":
         "write CREATE TABLE t (a PRIMARY KEY REFERENCES t ON DELETE CASCADE)"
-        => Refused("can not have an action");
+        => Refused("cannot have an action");
 
     "ATTACH by a literal": "write ATTACH '/tmp/other.db' AS other" => Refused("not authorized");
     "ATTACH by an expression": "write ATTACH '/tmp/' || 'other.db' AS other" => Refused("not authorized");

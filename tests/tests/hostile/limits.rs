@@ -69,7 +69,7 @@ async fn the_log_does_not_outgrow_the_database() {
     );
 }
 
-/// While somebody reads what the log is to be copied over, it can not be begun anew: it
+/// While somebody reads what the log is to be copied over, it cannot be begun anew: it
 /// grew with every commit, for as long as the reader stayed.
 #[tokio::test]
 #[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]

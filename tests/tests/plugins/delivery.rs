@@ -97,7 +97,7 @@ async fn a_plugin_takes_no_work_from_the_application() {
     assert_eq!(says(&plugin, "claim other").await, "none");
 }
 
-/// What can not be decoded would stop everybody who claims from the queue, and a command
+/// What cannot be decoded would stop everybody who claims from the queue, and a command
 /// could reset the session.
 #[tokio::test]
 #[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
@@ -126,7 +126,7 @@ async fn only_input_for_a_turn_is_delivered() {
         assert!(answer.starts_with("error Error::Invalid"), "{answer}");
     }
     contained(
-        "delivers a command, or what can not be read",
+        "delivers a command, or what cannot be read",
         "decoding it first",
         "`invalid`",
     );

@@ -67,7 +67,7 @@ fn measure(root: &Path, cases: &[String], quick: bool) -> Result<()> {
 }
 
 fn run_to_end(mut command: Command) -> Result<()> {
-    let status = command.status().context("can not run cargo")?;
+    let status = command.status().context("cannot run cargo")?;
     if !status.success() {
         bail!("a benchmark failed");
     }
@@ -77,7 +77,7 @@ fn run_to_end(mut command: Command) -> Result<()> {
 fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("can not remove {}", path.display()))
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }
         _ => Ok(()),
     }

@@ -43,7 +43,7 @@ pub(super) struct Results(Vec<Row>);
 impl Results {
     /// Adds what a benchmark has written.
     pub(super) fn read(&mut self, file: &Path) -> Result<()> {
-        let context = || format!("can not read {}", file.display());
+        let context = || format!("cannot read {}", file.display());
         let text = std::fs::read(file).with_context(context)?;
         let rows: Vec<Value> = serde_json::from_slice(&text).with_context(context)?;
         for row in &rows {

@@ -33,7 +33,7 @@ pub(crate) fn run(record: bool) -> Result<()> {
     let path = root.join(RECORDED);
     if path.exists() {
         let text =
-            std::fs::read_to_string(&path).with_context(|| format!("can not read {RECORDED}"))?;
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {RECORDED}"))?;
         recorded::check(&resolve, package, &text).with_context(|| {
             format!(
                 "{WIT} does not fit {RECORDED}; an incompatible change takes a new version of \
@@ -45,7 +45,7 @@ pub(crate) fn run(record: bool) -> Result<()> {
     }
     if record {
         let text = recorded::print(&resolve, package)?;
-        std::fs::write(&path, text).with_context(|| format!("can not write {RECORDED}"))?;
+        std::fs::write(&path, text).with_context(|| format!("cannot write {RECORDED}"))?;
         println!("{RECORDED} written");
     }
     println!("{WIT} is whole and fits {RECORDED}");
@@ -57,7 +57,7 @@ fn read(directory: &Path) -> Result<(Resolve, PackageId)> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve
         .push_dir(directory)
-        .with_context(|| format!("can not parse {}", directory.display()))?;
+        .with_context(|| format!("cannot parse {}", directory.display()))?;
     Ok((resolve, package))
 }
 

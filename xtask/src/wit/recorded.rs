@@ -31,7 +31,7 @@ pub(super) fn check(resolve: &Resolve, package: PackageId, recorded: &str) -> Re
     let mut old = Resolve::default();
     let old_package = old
         .push_str("recorded.wit", recorded)
-        .context("can not parse the recorded package")?;
+        .context("cannot parse the recorded package")?;
     let version = |resolve: &Resolve, package: PackageId| {
         let name = &resolve.packages[package].name;
         name.version
@@ -51,7 +51,7 @@ pub(super) fn check(resolve: &Resolve, package: PackageId, recorded: &str) -> Re
         let current = *current.with_context(|| format!("the world {name} is gone"))?;
         fits(resolve, current, &old, world).with_context(|| {
             format!(
-                "a host of the world {name} of version {before} can not run a component of \
+                "a host of the world {name} of version {before} cannot run a component of \
                  version {now}"
             )
         })?;

@@ -14,7 +14,7 @@ use alloc::string::String;
 use crate::bindings::exports::lash::store::conformance::{Rule, Step};
 use crate::bindings::lash::store::sqlite::Database;
 
-/// What a step answers: the error says what was wrong.
+/// What a step returns: the error says what was wrong.
 type Outcome = Result<(), String>;
 
 /// One rule and how it is checked.

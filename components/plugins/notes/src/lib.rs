@@ -1,6 +1,6 @@
 //! A plugin that keeps notes across its runs.
 //!
-//! `add TEXT` remembers a line, `list` answers all of them. They are one artifact with
+//! `add TEXT` remembers a line, `list` returns all of them. They are one artifact with
 //! the name `notes`, which is the plugin's own: another plugin that says `notes` means
 //! another artifact.
 #![no_std]
@@ -46,7 +46,7 @@ impl Guest for Plugin {
 
 fn read(db: &Database) -> Result<String, String> {
     let notes = artifacts::get(db, NameSpace::Bytes, NOTES)
-        .map_err(|error| format!("the notes can not be read: {error:?}"))?;
+        .map_err(|error| format!("the notes cannot be read: {error:?}"))?;
     String::from_utf8(notes.unwrap_or_default()).map_err(|error| error.to_string())
 }
 
@@ -60,5 +60,5 @@ fn write(db: &Database, notes: &str) -> Result<(), String> {
         true,
         BlobProfile::Balanced,
     )
-    .map_err(|error| format!("the notes can not be kept: {error:?}"))
+    .map_err(|error| format!("the notes cannot be kept: {error:?}"))
 }

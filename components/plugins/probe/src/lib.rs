@@ -1,5 +1,5 @@
 //! A plugin for the tests and the benchmark: it does what its input says, a command a
-//! line, and answers a line for each.
+//! line, and returns a line for each.
 #![no_std]
 
 extern crate alloc;

@@ -1,7 +1,7 @@
 //! A plugin that tries to read what is not its own.
 //!
 //! Its input says where to look, a line each: `artifact NAME`, `blob KEY`, or
-//! `queue SESSION`. It answers a line for each, with what it found.
+//! `queue SESSION`. It returns a line for each, with what it found.
 #![no_std]
 
 extern crate alloc;

@@ -56,7 +56,7 @@ fn a_commit_that_nobody_told_about_is_seen_in_the_file() {
     }
 }
 
-/// The commit comes after the caller has read and before he waits, when the file
+/// The commit comes after the caller has read and before it waits, when the file
 /// may have been looked at already.
 #[test]
 fn a_commit_between_reading_and_waiting_is_not_missed() {

@@ -1,7 +1,7 @@
 //! The interface `blobs`, as a plugin has it: it reads what it has stored itself.
 //!
 //! A key is a digest of what it names: who can ask for any key can find out what others
-//! have stored. So the store is asked only for keys that it answered to this plugin.
+//! have stored. So the store is asked only for keys that it returned to this plugin.
 
 use wasmtime::component::LinkerInstance;
 

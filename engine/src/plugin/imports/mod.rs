@@ -127,7 +127,7 @@ fn foreign(import: &str) -> Error {
     }
 }
 
-/// Everything that a grant can give. What it does not give is not linked, or answers
+/// Everything that a grant can give. What it does not give is not linked, or returns
 /// that it is refused.
 pub(super) fn linker(engine: &Engine, grant: &Arc<Grant>) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);

@@ -71,7 +71,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Takes what `belongs`, and answers it.
+    /// Takes what `belongs`, and returns it.
     fn take(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
         let length = self
             .rest

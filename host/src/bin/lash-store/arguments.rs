@@ -12,7 +12,7 @@ Exit codes:
   0    done, and all is well
   1    something that is stored is damaged
   2    the command line is wrong
-  3    a file can not be used: missing, of another program, in use, read-only, disk full
+  3    a file cannot be used: missing, of another program, in use, read-only, disk full
   4    this program failed
   130  interrupted; each step was done whole or not at all
   141  nobody reads the output any more

@@ -10,7 +10,7 @@ pub(crate) enum Exit {
     Fine,
     /// It was done, and something is wrong with what is stored.
     Problems,
-    /// A file can not be used.
+    /// A file cannot be used.
     Unusable,
     /// This program failed.
     Fault,

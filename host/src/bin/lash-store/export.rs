@@ -80,7 +80,7 @@ pub(crate) async fn run(arguments: Export, output: &mut Output) -> Result<(), Fa
     })
 }
 
-/// Writes the records of a database; answers how many.
+/// Writes the records of a database; returns how many.
 async fn database(
     inspector: &Inspector,
     path: &Path,

@@ -51,7 +51,7 @@ impl Failure {
         }
     }
 
-    /// A file can not be used.
+    /// A file cannot be used.
     pub(crate) fn unusable(path: &Path, code: &'static str, message: impl Into<String>) -> Self {
         Self::new(path, Exit::Unusable, code, message)
     }
@@ -72,7 +72,7 @@ impl Failure {
         Self::unusable(path, code, format!("{}: {error}; {help}", path.display()))
     }
 
-    /// Where everything is written to can not be written.
+    /// Where everything is written to cannot be written.
     pub(crate) fn output(path: &Path, error: &io::Error) -> Self {
         let failure = if error.kind() == io::ErrorKind::BrokenPipe {
             let message = format!("nobody reads {} any more", path.display());
@@ -86,7 +86,7 @@ impl Failure {
         }
     }
 
-    /// Standard output can not be written.
+    /// Standard output cannot be written.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         Self::output(Path::new("standard output"), error)
     }

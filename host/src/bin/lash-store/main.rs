@@ -1,7 +1,7 @@
 //! The program `lash-store`: looks into databases and looks after them.
 //!
 //! A command is a file here. It writes results through [`output::Output`], ends with an
-//! [`exit::Exit`], and answers a [`failure::Failure`] for what it could not use. The
+//! [`exit::Exit`], and returns a [`failure::Failure`] for what it could not use. The
 //! logic is the library's.
 #![forbid(unsafe_code)]
 

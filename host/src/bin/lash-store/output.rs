@@ -126,7 +126,7 @@ impl Output {
     }
 }
 
-/// A value on one line. There is no value here that JSON can not hold.
+/// A value on one line. There is no value here that JSON cannot hold.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| {
         serde_json::json!({ "error": { "code": "fault", "message": error.to_string() } })

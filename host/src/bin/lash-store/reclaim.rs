@@ -89,7 +89,7 @@ impl Database {
                 Self::Effects(builder.open_effect_host(path, options).await?)
             }
             kind => {
-                let message = format!("can not open a {kind} database: {}", path.display());
+                let message = format!("cannot open a {kind} database: {}", path.display());
                 return Err(Failure::unusable(path, "other-kind", message));
             }
         })

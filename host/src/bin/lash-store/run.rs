@@ -21,7 +21,7 @@ pub(crate) fn to_end(arguments: Arguments) -> ExitCode {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let message = format!("can not start: {error}");
+            let message = format!("cannot start: {error}");
             output.report(&Failure::new(Path::new(""), Exit::Fault, "io", message));
             return Exit::Fault.into();
         }
@@ -54,7 +54,7 @@ async fn until_interrupted(command: Command, output: &mut Output) -> Result<(), 
             Ok(())
         }
         Err(error) => {
-            let message = format!("can not wait for signals: {error}");
+            let message = format!("cannot wait for signals: {error}");
             Err(Failure::new(Path::new(""), Exit::Fault, "io", message))
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct Sink {
 
 enum To {
     Stdout(BufWriter<Stdout>),
-    /// What a file can not take the place of: a device, a pipe.
+    /// What a file cannot take the place of: a device, a pipe.
     Device {
         path: PathBuf,
         to: BufWriter<File>,
@@ -95,7 +95,7 @@ impl Sink {
         }
     }
 
-    /// Sees to it that all is where it belongs; answers how many bytes that are.
+    /// Sees to it that all is where it belongs; returns how many bytes that are.
     pub(crate) fn finish(self) -> Result<u64, Failure> {
         match self.to {
             To::Stdout(mut to) => to.flush().map_err(|error| Failure::stdout(&error))?,

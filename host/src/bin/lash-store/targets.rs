@@ -22,7 +22,7 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// That the path can not be used, and whatever ends the whole command.
+    /// That the path cannot be used, and whatever ends the whole command.
     pub(crate) async fn each(
         &self,
         output: &mut Output,

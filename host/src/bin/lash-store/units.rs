@@ -44,7 +44,7 @@ pub(crate) fn moment(ms: u64) -> String {
     }
 }
 
-/// A text that was stored, so that it can not do anything to a terminal.
+/// A text that was stored, so that it cannot do anything to a terminal.
 pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {

@@ -113,7 +113,7 @@ pub(super) struct History {
     last_sequence: i64,
     /// How the process ended, and when, in ms since 1970.
     pub(super) end: Option<(ProcessTerminalState, u64)>,
-    /// Whether an event can not be brought over, and with it the process.
+    /// Whether an event cannot be brought over, and with it the process.
     pub(super) is_lost: bool,
 }
 
@@ -140,7 +140,7 @@ impl History {
         losses.note(TABLE, key, reason);
     }
 
-    /// Adds an event to a page; answers its sequence.
+    /// Adds an event to a page; returns its sequence.
     fn take(&mut self, row: &SourceRow<'_>, losses: &mut Losses, page: &mut Page) -> i64 {
         let Ok(sequence) = row.integer(0) else {
             let reason = "the column sequence is no integer";

@@ -108,7 +108,7 @@ struct LeaseRow {
 impl LeaseRow {
     /// The lease on a process, held or not; none if it never had one.
     fn of(connection: &Connection, process_id: &str) -> Result<Option<Self>, Reason> {
-        let failed = |error: rusqlite::Error| format!("its lease can not be read: {error}");
+        let failed = |error: rusqlite::Error| format!("its lease cannot be read: {error}");
         let mut statement = connection
             .prepare_cached(
                 "SELECT rowid, lease_owner_id, lease_token, lease_fencing_token,

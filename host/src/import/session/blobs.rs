@@ -64,7 +64,7 @@ impl Stored {
             StoredContent::Zlib(stored) => {
                 decompress_to_vec_zlib_with_limit(stored, LARGEST_MANIFEST)
                     .map(Cow::from)
-                    .map_err(|error| format!("the content can not be decompressed: {error}"))
+                    .map_err(|error| format!("the content cannot be decompressed: {error}"))
             }
         }
     }

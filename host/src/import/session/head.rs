@@ -17,7 +17,7 @@ const HEAD: Table = Table {
     columns: "session_id, head_json, head_revision",
 };
 
-/// Brings the head over; answers its revision, or none if there is no head.
+/// Brings the head over; returns its revision, or none if there is no head.
 pub(super) fn import(run: &mut Run<'_>) -> Result<Option<u64>, ImportError> {
     let Some(mut head) = run.row(&HEAD, read)? else {
         return Ok(None);
@@ -62,7 +62,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<Option<u64>, ImportError> {
 fn read(row: &SourceRow<'_>) -> Result<SessionHeadMeta, Reason> {
     let session_id = row.text(0)?;
     let mut head: SessionHeadMeta = serde_json::from_str(row.text(1)?)
-        .map_err(|error| format!("the head can not be read: {error}"))?;
+        .map_err(|error| format!("the head cannot be read: {error}"))?;
     if head.session_id != session_id {
         return Err(format!(
             "the head says that it is that of the session {}",
@@ -73,8 +73,8 @@ fn read(row: &SourceRow<'_>) -> Result<SessionHeadMeta, Reason> {
     Ok(head)
 }
 
-/// Sees to it that the checkpoint of the head can be read whole; answers its key, or
-/// none if it can not be read at all.
+/// Sees to it that the checkpoint of the head can be read whole; returns its key, or
+/// none if it cannot be read at all.
 fn checkpoint(
     run: &mut Run<'_>,
     session_id: &str,
@@ -92,7 +92,7 @@ fn checkpoint(
         Ok(found) if exists(run, &key)? => found,
         found => {
             let reason = found.err().unwrap_or_else(|| "it is damaged".to_owned());
-            let reason = format!("the checkpoint {key} can not be read: {reason}");
+            let reason = format!("the checkpoint {key} cannot be read: {reason}");
             run.losses.note(HEAD.name, session_id, reason);
             return Ok(None);
         }

@@ -16,7 +16,7 @@ use crate::import::table::Reason;
 /// What a manifest says, as the native crate encodes it.
 pub(super) fn decode(content: &[u8]) -> Result<SessionCheckpoint, Reason> {
     rmp_serde::from_slice(content)
-        .map_err(|error| format!("the checkpoint manifest can not be read: {error}"))
+        .map_err(|error| format!("the checkpoint manifest cannot be read: {error}"))
 }
 
 /// The same for the component.

@@ -33,7 +33,7 @@ fn read(row: &SourceRow<'_>) -> Result<SessionMeta, Reason> {
         model: row.text(3)?.to_owned(),
         cwd: row.optional_text(4)?.map(str::to_owned),
         relation: relation
-            .map_err(|error| format!("the relation can not be read: {error}"))?
+            .map_err(|error| format!("the relation cannot be read: {error}"))?
             .unwrap_or_default(),
     })
 }

@@ -53,7 +53,7 @@ fn read(
     let sequence = row.unsigned(1)?;
     let body = row.text(2)?;
     let record: SessionNodeRecord =
-        serde_json::from_str(body).map_err(|error| format!("the node can not be read: {error}"))?;
+        serde_json::from_str(body).map_err(|error| format!("the node cannot be read: {error}"))?;
     if record.node_id != id {
         return Err("the node says that it is another".to_owned());
     }
@@ -80,6 +80,6 @@ fn find(connection: &Connection, id: &str) -> Result<Option<u64>, Reason> {
         .prepare_cached("SELECT seq FROM graph_nodes WHERE node_id = ?1")
         .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional());
     Ok(found
-        .map_err(|error| format!("its parent can not be looked for: {error}"))?
+        .map_err(|error| format!("its parent cannot be looked for: {error}"))?
         .and_then(|sequence| u64::try_from(sequence).ok()))
 }

@@ -37,7 +37,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
 fn read(connection: &Connection, row: &SourceRow<'_>) -> Result<ImportedBatch, Reason> {
     let id = row.text(0)?;
     let merge_key: MergeKey = serde_json::from_str(row.text(6)?)
-        .map_err(|error| format!("the merge key can not be read: {error}"))?;
+        .map_err(|error| format!("the merge key cannot be read: {error}"))?;
     let claim = match (row.optional_text(9)?, row.optional_text(10)?) {
         (Some(claim_id), Some(token)) => Some(ImportedClaim {
             id: claim_id.to_owned(),
@@ -87,7 +87,7 @@ fn payloads(
     of: &SourceRow<'_>,
     batch_id: &str,
 ) -> Result<Vec<Vec<u8>>, Reason> {
-    let sql = |error: rusqlite::Error| format!("its payloads can not be read: {error}");
+    let sql = |error: rusqlite::Error| format!("its payloads cannot be read: {error}");
     let mut statement = connection
         .prepare_cached(
             "SELECT item_id, payload_json FROM queued_work_items
@@ -105,7 +105,7 @@ fn payloads(
         let payload: String = row.get(1).map_err(sql)?;
         of.brings(payload.len());
         let payload: QueuedWorkPayload = serde_json::from_str(&payload)
-            .map_err(|error| format!("the payload {item_id} can not be read: {error}"))?;
+            .map_err(|error| format!("the payload {item_id} cannot be read: {error}"))?;
         payloads.push(serde_json::to_vec(&payload).map_err(|error| error.to_string())?);
     }
     Ok(payloads)

@@ -1,7 +1,7 @@
 //! Stamps of committed turns.
 //!
 //! The native crate stores the result of a commit with its stamp, and its garbage
-//! collection removes the manifests of old ones. Here a replay answers from the manifest,
+//! collection removes the manifests of old ones. Here a replay reads the manifest,
 //! which is made again from the result if it is gone.
 
 use lash_core::store::RuntimeCommitResult;
@@ -38,7 +38,7 @@ pub(super) fn import(run: &mut Run<'_>, revision: Option<u64>) -> Result<(), Imp
         &TURNS,
         |connection, row| {
             let result: RuntimeCommitResult = serde_json::from_str(row.text(3)?)
-                .map_err(|error| format!("the result of the commit can not be read: {error}"))?;
+                .map_err(|error| format!("the result of the commit cannot be read: {error}"))?;
             if revision.is_none_or(|revision| result.head_revision > revision) {
                 return Err("the commit is later than the head, or there is no head".to_owned());
             }

@@ -411,7 +411,7 @@ async fn what_is_damaged_is_named() {
     }
 }
 
-/// Who can not tell which numbers were given out says so.
+/// Who cannot tell which numbers were given out says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_that_are_lost_are_named() {
     let files = Files::new();

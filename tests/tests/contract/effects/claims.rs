@@ -245,7 +245,7 @@ async fn a_result_is_recorded_even_if_the_caller_goes_away() {
             }
         })
         .await;
-        // It can not be recorded before the caller is gone.
+        // It cannot be recorded before the caller is gone.
         let _lock = raw.lock();
         gate.end.send(Ok(outcome("kept"))).unwrap();
         assert!(poll_once(ending.as_mut()).is_pending());

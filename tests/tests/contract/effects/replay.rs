@@ -337,7 +337,7 @@ async fn a_result_that_could_not_be_recorded_holds_up_nobody() {
     run(&controller(&host), effect("first"), returning("same"))
         .await
         .unwrap();
-    // The same result can not be stored twice now.
+    // The same result cannot be stored twice now.
     let raw = place.raw();
     raw.execute("CREATE UNIQUE INDEX one_of_each ON effects (content)");
     let lost = run(&controller(&host), effect("a"), returning("same")).await;

@@ -142,7 +142,7 @@ async fn however_many_scopes_there_are_all_are_pruned() {
     assert_eq!(place.raw().integer("SELECT count(*) FROM effect_scopes"), 0);
 }
 
-/// If a row of the scope is not to be seen, it can not be known whether the scope
+/// If a row of the scope is not to be seen, it cannot be known whether the scope
 /// is over.
 #[tokio::test]
 async fn a_scope_with_a_missing_effect_is_not_pruned() {

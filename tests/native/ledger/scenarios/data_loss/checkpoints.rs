@@ -18,7 +18,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(
             "D1",
-            "garbage is collected while the head can not be decoded",
+            "garbage is collected while the head cannot be decoded",
             |directory| Box::pin(gc_under_a_damaged_head(directory)),
         ),
         Scenario::new(
@@ -87,7 +87,7 @@ async fn missing_manifest(directory: PathBuf) -> Result<Observation> {
         Ok(read) => read.context("a session")?,
         Err(_) => {
             return Ok(Observation::right(
-                "the session can not be loaded: an error",
+                "the session cannot be loaded: an error",
             ));
         }
     };

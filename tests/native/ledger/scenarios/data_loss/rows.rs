@@ -1,4 +1,4 @@
-//! Rows that can not be read, and writes that fail.
+//! Rows that cannot be read, and writes that fail.
 
 use std::path::PathBuf;
 
@@ -15,15 +15,15 @@ use crate::scenario::Scenario;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::new("D4", "one of three nodes can not be decoded", |directory| {
+        Scenario::new("D4", "one of three nodes cannot be decoded", |directory| {
             Box::pin(damaged_node(directory))
         }),
         Scenario::new(
             "D8",
-            "metadata that can not be read, as a session is opened; then: it can not be written",
+            "metadata that cannot be read, as a session is opened; then: it cannot be written",
             |directory| Box::pin(unsaved_metadata(directory)),
         ),
-        Scenario::new("D9", "a blob can not be written", |directory| {
+        Scenario::new("D9", "a blob cannot be written", |directory| {
             Box::pin(unsaved_blob(directory))
         }),
         Scenario::new(
@@ -97,7 +97,7 @@ async fn unsaved_blob(directory: PathBuf) -> Result<Observation> {
     next.checkpoint.execution_state_ref = Some(reference.clone());
     let committed = store.commit_runtime_state(next).await;
     Ok(match (reference.as_str(), committed) {
-        ("", Err(_)) => Observation::right("the empty reference, which can not be committed"),
+        ("", Err(_)) => Observation::right("the empty reference, which cannot be committed"),
         (_, Ok(_)) => Observation::defect("a reference to nothing, which can be committed"),
         (reference, committed) => anyhow::bail!("{reference}, {:?}", committed.map(|_| ())),
     })

@@ -55,7 +55,7 @@ pub(super) async fn end_of_the_range() -> Result<Observation> {
     })
 }
 
-/// The native crate has no way to be given a clock, so it can not be shown before
+/// The native crate has no way to be given a clock, so it cannot be shown before
 /// 1970 either.
 pub(super) async fn of_the_host(directory: PathBuf) -> Result<Observation> {
     let clock = TestClock::at(1_000);

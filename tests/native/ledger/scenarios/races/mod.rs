@@ -64,7 +64,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         Scenario::new(
             "R11",
-            "a value that can not be encoded, a checkpoint that can not be stored, the last revision",
+            "a value that cannot be encoded, a checkpoint that cannot be stored, the last revision",
             |directory| Box::pin(panics::panics(directory)),
         ),
         Scenario::new(

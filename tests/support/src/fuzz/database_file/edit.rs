@@ -6,7 +6,7 @@ use rusqlite::{Connection, MAIN_DB};
 use crate::fuzz::input::Input;
 
 /// Where the header says how a file is read and written: 2 for a log, which a database in
-/// memory can not have.
+/// memory cannot have.
 const MODE: std::ops::Range<usize> = 18..20;
 
 /// What a schema may be made to say about a table.
