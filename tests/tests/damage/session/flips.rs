@@ -53,6 +53,7 @@ impl Subject for Session {
 }
 
 passes!(Session);
+passes!(Session: a_changed_or_deleted_row);
 
 mod read_only {
     use super::*;
@@ -80,4 +81,5 @@ mod read_only {
     }
 
     passes!(ReadOnly);
+    passes!(ReadOnly: a_changed_or_deleted_row);
 }
