@@ -313,16 +313,6 @@ pub(crate) fn a_changed_or_deleted_row<S>(
     bytes: &mut Vec<u8>,
     random: &mut Random,
 ) -> String {
-    with_another_program(bytes, random, true)
-}
-
-/// As [`a_changed_or_deleted_row`], where a row that is gone with its entries in all
-/// indexes is a row that never was.
-pub(crate) fn a_changed_row<S>(_: &S, bytes: &mut Vec<u8>, random: &mut Random) -> String {
-    with_another_program(bytes, random, false)
-}
-
-fn with_another_program(bytes: &mut Vec<u8>, random: &mut Random, deletes: bool) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("row.db");
     std::fs::write(&path, &*bytes).unwrap();
@@ -333,7 +323,7 @@ fn with_another_program(bytes: &mut Vec<u8>, random: &mut Random, deletes: bool)
     let tables = tables(&connection);
     let what = loop {
         let table = &tables[random.below(tables.len())];
-        if let Some(what) = change_row(&connection, table, random, deletes) {
+        if let Some(what) = change_row(&connection, table, random) {
             break what;
         }
     };
@@ -375,12 +365,7 @@ fn tables(connection: &Connection) -> Vec<Table> {
 }
 
 /// `None` if there is nothing to change, or the change is none.
-fn change_row(
-    connection: &Connection,
-    table: &Table,
-    random: &mut Random,
-    deletes: bool,
-) -> Option<String> {
+fn change_row(connection: &Connection, table: &Table, random: &mut Random) -> Option<String> {
     let Table { name, columns, key } = table;
     let count: i64 = connection
         .query_row(&format!("SELECT count(*) FROM {name}"), [], |row| {
@@ -407,7 +392,7 @@ fn change_row(
     let condition = condition.join(" AND ");
     let column = &columns[random.below(columns.len())];
     let change = match random.below(6) {
-        0 | 1 if deletes => format!("DELETE FROM {name} WHERE {condition}"),
+        0 | 1 => format!("DELETE FROM {name} WHERE {condition}"),
         2 => format!("UPDATE {name} SET {column} = zeroblob(length({column})) WHERE {condition}"),
         3 => format!("UPDATE {name} SET {column} = 0 WHERE {condition}"),
         4 => format!(

@@ -120,7 +120,7 @@ async fn one_damaged_effect_leaves_the_others_alone() {
         .unwrap();
 }
 
-/// A result that this release cannot read is not executed again either.
+/// A result that this release can not read is not executed again either.
 #[tokio::test]
 async fn a_result_of_a_later_release_is_said_to_be_unreadable() {
     use lash_wasm_store_guest::bindings::exports::lash::store::effects::{

@@ -35,7 +35,7 @@ async fn a_damaged_or_missing_node_is_an_error_and_not_a_hole() {
         }
         assert!(store.try_load_session_graph().await.is_err(), "{damage}");
         assert!(store.try_load_session_head().await.is_err(), "{damage}");
-        // A row that is gone with its index entry cannot be told from one that
+        // A row that is gone with its index entry can not be told from one that
         // never was, when it is asked for alone.
         let gone = damage.starts_with("DELETE") || damage.contains("'other'");
         if !gone {
