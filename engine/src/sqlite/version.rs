@@ -48,7 +48,9 @@ mod tests {
 
     #[test]
     fn the_versions_with_the_bug_are_those_that_sqlite_lists() {
-        for affected in [3_007_000, 3_044_005, 3_045_000, 3_050_002, 3_050_006, 3_051_002] {
+        for affected in [
+            3_007_000, 3_044_005, 3_045_000, 3_050_002, 3_050_006, 3_051_002,
+        ] {
             assert!(has_bug(affected), "{affected}");
         }
         for sound in [3_006_023, 3_044_006, 3_050_007, 3_051_003, 3_053_000] {
