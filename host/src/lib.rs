@@ -44,29 +44,29 @@
 //! those that the traits do not have, answer [`Error`], which can be matched.
 #![forbid(unsafe_code)]
 
-mod artifact;
-mod convert;
+mod builder;
 mod database;
 mod effects;
+mod encoding;
 mod error;
-mod factory;
 mod host_events;
 pub mod import;
 mod operation;
-mod options;
 mod processes;
-mod store;
+mod session;
 mod sync;
 
-pub use artifact::{BlobArtifactDescriptor, BlobStorageHint, PersistedArtifactKind};
+pub use builder::StoreBuilder;
 pub use effects::{SqliteEffectHost, SqliteEffectReplayOptions, SqliteRuntimeEffectController};
 pub use error::Error;
-pub use factory::SqliteSessionStoreFactory;
 pub use host_events::{SqliteHostEventStore, TriggerRedelivery};
 pub use lash_store_engine::{
     COMPONENT, DatabaseKind, Durability, Error as EngineError, Limit, Limits, Source,
     StoreComponent, inspect, plugin, sqlite, wasi,
 };
-pub use options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 pub use processes::SqliteProcessRegistry;
-pub use store::{SessionPruneReport, Store, StoredSessionCheckpoint};
+pub use session::{
+    BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile, PersistedArtifactKind,
+    SessionPruneReport, SqliteSessionStoreFactory, Store, StoreGcPolicy, StoreOptions,
+    StoredSessionCheckpoint,
+};

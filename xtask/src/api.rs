@@ -1,11 +1,13 @@
-//! Compares the public API of this crate with that of the crate that it replaces.
+//! Compares the public API of this crate with that of the crate that it replaces, and those
+//! of our own crates with what was recorded.
 //!
-//! Both are read from what rustdoc writes about them as JSON, which only a nightly
+//! They are read from what rustdoc writes about them as JSON, which only a nightly
 //! rustdoc does, or one that takes itself for it. The variable that makes it do so
 //! would make build scripts ask for it again and cargo build everything anew, so only
 //! rustdoc gets it: this program stands in for rustdoc and adds it.
 
 mod comparison;
+mod recorded;
 
 use std::env;
 use std::path::Path;
@@ -16,13 +18,16 @@ use public_api::PublicApi;
 use xtask::cargo::{self, cargo};
 use xtask::workspace_root;
 
-use comparison::{Difference, compare};
+use comparison::{Difference, compare, is_stable};
 
 /// Names the real rustdoc to a process of this program that stands in for it.
 const RUSTDOC: &str = "LASH_XTASK_RUSTDOC";
 
 const NATIVE: &str = "lash_sqlite_store";
 const OURS: &str = "lash_wasm_store";
+
+/// The packages that others use, whose public API is recorded.
+const PUBLISHED: [&str; 2] = ["lash-wasm-store", "lash-store-engine"];
 
 /// What may differ.
 const DIFFERENCES: [Difference; 1] = [Difference {
@@ -31,8 +36,9 @@ const DIFFERENCES: [Difference; 1] = [Difference {
     reason: "opening answers an error that can be matched, without the type of a dependency",
 }];
 
-/// Fails if the native crate offers what this one does not.
-pub(crate) fn run() -> Result<()> {
+/// Fails if the native crate offers what this one does not, or if the public API of one of
+/// our crates is not what was recorded; with `record`, records them.
+pub(crate) fn run(record: bool) -> Result<()> {
     let root = workspace_root()?;
     let native = root.join(cargo::NATIVE);
     document(&root, &native, &["--package", "lash-sqlite-store"])?;
@@ -48,6 +54,16 @@ pub(crate) fn run() -> Result<()> {
     }
     if !comparison.complaints.is_empty() {
         bail!("{}", comparison.complaints.join("\n"));
+    }
+
+    for package in PUBLISHED {
+        let mut items = read(&root, &package.replace('-', "_"))?;
+        items.retain(|item| is_stable(item));
+        if record {
+            recorded::record(&root, package, &items)?;
+        } else {
+            recorded::check(&root, package, &items)?;
+        }
     }
     Ok(())
 }

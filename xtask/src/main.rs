@@ -23,8 +23,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Fails if lash-sqlite-store has a public item that this crate does not have.
-    Api,
+    /// Fails if lash-sqlite-store has a public item that this crate does not have, or if the
+    /// public API of one of our crates is not the recorded one, in xtask/api.
+    Api {
+        /// Records it, so that later ones are compared with this one.
+        #[arg(long)]
+        record: bool,
+    },
     /// Runs the benchmarks beside lash-sqlite-store; prints a table, and writes results
     /// and charts to target/bench.
     Bench {
@@ -88,7 +93,7 @@ fn main() -> ExitCode {
         return code;
     }
     let result = match Arguments::parse().task {
-        Task::Api => api::run(),
+        Task::Api { record } => api::run(record),
         Task::Bench {
             quick,
             record,

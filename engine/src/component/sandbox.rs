@@ -2,10 +2,9 @@
 
 use wasmtime::{Engine, Store};
 
-use super::config;
 use super::state::Growth;
 use super::ticker::{self, TICKER};
-use super::trap;
+use super::{config, trap};
 use crate::limits::{Limit, Limits};
 
 /// An engine for one component that is not trusted, with its limits.

@@ -1,9 +1,8 @@
 //! The clock by which calls of components that are not trusted are interrupted.
 
-use std::io;
 use std::sync::{Mutex, MutexGuard};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use crate::sync::lock;
 use wasmtime::{Engine, EngineWeak};

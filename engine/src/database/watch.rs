@@ -9,14 +9,12 @@
 //! thousands do; it takes no lock, and depends on no runtime.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::io;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread;
 use std::time::Duration;
+use std::{fs, io, thread};
 
 use tokio::sync::Notify;
 

@@ -5,9 +5,8 @@ use serde::Serialize;
 use super::Inspector;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
-use crate::wit::types;
 use crate::wit::{
-    effect_inspection, host_event_inspection, process_inspection, session_inspection,
+    effect_inspection, host_event_inspection, process_inspection, session_inspection, types,
 };
 
 /// What a database holds.

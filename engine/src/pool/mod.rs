@@ -18,12 +18,11 @@ pub(crate) use reply::Reply;
 pub(crate) use worker::{Instance, Worker};
 
 use std::collections::VecDeque;
-use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread;
+use std::{io, thread};
 
 use lru::LruCache;
 

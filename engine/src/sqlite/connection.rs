@@ -14,12 +14,11 @@ use rusqlite::{Connection, OpenFlags};
 use super::authorizer::Permission;
 use super::error::{Error, ErrorCode, failure};
 use super::file::DatabaseFile;
-use super::limits;
-use super::screen;
 use super::transaction::{Deadline, Pin, Synchronous};
 use super::version::warn_of_wal_reset_bug;
 use super::wait::retry_while_busy;
 use super::wal::Log;
+use super::{limits, screen};
 use crate::limits::Limits;
 use crate::observability::TARGET;
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use lash_store_engine::Call;
 use lash_store_engine::wit::effects::Request;
 
-use crate::convert::effects::{self as convert, Ended};
+use super::recording::{Ended, from_recorded};
 use crate::error::Error;
 use crate::sync::lock;
 
@@ -47,7 +47,7 @@ impl Ahead {
         let mut ahead = HashMap::with_capacity(following.len());
         for effect in following {
             // What cannot be decoded is an error when it is asked for, not before.
-            let decoded = convert::from_recorded(call.path(), &effect.replay_key, &effect.recorded);
+            let decoded = from_recorded(call.path(), &effect.replay_key, &effect.recorded);
             if let Ok(ended) = decoded {
                 let finished = Finished {
                     envelope_hash: effect.envelope_hash,

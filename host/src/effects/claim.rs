@@ -12,8 +12,8 @@ use lash_store_engine::wit::effects::{Acquired, Claim, Known, Recorded, Request}
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
+use super::key::to_topic;
 use crate::EngineError;
-use crate::convert::effects::to_topic;
 use crate::error::Error;
 
 /// How often a result is offered again to a database that is locked, each time for

@@ -10,25 +10,21 @@ use lash_core::{
     DurabilityTier, EffectScope, RuntimeEffectController, RuntimeEffectControllerError,
     RuntimeEffectEnvelope, RuntimeEffectLocalExecutor, RuntimeEffectOutcome,
 };
-use lash_store_engine::MEMORY;
 use lash_store_engine::wit::effect_import::Adopted;
 use lash_store_engine::wit::effects::{Busy, EffectKey, Known, Request};
-use lash_store_engine::{OpenOptions, Probe, Waiter};
+use lash_store_engine::{MEMORY, OpenOptions, Probe, Waiter};
 
 use super::ahead::Ahead;
 use super::claim::{HeldEffect, Taken, adopt, take, word};
-use super::execution::{execute, wait_for_due};
-use super::{Shared, SqliteEffectReplayOptions, error, recording};
-use crate::convert::effects::{self as convert, Ended};
+use super::execution::{delay_ms, execute, wait_for_due};
+use super::recording::Ended;
+use super::{Shared, SqliteEffectReplayOptions, error, key, recording};
 use crate::error::Error;
 use crate::operation;
 
 /// How far effects are, for those who wait for them.
 const GENERATIONS: Probe = |call, topics| {
-    let keys: Vec<EffectKey> = topics
-        .iter()
-        .map(|topic| convert::from_topic(topic))
-        .collect();
+    let keys: Vec<EffectKey> = topics.iter().map(|topic| key::from_topic(topic)).collect();
     Ok(call.effects().generations(&keys)?)
 };
 
@@ -151,7 +147,7 @@ impl SqliteRuntimeEffectController {
             .ok_or_else(error::key_missing)?;
         Ok(Request {
             key: EffectKey {
-                scope: convert::to_scope(self.path(), &self.scope)?,
+                scope: key::to_scope(self.path(), &self.scope)?,
                 replay_key: replay_key.to_owned(),
             },
             envelope_hash: envelope.stable_hash()?,
@@ -225,7 +221,7 @@ impl SqliteRuntimeEffectController {
                 Known::Nothing => {}
                 Known::Finished((recorded, due_at_ms)) => {
                     let key = &request.key.replay_key;
-                    let ended = convert::from_recorded(self.path(), key, &recorded)?;
+                    let ended = recording::from_recorded(self.path(), key, &recorded)?;
                     return Ok(Decision::Replay {
                         ended: Box::new(ended),
                         due_at_ms,
@@ -248,7 +244,7 @@ impl SqliteRuntimeEffectController {
         envelope: RuntimeEffectEnvelope,
         local_executor: RuntimeEffectLocalExecutor<'_>,
     ) -> Result<(RuntimeEffectOutcome, &'static str), RuntimeEffectControllerError> {
-        let delay_ms = convert::delay_ms(&envelope);
+        let delay_ms = delay_ms(&envelope);
         let held = match self.decide(&request, delay_ms).await? {
             Decision::Replay { ended, due_at_ms } => {
                 wait_for_due(&self.shared, due_at_ms, delay_ms).await;
@@ -261,7 +257,7 @@ impl SqliteRuntimeEffectController {
             .renewed_while(execute(&self.shared, due_at_ms, envelope, local_executor))
             .await;
         if recording::is_recorded(&ended) {
-            let recorded = convert::to_recorded(self.path(), &ended)?;
+            let recorded = recording::to_recorded(self.path(), &ended)?;
             match held.finish(recorded).await {
                 Ok(true) => {}
                 Ok(false) => return Err(error::lease_lost(&self.scope, &request)),
@@ -274,7 +270,7 @@ impl SqliteRuntimeEffectController {
     }
 
     fn waiter(&self, request: &Request) -> Waiter {
-        let topic = convert::to_topic(&request.key);
+        let topic = key::to_topic(&request.key);
         self.shared.db.waiter(topic, GENERATIONS)
     }
 

@@ -7,10 +7,16 @@ use lash_core::{
     RuntimeEffectCommand, RuntimeEffectEnvelope, RuntimeEffectLocalExecutor, RuntimeEffectOutcome,
 };
 
-use super::Shared;
-use super::process;
-use super::recording::is_cancellation;
-use crate::convert::effects::Ended;
+use super::recording::{Ended, is_cancellation};
+use super::{Shared, process};
+
+/// How long after the first claim an effect is due.
+pub(crate) fn delay_ms(envelope: &RuntimeEffectEnvelope) -> Option<u64> {
+    match envelope.command {
+        RuntimeEffectCommand::Sleep { duration_ms } => Some(duration_ms),
+        _ => None,
+    }
+}
 
 /// Executes an effect: sleeps by the recorded due time, runs process commands
 /// against the executor's registry, and leaves everything else to the executor.

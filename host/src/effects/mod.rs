@@ -13,6 +13,7 @@ mod controller;
 mod error;
 mod execution;
 mod imported;
+mod key;
 mod process;
 mod recording;
 mod retention;
@@ -26,15 +27,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lash_core::{DurabilityTier, EffectHost, EffectScope, RuntimeError, ScopedEffectController};
-use lash_store_engine::DatabaseKind;
-use lash_store_engine::MEMORY;
-use lash_store_engine::OpenOptions;
+use lash_store_engine::{DatabaseKind, MEMORY, OpenOptions};
 
 use self::imported::Imported;
 use crate::EngineError;
+use crate::builder::StoreBuilder;
 use crate::database::Database;
 use crate::error::Error;
-use crate::options::StoreBuilder;
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(1);
 
@@ -149,14 +148,6 @@ impl SqliteEffectHost {
         Self::open_with_options(Path::new(MEMORY), options).await
     }
 
-    pub(crate) async fn open_built(
-        path: &Path,
-        open: &OpenOptions,
-        options: SqliteEffectReplayOptions,
-    ) -> Result<Self, Error> {
-        Ok(Self::new(Shared::open(path, open, options).await?))
-    }
-
     fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
@@ -183,6 +174,23 @@ impl SqliteEffectHost {
     fn controller(&self, scope: EffectScope) -> SqliteRuntimeEffectController {
         let strict = self.strict.load(Ordering::SeqCst);
         SqliteRuntimeEffectController::new(Arc::clone(&self.shared), scope, strict)
+    }
+}
+
+impl StoreBuilder {
+    /// Opens a database of effects, and creates it if it does not exist. Of what is
+    /// set here, durability, clock, busy timeout and component apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_effect_host(
+        self,
+        path: &Path,
+        options: SqliteEffectReplayOptions,
+    ) -> Result<SqliteEffectHost, Error> {
+        let shared = Shared::open(path, &self.open, options).await?;
+        Ok(SqliteEffectHost::new(shared))
     }
 }
 

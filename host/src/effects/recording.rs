@@ -8,12 +8,39 @@
 //! lash-core tells errors apart by their codes. A code that is not listed here,
 //! such as one of an application, is recorded, as all are by the native crate.
 
-use lash_core::{LlmTerminalReason, PluginError, RuntimeEffectControllerError};
-use lash_core::{RuntimeEffectOutcome, RuntimeErrorCode};
+use std::path::Path;
+
+use lash_core::{
+    LlmTerminalReason, PluginError, RuntimeEffectControllerError, RuntimeEffectOutcome,
+    RuntimeErrorCode,
+};
+
+use lash_store_engine::wit::effects::Recorded;
 
 use super::error::PREFIX;
-use crate::convert::effects::Ended;
-use crate::error::INFRASTRUCTURE;
+use crate::encoding::{from_json, to_json};
+use crate::error::{Error, INFRASTRUCTURE};
+
+/// How an effect ended, in lash-core's types.
+pub(crate) type Ended = Result<RuntimeEffectOutcome, RuntimeEffectControllerError>;
+
+pub(crate) fn to_recorded(path: &Path, ended: &Ended) -> Result<Recorded, Error> {
+    Ok(match ended {
+        Ok(outcome) => Recorded::Outcome(to_json(path, "an effect outcome", outcome)?),
+        Err(error) => Recorded::Failure(to_json(path, "an effect error", error)?),
+    })
+}
+
+pub(crate) fn from_recorded(
+    path: &Path,
+    replay_key: &str,
+    recorded: &Recorded,
+) -> Result<Ended, Error> {
+    Ok(match recorded {
+        Recorded::Outcome(bytes) => Ok(from_json(path, "an effect outcome", replay_key, bytes)?),
+        Recorded::Failure(bytes) => Err(from_json(path, "an effect error", replay_key, bytes)?),
+    })
+}
 
 /// Why an error is not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use lash_core::EffectScope;
 use lash_store_engine::epoch_ms;
 
 use super::SqliteEffectHost;
-use crate::convert::effects::to_scope;
+use super::key::to_scope;
 use crate::error::Error;
 use crate::operation;
 

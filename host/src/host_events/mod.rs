@@ -1,21 +1,23 @@
 //! The host events of a deployment: who subscribed, what occurred, and what it
 //! is to start.
 
+mod deliveries;
 mod events;
+mod occurrences;
 mod recovery;
 mod redelivery;
+mod retention;
+pub(crate) mod subscriptions;
 
 pub use redelivery::TriggerRedelivery;
 
 use std::path::Path;
 
-use lash_store_engine::DatabaseKind;
-use lash_store_engine::MEMORY;
-use lash_store_engine::OpenOptions;
+use lash_store_engine::{DatabaseKind, MEMORY};
 
+use crate::builder::StoreBuilder;
 use crate::database::Database;
 use crate::error::Error;
-use crate::options::StoreBuilder;
 
 /// The durable store of the host events of a deployment, in one SQLite database
 /// that its sessions share.
@@ -61,14 +63,22 @@ impl SqliteHostEventStore {
         Self::open(Path::new(MEMORY)).await
     }
 
-    pub(crate) async fn open_built(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
-        let db = Database::open(path, DatabaseKind::HostEvents, options).await?;
-        Ok(Self { db })
-    }
-
     /// The file, `:memory:` if there is none.
     pub fn path(&self) -> &Path {
         self.db.path()
+    }
+}
+
+impl StoreBuilder {
+    /// Opens a database of host events, and creates it if it does not exist. Of
+    /// what is set here, durability, clock, busy timeout and component apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_host_event_store(self, path: &Path) -> Result<SqliteHostEventStore, Error> {
+        let db = Database::open(path, DatabaseKind::HostEvents, &self.open).await?;
+        Ok(SqliteHostEventStore { db })
     }
 }
 

@@ -1,29 +1,11 @@
-//! What a router cannot do: finding what it left unstarted, and forgetting what
-//! is long over.
-
-use std::collections::HashMap;
-use std::time::SystemTime;
+//! What a router cannot do: finding what it left unstarted.
 
 use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
-use lash_store_engine::epoch_ms;
-use lash_store_engine::wit::host_events::Settlement;
 
-use super::SqliteHostEventStore;
-use crate::convert::host_events as convert;
+use super::deliveries::{PAGE, Unsettled};
+use super::{SqliteHostEventStore, deliveries};
 use crate::error::{Error, UNKNOWN_PROCESS};
 use crate::operation;
-
-/// How many deliveries one call reads, and how many occurrences one removes.
-const PAGE: u32 = 256;
-
-/// How far the deliveries that are not settled were read.
-#[derive(Clone, Copy, Default)]
-struct Unsettled {
-    /// The number of the last one.
-    after: u64,
-    /// What they are in bytes.
-    collected: usize,
-}
 
 impl SqliteHostEventStore {
     /// The deliveries that were reserved and whose processes do not exist, in the
@@ -99,7 +81,7 @@ impl SqliteHostEventStore {
         &self,
         deliveries: &[TriggerDeliveryReservation],
     ) -> Result<(), Error> {
-        self.settle(convert::to_settlements(deliveries)).await
+        self.settle(deliveries::to_settlements(deliveries)).await
     }
 
     /// Settles the deliveries that started these processes. Who removes processes
@@ -119,117 +101,6 @@ impl SqliteHostEventStore {
             self.settle(started.collect()).await
         };
         operation::within(self.db.operation("settle processes"), settled).await
-    }
-
-    /// What settles each delivery that is not settled, by the process that it
-    /// starts.
-    pub(crate) async fn unsettled_by_process(&self) -> Result<HashMap<String, Settlement>, Error> {
-        let mut by_process = HashMap::new();
-        let mut unsettled = Unsettled::default();
-        loop {
-            let page = self.next_page(&mut unsettled).await?;
-            let complete = page.len() < PAGE as usize;
-            for reservation in page {
-                for settlement in convert::to_settlements([&reservation]) {
-                    by_process.insert(reservation.process_id.clone(), settlement);
-                }
-            }
-            if complete {
-                return Ok(by_process);
-            }
-        }
-    }
-
-    /// Gives pages that are no longer needed back to the file system, some at a time, so
-    /// that others can write in between. Whatever removes something does that at its end;
-    /// this is for what an interrupted one left.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
-    /// stays so.
-    pub async fn give_back_pages(&self) -> Result<(), Error> {
-        Ok(self.db.incremental_vacuum().await?)
-    }
-
-    /// Removes occurrences from before a time, with their deliveries, and answers
-    /// how many. Those of which a delivery is not settled stay.
-    ///
-    /// The idempotency key of what was removed is new again. So choose a time
-    /// further back than the longest delay with which anybody reports an
-    /// occurrence again. A time in the future counts as now.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if something that is to be removed is damaged. What was
-    /// removed before it was found stays removed.
-    pub async fn prune_occurrences(&self, occurred_before: SystemTime) -> Result<u64, Error> {
-        let span = self.db.operation("prune occurrences");
-        operation::within(span, self.prune(occurred_before)).await
-    }
-
-    async fn prune(&self, occurred_before: SystemTime) -> Result<u64, Error> {
-        let before_ms = epoch_ms(occurred_before);
-        let mut pruned: u64 = 0;
-        loop {
-            let batch = self
-                .db
-                .write("prune occurrences", move |call| {
-                    Ok(call.host_events().prune(before_ms, PAGE)?)
-                })
-                .await?;
-            pruned = pruned.saturating_add(batch);
-            if batch < u64::from(PAGE) {
-                break;
-            }
-        }
-        self.db.give_back_pages().await;
-        Ok(pruned)
-    }
-
-    /// The next page of deliveries that are not settled.
-    async fn next_page(
-        &self,
-        unsettled: &mut Unsettled,
-    ) -> Result<Vec<TriggerDeliveryReservation>, Error> {
-        let mut read = *unsettled;
-        let (page, read) = self
-            .db
-            .read("list unsettled deliveries", move |call| {
-                let fan_outs = call.host_events().unsettled(read.after, PAGE)?;
-                let mut page = Vec::new();
-                for fan_out in fan_outs {
-                    call.collect(&mut read.collected, convert::size(&fan_out))?;
-                    for (number, reservation) in convert::from_fan_out(call.path(), fan_out)? {
-                        // Otherwise the same page could come for ever.
-                        if number <= read.after {
-                            return Err(call
-                                .contradiction(format!(
-                                    "it answered delivery {number} after delivery {}",
-                                    read.after
-                                ))
-                                .into());
-                        }
-                        read.after = number;
-                        page.push(reservation);
-                    }
-                }
-                Ok((page, read))
-            })
-            .await?;
-        *unsettled = read;
-        Ok(page)
-    }
-
-    pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {
-        if settlements.is_empty() {
-            return Ok(());
-        }
-        self.db
-            .write("settle deliveries", move |call| {
-                Ok(call.host_events().settle(&settlements)?)
-            })
-            .await
     }
 }
 

@@ -19,7 +19,7 @@ use super::json::{Object, decode, digest, require};
 use super::run::Run;
 use super::source::is_damage;
 use super::table::{Reason, SourceRow, Table};
-use crate::convert::host_events::{handle_sequence, subscription_sequence};
+use crate::host_events::subscriptions::{handle_sequence, subscription_sequence};
 
 const SUBSCRIPTIONS: Table = Table {
     name: "host_event_trigger_subscriptions",

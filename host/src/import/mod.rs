@@ -41,7 +41,7 @@ use lash_store_engine::DatabaseKind;
 use lash_store_engine::observability::span;
 
 use crate::operation;
-use crate::options::StoreOptions;
+use crate::session::StoreOptions;
 
 /// Told how far an import is, on a thread of the import.
 type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;

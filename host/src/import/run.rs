@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use lash_store_engine::DatabaseKind;
 use lash_store_engine::wit::types::BlobProfile;
-use lash_store_engine::{Call, Durability, OpenOptions};
+use lash_store_engine::{Call, DatabaseKind, Durability, OpenOptions};
 
 use super::destination::Destination;
 use super::error::ImportError;

@@ -17,8 +17,7 @@ use lash_store_engine::wit::process_events::{Appended, Draft};
 
 use super::outcome::lease_lost;
 use super::records::Known;
-use super::{Shared, SqliteProcessRegistry};
-use crate::convert;
+use super::{Shared, SqliteProcessRegistry, events, record};
 use crate::error::{Error, unknown_process};
 
 /// Under which lease an event is appended.
@@ -172,7 +171,7 @@ impl Shared {
                 self.held.forget(process_id);
             }
             let existing = existing
-                .map(|event| convert::processes::from_existing(call.path(), process_id, event))
+                .map(|event| events::from_existing(call.path(), process_id, event))
                 .transpose()?;
             let prepared = match self.prepare(&known, request, existing) {
                 Ok(prepared) => prepared,
@@ -248,7 +247,7 @@ impl Shared {
     ) -> Result<Draft, Error> {
         let event = &prepared.event;
         let end = match &prepared.status_update {
-            Some(status) => convert::processes::to_end(call.path(), status)?,
+            Some(status) => record::to_end(call.path(), status)?,
             None => None,
         };
         let fencing_token = match fence {
@@ -263,7 +262,7 @@ impl Shared {
             event_type: event.event_type.clone(),
             replay_key: event.invocation.replay_key().map(str::to_owned),
             payload_hash: prepared.payload_hash.clone(),
-            content: convert::processes::to_event(call.path(), event)?,
+            content: events::to_event(call.path(), event)?,
             occurred_at_ms: prepared.occurred_at_ms,
             wakes: event.semantics.wake.is_some(),
             end,

@@ -1,16 +1,42 @@
 //! Which sessions may address which processes.
 
+use std::path::Path;
+
 use lash_core::runtime::ProcessHandleGrantEntry;
 use lash_core::{
     PluginError, ProcessHandleDescriptor, ProcessHandleGrant, ProcessSessionDeleteReport,
     SessionScope,
 };
+use lash_store_engine::wit::process_handles::Grant;
 use lash_store_engine::wit::processes::{Process, Selection};
 
-use super::SqliteProcessRegistry;
 use super::outcome::not_granted;
-use crate::convert;
-use crate::error::unknown_process;
+use super::{SqliteProcessRegistry, record};
+use crate::encoding::{from_json, to_json};
+use crate::error::{Error, unknown_process};
+
+const DESCRIPTOR: &str = "the descriptor of a process handle";
+
+pub(crate) fn to_grant(
+    path: &Path,
+    scope_id: &str,
+    grant: &ProcessHandleGrant,
+) -> Result<Grant, Error> {
+    Ok(Grant {
+        session_id: grant.session_id.clone(),
+        scope_id: scope_id.to_owned(),
+        process_id: grant.process_id.clone(),
+        descriptor: to_json(path, DESCRIPTOR, &grant.descriptor)?,
+    })
+}
+
+pub(crate) fn from_grant(path: &Path, grant: Grant) -> Result<ProcessHandleGrant, Error> {
+    Ok(ProcessHandleGrant {
+        descriptor: from_json(path, DESCRIPTOR, &grant.process_id, &grant.descriptor)?,
+        session_id: grant.session_id,
+        process_id: grant.process_id,
+    })
+}
 
 impl SqliteProcessRegistry {
     pub(super) async fn handles(
@@ -30,8 +56,8 @@ impl SqliteProcessRegistry {
                     .into_iter()
                     .map(|(grant, process): (_, Process)| {
                         Ok((
-                            convert::processes::from_grant(call.path(), grant)?,
-                            convert::processes::to_record(call.path(), None, process)?,
+                            from_grant(call.path(), grant)?,
+                            record::to_record(call.path(), None, process)?,
                         ))
                     })
                     .collect()
@@ -56,7 +82,7 @@ impl SqliteProcessRegistry {
             .write("grant process handle", move |call| {
                 call.of_session(&grant.session_id);
                 call.of_process(&grant.process_id);
-                let draft = convert::processes::to_grant(call.path(), scope_id.as_str(), &grant)?;
+                let draft = to_grant(call.path(), scope_id.as_str(), &grant)?;
                 let granted = call.process_handles().grant_handle(&draft)?;
                 Ok(if granted {
                     Ok(grant)
@@ -148,9 +174,7 @@ impl SqliteProcessRegistry {
                     .of_process(&id)?
                     .map(|grants| {
                         let grants = grants.into_iter();
-                        grants
-                            .map(|grant| convert::processes::from_grant(call.path(), grant))
-                            .collect()
+                        grants.map(|grant| from_grant(call.path(), grant)).collect()
                     })
                     .transpose()
             })

@@ -1,9 +1,11 @@
 //! The registry of processes.
 
 mod append;
+mod events;
 mod handles;
-mod held;
+mod leases;
 mod outcome;
+mod record;
 mod records;
 mod registry;
 mod retention;
@@ -13,16 +15,13 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use lash_core::ProcessRecord;
-use lash_store_engine::DatabaseKind;
-use lash_store_engine::MEMORY;
-use lash_store_engine::OpenOptions;
+use lash_store_engine::{DatabaseKind, MEMORY};
 
+use crate::builder::StoreBuilder;
 use crate::database::Database;
 use crate::error::Error;
-use crate::options::StoreBuilder;
 
-use held::HeldLeases;
+use leases::HeldLeases;
 use records::Records;
 
 /// The durable registry of the processes of a deployment: what was registered, what
@@ -76,38 +75,27 @@ impl SqliteProcessRegistry {
         Self::open(Path::new(MEMORY)).await
     }
 
-    pub(crate) async fn open_built(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
-        Ok(Self {
-            shared: Arc::new(Shared {
-                db: Database::open(path, DatabaseKind::Processes, options).await?,
-                records: Records::new(),
-                held: HeldLeases::default(),
-            }),
-        })
-    }
-
     /// The file, `:memory:` if there is none.
     pub fn path(&self) -> &Path {
         self.shared.db.path()
     }
+}
 
-    /// Reads a process, and answers the error, which `get_process` of the trait can
-    /// only log. `None` if there is no such process.
+impl StoreBuilder {
+    /// Opens a database of processes, and creates it if it does not exist. Of what
+    /// is set here, durability, clock, busy timeout and component apply.
     ///
     /// # Errors
     ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is damaged, [`Error::Decode`] if another
-    /// release has written it.
-    pub async fn try_get_process(&self, process_id: &str) -> Result<Option<ProcessRecord>, Error> {
-        let shared = Arc::clone(&self.shared);
-        let process_id = process_id.to_owned();
-        self.shared
-            .db
-            .read("get process", move |call| {
-                call.of_process(&process_id);
-                shared.records.get(call, &process_id)
-            })
-            .await
+    /// As [`open`](Self::open).
+    pub async fn open_process_registry(self, path: &Path) -> Result<SqliteProcessRegistry, Error> {
+        Ok(SqliteProcessRegistry {
+            shared: Arc::new(Shared {
+                db: Database::open(path, DatabaseKind::Processes, &self.open).await?,
+                records: Records::new(),
+                held: HeldLeases::default(),
+            }),
+        })
     }
 }
 

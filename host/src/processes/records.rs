@@ -16,7 +16,7 @@ use lash_store_engine::Call;
 use lash_store_engine::wit::processes::Process;
 use lru::LruCache;
 
-use crate::convert;
+use super::record;
 use crate::error::Error;
 use crate::sync::lock;
 
@@ -42,7 +42,7 @@ impl Known {
         Ok(Self {
             number: process.number,
             last_sequence: process.last_sequence,
-            record: convert::processes::to_record(path, record, process)?,
+            record: record::to_record(path, record, process)?,
         })
     }
 }

@@ -1,145 +1,17 @@
-//! The trait by which the runtime knows its processes.
+//! The trait by which the runtime knows its processes: which call each of its methods
+//! is.
 
-use std::sync::Arc;
-
-use lash_core::runtime::{ProcessHandleGrantEntry, prepare_process_registration};
+use lash_core::runtime::ProcessHandleGrantEntry;
 use lash_core::{
     DurabilityTier, PluginError, ProcessAwaitOutput, ProcessEvent, ProcessEventAppendRequest,
     ProcessEventAppendResult, ProcessExternalRef, ProcessHandleDescriptor, ProcessHandleGrant,
     ProcessLease, ProcessLeaseCompletion, ProcessListFilter, ProcessListMode, ProcessRecord,
     ProcessRegistration, ProcessRegistry, ProcessSessionDeleteReport, SessionScope, WaitState,
 };
-use lash_store_engine::Call;
-use lash_store_engine::wit::process_leases::Claimed;
-use lash_store_engine::wit::processes::{Changed, Registered, Selection};
+use lash_store_engine::wit::processes::Selection;
 
 use super::SqliteProcessRegistry;
-use super::held::NewLease;
-use super::outcome::{conflict, ended, lease_lost, leased};
-use super::records::Known;
-use crate::convert;
-use crate::error::{Error, unknown_process};
-use crate::store::logged;
-
-/// A change of one process that was refused.
-enum Refused {
-    Unknown,
-    Ended,
-}
-
-impl SqliteProcessRegistry {
-    /// Changes one process; `change` gets its identifier and the hash of what is
-    /// known of it.
-    async fn change(
-        &self,
-        operation: &'static str,
-        process_id: &str,
-        change: impl FnOnce(&mut Call<'_>, &str, Option<&str>) -> Result<Changed, Error>
-        + Send
-        + 'static,
-    ) -> Result<ProcessRecord, PluginError> {
-        let shared = Arc::clone(&self.shared);
-        let id = process_id.to_owned();
-        let changed = self
-            .shared
-            .db
-            .write(operation, move |call| {
-                call.of_process(&id);
-                let mut refused = Refused::Unknown;
-                let known = shared.records.read(call, &id, |call, known_hash| {
-                    Ok(match change(call, &id, known_hash)? {
-                        Changed::Process(process) => Some(process),
-                        Changed::Unknown => None,
-                        Changed::Ended => {
-                            refused = Refused::Ended;
-                            None
-                        }
-                    })
-                })?;
-                if known.is_none() {
-                    call.ended(match refused {
-                        Refused::Unknown => "unknown",
-                        Refused::Ended => "refused",
-                    });
-                }
-                Ok(known.map(|known| shared.records.keep(known)).ok_or(refused))
-            })
-            .await?;
-        changed.map_err(|refused| match refused {
-            Refused::Unknown => unknown_process(process_id),
-            Refused::Ended => ended(process_id),
-        })
-    }
-
-    async fn set_wait(
-        &self,
-        process_id: &str,
-        wait: Option<WaitState>,
-    ) -> Result<ProcessRecord, PluginError> {
-        self.change(
-            "set process wait",
-            process_id,
-            move |call, id, known_hash| {
-                let wait = wait
-                    .map(|wait| convert::processes::to_wait(call.path(), &wait))
-                    .transpose()?;
-                Ok(call.processes().set_wait(id, known_hash, wait.as_deref())?)
-            },
-        )
-        .await
-    }
-
-    /// Reads processes that a filter lets through.
-    async fn list(
-        &self,
-        operation: &'static str,
-        selection: Selection,
-        filter: ProcessListFilter,
-    ) -> Result<Vec<ProcessRecord>, PluginError> {
-        Ok(self
-            .shared
-            .db
-            .read(operation, move |call| {
-                let processes = call.processes().list(selection)?;
-                let mut records = Vec::new();
-                for process in processes {
-                    // What the status excludes need not be decoded.
-                    let status = convert::processes::to_lifecycle(process.status);
-                    if !filter.status.matches(status) {
-                        continue;
-                    }
-                    let record = convert::processes::to_record(call.path(), None, process)?;
-                    if filter.matches_record(&record) {
-                        records.push(record);
-                    }
-                }
-                Ok(records)
-            })
-            .await?)
-    }
-
-    /// Reads events of a process, by a call that answers none if there is no such
-    /// process.
-    async fn events(
-        &self,
-        operation: &'static str,
-        process_id: &str,
-        read: impl FnOnce(&mut Call<'_>, &str) -> Result<Option<Vec<Vec<u8>>>, Error> + Send + 'static,
-    ) -> Result<Vec<ProcessEvent>, PluginError> {
-        let id = process_id.to_owned();
-        let events = self
-            .shared
-            .db
-            .read(operation, move |call| {
-                call.of_process(&id);
-                read(call, &id)?
-                    .map(|contents| convert::processes::from_events(call.path(), &id, &contents))
-                    .transpose()
-            })
-            .await?;
-        events.ok_or_else(|| unknown_process(process_id))
-    }
-}
+use crate::session::logged;
 
 #[async_trait::async_trait]
 impl ProcessRegistry for SqliteProcessRegistry {
@@ -151,29 +23,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         &self,
         registration: ProcessRegistration,
     ) -> Result<ProcessRecord, PluginError> {
-        let (registration, hash) = prepare_process_registration(registration)?;
-        let shared = Arc::clone(&self.shared);
-        self.shared
-            .db
-            .write("register process", move |call| {
-                call.of_process(&registration.id);
-                let draft =
-                    convert::processes::to_registration(call.path(), &registration, hash.clone())?;
-                let registered = call.processes().register(&draft)?;
-                Ok(match registered {
-                    Registered::Process(process) => {
-                        let record =
-                            ProcessRecord::from_prepared_registration(registration, hash, 0);
-                        let known = Known::new(call.path(), Some(record), process)?;
-                        Ok(shared.records.keep(known))
-                    }
-                    Registered::Conflict(existing) => {
-                        call.ended("conflict");
-                        Err(conflict(&registration.id, &existing, &hash))
-                    }
-                })
-            })
-            .await?
+        self.register(registration).await
     }
 
     async fn set_external_ref(
@@ -181,17 +31,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         process_id: &str,
         external_ref: ProcessExternalRef,
     ) -> Result<ProcessRecord, PluginError> {
-        self.change(
-            "set external reference",
-            process_id,
-            move |call, id, known_hash| {
-                let external_ref = convert::processes::to_external_ref(call.path(), &external_ref)?;
-                Ok(call
-                    .processes()
-                    .set_external_ref(id, known_hash, &external_ref)?)
-            },
-        )
-        .await
+        self.set_external(process_id, external_ref).await
     }
 
     async fn grant_handle(
@@ -269,10 +109,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         process_id: &str,
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
-        self.events("read process events", process_id, move |call, id| {
-            Ok(call.process_events().after(id, after_sequence)?)
-        })
-        .await
+        self.events_behind(process_id, after_sequence).await
     }
 
     /// An unknown process has no wakes: that is an error, as it is for events.
@@ -281,10 +118,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         process_id: &str,
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
-        self.events("read process wakes", process_id, move |call, id| {
-            Ok(call.process_events().wakes_after(id, after_sequence)?)
-        })
-        .await
+        self.wakes_behind(process_id, after_sequence).await
     }
 
     async fn wait_event_after(
@@ -343,20 +177,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
     }
 
     async fn ack_wake(&self, process_id: &str, sequence: u64) -> Result<(), PluginError> {
-        let id = process_id.to_owned();
-        let known = self
-            .shared
-            .db
-            .write("acknowledge process wake", move |call| {
-                call.of_process(&id);
-                Ok(call.process_events().acknowledge_wake(&id, sequence)?)
-            })
-            .await?;
-        if known {
-            Ok(())
-        } else {
-            Err(unknown_process(process_id))
-        }
+        self.acknowledge_wake(process_id, sequence).await
     }
 
     async fn list_non_terminal(&self) -> Result<Vec<ProcessRecord>, PluginError> {
@@ -374,30 +195,7 @@ impl ProcessRegistry for SqliteProcessRegistry {
         owner_id: &str,
         lease_ttl_ms: u64,
     ) -> Result<ProcessLease, PluginError> {
-        let shared = Arc::clone(&self.shared);
-        let process_id = process_id.to_owned();
-        let owner_id = owner_id.to_owned();
-        let claimed = self
-            .shared
-            .db
-            .write("claim process", move |call| {
-                call.of_process(&process_id);
-                let claimed = call
-                    .process_leases()
-                    .claim(&process_id, &owner_id, lease_ttl_ms)?;
-                call.ended(match claimed {
-                    Claimed::Lease(_) => "ok",
-                    Claimed::Held(_) => "held",
-                    Claimed::Unknown => "unknown",
-                });
-                Ok(match claimed {
-                    Claimed::Lease(lease) => Ok(NewLease::new(shared, lease)),
-                    Claimed::Held((owner, until_ms)) => Err(leased(&process_id, &owner, until_ms)),
-                    Claimed::Unknown => Err(unknown_process(&process_id)),
-                })
-            })
-            .await??;
-        Ok(claimed.accept())
+        self.claim_lease(process_id, owner_id, lease_ttl_ms).await
     }
 
     async fn renew_process_lease(
@@ -405,43 +203,13 @@ impl ProcessRegistry for SqliteProcessRegistry {
         lease: &ProcessLease,
         lease_ttl_ms: u64,
     ) -> Result<ProcessLease, PluginError> {
-        let id = lease.process_id.clone();
-        let token = lease.lease_token.clone();
-        let expires_at_ms = self
-            .shared
-            .db
-            .write("renew process lease", move |call| {
-                call.of_process(&id);
-                let expires = call.process_leases().renew(&id, &token, lease_ttl_ms)?;
-                if expires.is_none() {
-                    call.ended("lease-lost");
-                }
-                Ok(expires)
-            })
-            .await?;
-        match expires_at_ms {
-            Some(expires_at_epoch_ms) => Ok(ProcessLease {
-                expires_at_epoch_ms,
-                ..lease.clone()
-            }),
-            None => Err(lease_lost(&lease.process_id)),
-        }
+        self.renew_lease(lease, lease_ttl_ms).await
     }
 
     async fn complete_process_lease(
         &self,
         completion: &ProcessLeaseCompletion,
     ) -> Result<(), PluginError> {
-        let shared = Arc::clone(&self.shared);
-        let id = completion.process_id.clone();
-        let token = completion.lease_token.clone();
-        Ok(self
-            .shared
-            .db
-            .write("release process lease", move |call| {
-                call.of_process(&id);
-                shared.release_lease(call, &id, &token)
-            })
-            .await?)
+        self.complete_lease(completion).await
     }
 }

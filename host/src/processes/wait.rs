@@ -6,8 +6,7 @@ use lash_core::{PluginError, ProcessAwaitOutput, ProcessEvent};
 use lash_store_engine::wit::process_events::{Awaited, Position};
 use lash_store_engine::{Call, Probe};
 
-use super::SqliteProcessRegistry;
-use crate::convert;
+use super::{SqliteProcessRegistry, events, record};
 use crate::error::{Error, unknown_process};
 use crate::operation;
 
@@ -37,7 +36,7 @@ impl SqliteProcessRegistry {
                 .first_of_type(id, &kind, after_sequence)?;
             Ok(match found {
                 Awaited::Event(content) => {
-                    Seen::There(convert::processes::from_event(call.path(), id, &content)?)
+                    Seen::There(events::from_event(call.path(), id, &content)?)
                 }
                 Awaited::NoneUntil(sequence) => Seen::NotUntil(sequence),
                 Awaited::Unknown => Seen::Unknown,
@@ -56,7 +55,7 @@ impl SqliteProcessRegistry {
                 Some(Position {
                     outcome: Some(outcome),
                     ..
-                }) => Seen::There(convert::processes::from_outcome(call.path(), id, &outcome)?),
+                }) => Seen::There(record::from_outcome(call.path(), id, &outcome)?),
                 Some(position) => Seen::NotUntil(position.last_sequence),
                 None => Seen::Unknown,
             })

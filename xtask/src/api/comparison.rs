@@ -5,6 +5,11 @@ use std::collections::BTreeSet;
 /// Traits that are no part of the comparison: unstable, so nobody can name them.
 const UNSTABLE: [&str; 2] = ["core::marker::Freeze", "core::marker::UnsafeUnpin"];
 
+/// Whether an item is anything that a program can name.
+pub(super) fn is_stable(item: &str) -> bool {
+    !UNSTABLE.iter().any(|name| item.contains(name))
+}
+
 /// A text that may be another one.
 pub(super) struct Difference {
     pub(super) native: &'static str,
@@ -43,7 +48,7 @@ pub(super) fn compare(
                 *times += 1;
             }
         }
-        if !UNSTABLE.iter().any(|name| item.contains(name)) {
+        if is_stable(&item) {
             expected.insert(canonical(&item));
         }
     }

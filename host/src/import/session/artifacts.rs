@@ -10,10 +10,10 @@ use lashlang::ModuleArtifact;
 use rusqlite::Connection;
 
 use super::blobs;
-use crate::artifact::PersistedArtifactKind;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, Table};
+use crate::session::PersistedArtifactKind;
 
 /// Brings the names over.
 pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {

@@ -12,10 +12,10 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::Deserialize;
 
 use super::manifest;
-use crate::artifact::{BlobArtifactDescriptor, PersistedArtifactKind};
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, Table};
+use crate::session::{BlobArtifactDescriptor, PersistedArtifactKind};
 
 /// The largest manifest: what a turn's state may be.
 const LARGEST_MANIFEST: usize = 64 << 20;

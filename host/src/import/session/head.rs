@@ -7,10 +7,10 @@ use lash_store_engine::wit::session_import::ImportedBlob;
 
 use super::{blobs, manifest};
 use crate::EngineError;
-use crate::convert::head::to_body;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
+use crate::session::head::to_body;
 
 const HEAD: Table = Table {
     name: "session_head",

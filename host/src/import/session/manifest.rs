@@ -9,7 +9,7 @@ use lash_store_engine::wit::session_import::{ImportedBlob, StoredContent};
 use lash_store_engine::wit::types::BlobKind;
 
 use super::blobs::Stored;
-use crate::convert::to_msgpack;
+use crate::encoding::to_msgpack;
 use crate::error::Error;
 use crate::import::table::Reason;
 

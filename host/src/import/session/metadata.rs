@@ -2,10 +2,10 @@
 
 use lash_core::SessionMeta;
 
-use crate::convert::meta::to_meta;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
+use crate::session::metadata::to_meta;
 
 const META: Table = Table {
     name: "session_meta",

@@ -4,10 +4,10 @@ use lash_core::SessionNodeRecord;
 use lash_store_engine::wit::session_import::ImportedNode;
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::convert::graph::is_prompt;
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
+use crate::session::graph::is_prompt;
 
 const NODES: Table = Table {
     name: "graph_nodes",

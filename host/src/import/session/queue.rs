@@ -6,10 +6,10 @@ use lash_store_engine::wit::queue::{self as wit, Batch};
 use lash_store_engine::wit::session_import::{ImportedBatch, ImportedClaim};
 use rusqlite::Connection;
 
-use crate::convert::queue::{to_delivery, to_slot};
 use crate::import::error::ImportError;
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
+use crate::session::queue::{to_delivery, to_slot};
 
 /// Brings the queue over.
 pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {

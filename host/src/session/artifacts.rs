@@ -9,7 +9,7 @@ use lashlang::{
 };
 
 use super::Store;
-use crate::artifact::{BlobArtifactDescriptor, PersistedArtifactKind};
+use super::descriptor::{BlobArtifactDescriptor, PersistedArtifactKind};
 use crate::error::Error;
 
 /// The descriptor of the one kind of artifact, besides modules, that the trait's

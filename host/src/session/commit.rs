@@ -1,4 +1,4 @@
-//! Commits.
+//! Committing a turn.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use lash_store_engine::wit::session::{
 };
 use lash_store_engine::wit::types::BlobProfile;
 
-use super::{checkpoint, graph, head, queue, usage};
+use super::{Store, checkpoints, graph, head, queue, usage};
 use crate::error::Error;
 
 pub(crate) fn to_request(
@@ -39,7 +39,7 @@ pub(crate) fn to_request(
         )?,
         graph,
         leaf,
-        checkpoint: checkpoint::to_draft(path, commit.checkpoint)?,
+        checkpoint: checkpoints::to_draft(path, commit.checkpoint)?,
         usage: commit
             .usage_deltas
             .into_iter()
@@ -76,7 +76,7 @@ pub(crate) fn from_outcome(
         CommitOutcome::Committed(receipt) => Ok(RuntimeCommitResult {
             head_revision: receipt.revision,
             checkpoint_ref: BlobRef(receipt.checkpoint_ref),
-            manifest: checkpoint::manifest_with(receipt.manifest, turn_state),
+            manifest: checkpoints::manifest_with(receipt.manifest, turn_state),
         }),
         CommitOutcome::Replayed(receipt) => Ok(from_receipt(path, receipt)?),
         CommitOutcome::RevisionConflict(conflict) => Err(StoreError::HeadRevisionConflict {
@@ -104,6 +104,52 @@ fn from_receipt(path: &Path, receipt: Receipt) -> Result<RuntimeCommitResult, Er
     Ok(RuntimeCommitResult {
         head_revision: receipt.revision,
         checkpoint_ref: BlobRef(receipt.checkpoint_ref),
-        manifest: checkpoint::from_manifest(path, receipt.manifest)?,
+        manifest: checkpoints::from_manifest(path, receipt.manifest)?,
     })
+}
+
+/// How a commit ended, for who reads its span.
+fn word(outcome: &CommitOutcome) -> &'static str {
+    match outcome {
+        CommitOutcome::Committed(_) => "ok",
+        CommitOutcome::Replayed(_) => "replayed",
+        CommitOutcome::RevisionConflict(_) => "revision-conflict",
+        CommitOutcome::SessionMismatch(_) => "session-mismatch",
+        CommitOutcome::TurnConflict(_) => "turn-conflict",
+        CommitOutcome::ClaimLost(_) => "lease-lost",
+    }
+}
+
+impl Store {
+    /// Once the transaction has begun, the commit is done to its end even if the
+    /// future is dropped; the same commit with the same stamp then answers what
+    /// was stored. A future that is dropped earlier leaves no trace.
+    pub(super) async fn commit(
+        &self,
+        commit: RuntimeCommit,
+    ) -> Result<RuntimeCommitResult, StoreError> {
+        let profile = self.profile();
+        let (committed, result) = self
+            .db
+            .write("commit", move |call| {
+                let session_id = commit.session_id.clone();
+                call.of_session(&session_id);
+                let turn_state = commit.checkpoint.turn_state.clone();
+                let request = to_request(call.path(), commit, profile)?;
+                let outcome = call.session().commit(&request)?;
+                let committed = matches!(outcome, CommitOutcome::Committed(_));
+                call.ended(word(&outcome));
+                if committed {
+                    call.belongs_to(&session_id);
+                }
+                let result = from_outcome(call.path(), &session_id, turn_state, outcome)?;
+                Ok((committed, result))
+            })
+            .await?;
+        let result = result?;
+        if committed {
+            self.collect_after_commit(result.head_revision);
+        }
+        Ok(result)
+    }
 }

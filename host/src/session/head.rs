@@ -1,43 +1,97 @@
-//! The head and the metadata of a session, outside the commit protocol.
+//! The head of a session, outside the commit protocol.
+
+use std::path::Path;
 
 use lash_core::store::{
-    HydratedSessionCheckpoint, PersistedSessionRead, SessionHead, SessionHeadMeta, SessionReadScope,
+    HydratedSessionCheckpoint, PersistedSessionRead, SessionHead, SessionHeadMeta,
 };
-use lash_core::{BlobRef, SessionMeta, SessionNodeRecord, SessionPickerInfo, TokenLedgerEntry};
-use lash_store_engine::wit::session::{HeadDraft, ReadScope};
+use lash_core::{
+    AgentFrameId, AgentFrameRecord, BlobRef, PersistedSessionConfig, SessionNodeRecord,
+    TokenLedgerEntry,
+};
+use lash_store_engine::wit::session::{Head, HeadBody, HeadDraft};
+use lash_store_engine::wit::types::BlobSource;
 
-use super::{Store, logged};
-use crate::convert;
+use super::{Store, graph, logged, usage};
+use crate::encoding::{from_json, to_json};
 use crate::error::Error;
 use crate::operation;
 
+const WHAT: &str = "the session head";
+
+/// What the content of a head is, as JSON.
+///
+/// The execution state of a frame, which as JSON would be an array of numbers and
+/// would be written again with every commit, is a blob instead.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Content {
+    config: PersistedSessionConfig,
+    agent_frames: Vec<AgentFrameRecord>,
+    current_agent_frame_id: AgentFrameId,
+    /// The frame, by position, that each blob of the head belongs to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    snapshots: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    token_ledger: Vec<TokenLedgerEntry>,
+}
+
+pub(crate) fn to_body(
+    path: &Path,
+    config: PersistedSessionConfig,
+    mut agent_frames: Vec<AgentFrameRecord>,
+    current_agent_frame_id: AgentFrameId,
+    token_ledger: Vec<TokenLedgerEntry>,
+) -> Result<HeadBody, Error> {
+    let mut snapshots = Vec::new();
+    let mut blobs = Vec::new();
+    let mut retained = Vec::new();
+    for (position, frame) in agent_frames.iter_mut().enumerate() {
+        if let Some(snapshot) = frame.execution_state_snapshot.take() {
+            snapshots.push(position);
+            blobs.push(BlobSource::Content(snapshot));
+        }
+        if let Some(BlobRef(reference)) = &frame.execution_state_ref
+            && !retained.contains(reference)
+        {
+            retained.push(reference.clone());
+        }
+    }
+    let content = Content {
+        config,
+        agent_frames,
+        current_agent_frame_id,
+        snapshots,
+        token_ledger,
+    };
+    Ok(HeadBody {
+        content: to_json(path, WHAT, &content)?,
+        blobs,
+        retained,
+    })
+}
+
+pub(crate) fn from_head(path: &Path, head: Head) -> Result<SessionHeadMeta, Error> {
+    let content: Content = from_json(path, WHAT, &head.session_id, &head.content)?;
+    let mut agent_frames = content.agent_frames;
+    for (position, snapshot) in content.snapshots.into_iter().zip(head.blobs) {
+        if let Some(frame) = agent_frames.get_mut(position) {
+            frame.execution_state_snapshot = Some(snapshot);
+        }
+    }
+    Ok(SessionHeadMeta {
+        session_id: head.session_id,
+        head_revision: head.revision,
+        config: content.config,
+        agent_frames,
+        current_agent_frame_id: content.current_agent_frame_id,
+        checkpoint_ref: head.checkpoint_ref.map(BlobRef),
+        leaf_node_id: head.leaf,
+        graph_node_count: usize::try_from(head.node_count).unwrap_or(usize::MAX),
+        token_ledger: content.token_ledger,
+    })
+}
+
 impl Store {
-    /// Reads what a list of sessions shows. The cost does not depend on the size
-    /// of the session. `None` if the session has no metadata, and on an error.
-    pub async fn load_picker_info(&self) -> Option<SessionPickerInfo> {
-        logged(
-            "load picker info",
-            self.try_load_picker_info().await,
-            || None,
-        )
-    }
-
-    /// As [`load_picker_info`](Self::load_picker_info), and answers the error.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is damaged.
-    pub async fn try_load_picker_info(&self) -> Result<Option<SessionPickerInfo>, Error> {
-        self.db
-            .read("load picker info", |call| {
-                call.metadata()
-                    .describe()?
-                    .map(|stored| convert::meta::from_description(call.path(), stored))
-                    .transpose()
-            })
-            .await
-    }
-
     /// Writes a head without compare-and-swap.
     ///
     /// A revision is never used twice: if a head with this or a higher revision is
@@ -78,7 +132,7 @@ impl Store {
             .read("load session head", |call| {
                 call.session()
                     .load_head()?
-                    .map(|head| convert::head::from_head(call.path(), head))
+                    .map(|head| from_head(call.path(), head))
                     .transpose()
             })
             .await
@@ -159,92 +213,6 @@ impl Store {
         Ok(())
     }
 
-    /// Stores metadata in place of what was stored.
-    pub async fn save_session_meta(&self, meta: SessionMeta) {
-        logged(
-            "save session metadata",
-            self.try_save_session_meta(meta).await,
-            || (),
-        );
-    }
-
-    /// As [`save_session_meta`](Self::save_session_meta), and answers the error.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
-    pub async fn try_save_session_meta(&self, meta: SessionMeta) -> Result<(), Error> {
-        self.db
-            .write("save session metadata", move |call| {
-                call.belongs_to(&meta.session_id);
-                let meta = convert::meta::to_meta(call.path(), meta)?;
-                Ok(call.metadata().save(&meta)?)
-            })
-            .await
-    }
-
-    /// Stores metadata unless some is stored; answers whether it did.
-    pub(crate) async fn create_session_meta(&self, meta: SessionMeta) -> Result<bool, Error> {
-        self.db
-            .write("create session metadata", move |call| {
-                call.belongs_to(&meta.session_id);
-                let meta = convert::meta::to_meta(call.path(), meta)?;
-                Ok(call.metadata().create(&meta)?)
-            })
-            .await
-    }
-
-    /// Reads metadata. `None` if there is none, and on an error.
-    pub async fn load_session_meta(&self) -> Option<SessionMeta> {
-        logged(
-            "load session metadata",
-            self.try_load_session_meta().await,
-            || None,
-        )
-    }
-
-    /// As [`load_session_meta`](Self::load_session_meta), and answers the error.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is damaged.
-    pub async fn try_load_session_meta(&self) -> Result<Option<SessionMeta>, Error> {
-        self.db
-            .read("load session metadata", |call| {
-                call.metadata()
-                    .load()?
-                    .map(|meta| {
-                        call.belongs_to(&meta.session_id);
-                        convert::meta::from_meta(call.path(), meta)
-                    })
-                    .transpose()
-            })
-            .await
-    }
-
-    pub(super) async fn try_load(
-        &self,
-        scope: ReadScope,
-    ) -> Result<Option<PersistedSessionRead>, Error> {
-        self.db
-            .read("load session", move |call| {
-                call.session()
-                    .load(&scope)?
-                    .map(|snapshot| {
-                        let read = convert::session::from_snapshot(call.path(), snapshot)?;
-                        call.belongs_to(&read.session_id);
-                        Ok(read)
-                    })
-                    .transpose()
-            })
-            .await
-    }
-
-    async fn try_load_full(&self) -> Result<Option<PersistedSessionRead>, Error> {
-        self.try_load(convert::session::to_scope(SessionReadScope::FullGraph))
-            .await
-    }
-
     async fn save_head(
         &self,
         meta: SessionHeadMeta,
@@ -255,7 +223,7 @@ impl Store {
         self.db
             .write("save session head", move |call| {
                 call.belongs_to(&meta.session_id);
-                let body = convert::head::to_body(
+                let body = to_body(
                     call.path(),
                     meta.config,
                     meta.agent_frames,
@@ -263,7 +231,7 @@ impl Store {
                     meta.token_ledger,
                 )?;
                 let nodes = nodes
-                    .map(|nodes| convert::graph::to_nodes(call.path(), &nodes))
+                    .map(|nodes| graph::to_nodes(call.path(), &nodes))
                     .transpose()?;
                 let draft = HeadDraft {
                     session_id: meta.session_id,
@@ -272,8 +240,7 @@ impl Store {
                     leaf: meta.leaf_node_id,
                     checkpoint_ref: meta.checkpoint_ref.map(|BlobRef(key)| key),
                     nodes,
-                    usage: usage
-                        .map(|entries| entries.into_iter().map(convert::usage::to_entry).collect()),
+                    usage: usage.map(|entries| entries.into_iter().map(usage::to_entry).collect()),
                     profile,
                 };
                 Ok(call.session().save_head(&draft)?)

@@ -1,23 +1,19 @@
 //! One session database for each session, in one directory.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use std::{fs, io};
 
 use lash_core::{
     DurabilityTier, RuntimePersistence, SessionMeta, SessionStoreCreateRequest, SessionStoreFactory,
 };
-use lash_store_engine::observability::span;
-use lash_store_engine::observability::{Chain, Logged};
+use lash_store_engine::observability::{Chain, Logged, span};
 use sha2::{Digest, Sha256};
 
-use crate::EngineError;
 use crate::error::Error;
-use crate::operation;
-use crate::options::{StoreBuilder, StoreOptions};
-use crate::store::Store;
+use crate::session::{Store, StoreBuilder, StoreOptions};
+use crate::{EngineError, operation};
 
 /// How much of a session's identifier is in the name of its file.
 const NAME_LENGTH: usize = 80;

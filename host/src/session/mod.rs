@@ -1,30 +1,42 @@
-//! The store of one session.
+//! The store of one session: a file for each subject, with its calls and what they
+//! encode.
 
 mod artifacts;
 mod attachments;
 mod blobs;
-mod claim;
-mod graph;
-mod head;
+mod checkpoints;
+mod commit;
+mod descriptor;
+mod factory;
+pub(crate) mod graph;
+pub(crate) mod head;
+mod load;
+mod maintenance;
+pub(crate) mod metadata;
+mod options;
 mod persistence;
-mod retention;
+pub(crate) mod queue;
+mod usage;
 
-pub use blobs::StoredSessionCheckpoint;
-pub use retention::SessionPruneReport;
+pub use checkpoints::StoredSessionCheckpoint;
+pub use descriptor::{BlobArtifactDescriptor, BlobStorageHint, PersistedArtifactKind};
+pub use factory::SqliteSessionStoreFactory;
+pub use maintenance::SessionPruneReport;
+pub use options::{BuiltinBlobProfile, StoreGcPolicy, StoreOptions};
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use lash_store_engine::DatabaseKind;
 use lash_store_engine::observability::Logged;
 use lash_store_engine::wit::types::BlobProfile;
+use lash_store_engine::{DatabaseKind, OpenOptions};
 use lashlang::{ModuleArtifact, ModuleRef};
 use lru::LruCache;
 
+use crate::builder::StoreBuilder;
 use crate::database::Database;
 use crate::error::Error;
-use crate::options::{BuiltinBlobProfile, StoreBuilder, StoreGcPolicy, StoreOptions};
 use crate::sync::lock;
 
 /// How many decoded modules a store keeps.
@@ -97,25 +109,6 @@ impl Store {
         StoreBuilder::new().options(options).memory().await
     }
 
-    pub(crate) async fn open_built(path: &Path, builder: StoreBuilder) -> Result<Self, Error> {
-        let db = Database::open(path, DatabaseKind::Session, &builder.open_options()).await?;
-        Ok(Self::new(db, builder.options))
-    }
-
-    pub(crate) async fn open_built_readonly(
-        path: &Path,
-        builder: StoreBuilder,
-    ) -> Result<Self, Error> {
-        let db =
-            Database::open_readonly(path, DatabaseKind::Session, &builder.open_options()).await?;
-        Ok(Self::new(db, builder.options))
-    }
-
-    pub(crate) async fn memory_built(builder: StoreBuilder) -> Result<Self, Error> {
-        let db = Database::memory(DatabaseKind::Session, &builder.open_options()).await?;
-        Ok(Self::new(db, builder.options))
-    }
-
     fn new(db: Database, options: StoreOptions) -> Self {
         Self {
             db,
@@ -148,6 +141,50 @@ impl Store {
     fn modules(&self) -> std::sync::MutexGuard<'_, LruCache<ModuleRef, Arc<ModuleArtifact>>> {
         // A cache has no invariant that a panic could have broken.
         lock(&self.modules)
+    }
+}
+
+impl StoreBuilder {
+    /// Opens a session database, and creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::NotADatabase`](crate::EngineError::NotADatabase), [`EngineError::Foreign`](crate::EngineError::Foreign), [`EngineError::OtherKind`](crate::EngineError::OtherKind) and
+    /// [`EngineError::OtherVersion`](crate::EngineError::OtherVersion) if the file is something else, which is then not
+    /// touched.
+    pub async fn open(self, path: &Path) -> Result<Store, Error> {
+        let db = Database::open(path, DatabaseKind::Session, &self.open_options()).await?;
+        Ok(Store::new(db, self.options))
+    }
+
+    /// Opens a session database that must exist, for reading.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Missing`](crate::EngineError::Missing) if there is no such database; else as
+    /// [`open`](Self::open).
+    pub async fn open_readonly(self, path: &Path) -> Result<Store, Error> {
+        let options = self.open_options();
+        let db = Database::open_readonly(path, DatabaseKind::Session, &options).await?;
+        Ok(Store::new(db, self.options))
+    }
+
+    /// Makes a private session database in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Component`](crate::EngineError::Component) if the component cannot be loaded.
+    pub async fn memory(self) -> Result<Store, Error> {
+        let db = Database::memory(DatabaseKind::Session, &self.open_options()).await?;
+        Ok(Store::new(db, self.options))
+    }
+
+    /// How the database of a session is opened.
+    fn open_options(&self) -> OpenOptions {
+        self.open
+            .clone()
+            .plugin_blobs(self.options.blob_profile.to_wit())
+            .plugin_deliveries(queue::is_turn_input)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Host events: subscriptions, occurrences, deliveries.
+//! Who is told of which host events.
 //!
 //! Subscriptions have a number. The handle and the identifier that lash-core
 //! knows them by are made from it here, and nowhere else.
@@ -6,23 +6,20 @@
 use std::path::Path;
 
 use lash_core::{
-    HostEventOccurrenceRecord, HostEventOccurrenceRequest, ProcessOriginator,
-    TriggerDeliveryReservation, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
-    TriggerSubscriptionRecord, deterministic_delivery_process_id,
+    PluginError, ProcessOriginator, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
+    TriggerSubscriptionRecord,
 };
-use lash_store_engine::wit::host_events::{
-    FanOut, Occurrence, OccurrenceDraft, Settlement, Subscription, SubscriptionDraft,
-    SubscriptionFilter,
-};
+use lash_store_engine::wit::host_events::{Subscription, SubscriptionDraft, SubscriptionFilter};
 
-use super::{from_json, to_json};
+use super::SqliteHostEventStore;
+use crate::encoding::{decode_shared, from_json, to_json};
 use crate::error::Error;
 
 const SUBSCRIPTION: &str = "the subscription";
-const OCCURRENCE: &str = "the occurrence";
 
 /// What a handle begins with.
 const HANDLE: &str = "trigger:";
+
 /// What the identifier of a subscription begins with.
 const SUBSCRIPTION_ID: &str = "subscription:";
 
@@ -107,101 +104,70 @@ pub(crate) fn to_filter(filter: &TriggerSubscriptionFilter) -> Option<Subscripti
     })
 }
 
-/// A request under what lash-core derives from it: an identifier and a digest.
-pub(crate) fn to_occurrence_draft(
-    path: &Path,
-    request: HostEventOccurrenceRequest,
-    id: String,
-    request_hash: String,
-) -> Result<OccurrenceDraft, Error> {
-    let content = to_json(path, OCCURRENCE, &request)?;
-    Ok(OccurrenceDraft {
-        id,
-        request_hash,
-        idempotency_key: request.idempotency_key,
-        source_type: request.source_type,
-        source_key: request.source_key,
-        content,
-    })
-}
-
-pub(crate) fn from_occurrence(
-    path: &Path,
-    occurrence: Occurrence,
-) -> Result<HostEventOccurrenceRecord, Error> {
-    let request: HostEventOccurrenceRequest =
-        from_json(path, OCCURRENCE, &occurrence.id, &occurrence.content)?;
-    Ok(HostEventOccurrenceRecord {
-        occurrence_id: occurrence.id,
-        source_type: request.source_type,
-        source_key: request.source_key,
-        payload: request.payload,
-        idempotency_key: request.idempotency_key,
-        source: request.source,
-        occurred_at_ms: occurrence.occurred_at_ms,
-    })
-}
-
-/// What the deliveries of an occurrence are in bytes: each repeats the occurrence.
-pub(crate) fn size(fan_out: &FanOut) -> usize {
-    let occurrence = fan_out.occurrence.content.len() + fan_out.occurrence.id.len();
-    let deliveries = fan_out.deliveries.iter();
-    deliveries
-        .map(|delivery| {
-            size_of::<TriggerDeliveryReservation>() + delivery.subscription.content.len()
-        })
-        .fold(0, |sum, delivery| {
-            sum.saturating_add(occurrence).saturating_add(delivery)
-        })
-}
-
-/// The deliveries of an occurrence, each with its number.
-pub(crate) fn from_fan_out(
-    path: &Path,
-    fan_out: FanOut,
-) -> Result<Vec<(u64, TriggerDeliveryReservation)>, Error> {
-    let occurrence = from_occurrence(path, fan_out.occurrence)?;
-    fan_out
-        .deliveries
-        .into_iter()
-        .map(|delivery| {
-            let subscription = from_subscription(path, &delivery.subscription)?;
-            let process_id = deterministic_delivery_process_id(
-                &occurrence.occurrence_id,
-                &subscription.subscription_id,
-            )
-            .map_err(|source| Error::encode(path, "the identifier of a process", source))?;
-            let reservation = TriggerDeliveryReservation {
-                occurrence: occurrence.clone(),
-                subscription,
-                process_id,
-            };
-            Ok((delivery.number, reservation))
-        })
-        .collect()
-}
-
-/// What settles these deliveries, one entry for each occurrence in a row. Those
-/// whose subscription is none of ours are left out.
-pub(crate) fn to_settlements<'r>(
-    deliveries: impl IntoIterator<Item = &'r TriggerDeliveryReservation>,
-) -> Vec<Settlement> {
-    let mut settlements: Vec<Settlement> = Vec::new();
-    for delivery in deliveries {
-        let subscription_id = &delivery.subscription.subscription_id;
-        let Some(sequence) = subscription_sequence(subscription_id) else {
-            continue;
-        };
-        let occurrence_id = &delivery.occurrence.occurrence_id;
-        match settlements.last_mut() {
-            Some(last) if last.occurrence_id == *occurrence_id => last.subscriptions.push(sequence),
-            _ => settlements.push(Settlement {
-                occurrence_id: occurrence_id.clone(),
-                subscriptions: vec![sequence],
-            }),
-        }
+impl SqliteHostEventStore {
+    pub(super) async fn subscribe(
+        &self,
+        draft: TriggerSubscriptionDraft,
+    ) -> Result<TriggerSubscriptionRecord, PluginError> {
+        Ok(self
+            .db
+            .write("register subscription", move |call| {
+                let draft = to_subscription_draft(call.path(), draft)?;
+                let subscription = call.host_events().subscribe(&draft)?;
+                from_subscription(call.path(), &subscription)
+            })
+            .await?)
     }
-    settlements
+
+    pub(super) async fn subscriptions(
+        &self,
+        filter: TriggerSubscriptionFilter,
+    ) -> Result<Vec<TriggerSubscriptionRecord>, PluginError> {
+        let Some(wanted) = to_filter(&filter) else {
+            return Ok(Vec::new());
+        };
+        Ok(self
+            .db
+            .read("list subscriptions", move |call| {
+                let found = call.host_events().subscriptions(&wanted)?;
+                let path = call.path();
+                let mut records =
+                    decode_shared(&found, |subscription| from_subscription(path, subscription))?;
+                records.retain(|record| filter.matches(record));
+                Ok(records)
+            })
+            .await?)
+    }
+
+    pub(super) async fn unsubscribe(
+        &self,
+        session_id: &str,
+        handle: &str,
+    ) -> Result<bool, PluginError> {
+        let Some(sequence) = handle_sequence(handle) else {
+            return Ok(false);
+        };
+        let session_id = session_id.to_owned();
+        Ok(self
+            .db
+            .write("cancel subscription", move |call| {
+                call.of_session(&session_id);
+                Ok(call.host_events().unsubscribe(&session_id, sequence)?)
+            })
+            .await?)
+    }
+
+    pub(super) async fn remove_session(&self, session_id: &str) -> Result<usize, PluginError> {
+        let session_id = session_id.to_owned();
+        let removed = self
+            .db
+            .write("delete session subscriptions", move |call| {
+                call.of_session(&session_id);
+                Ok(call.host_events().remove_session(&session_id)?)
+            })
+            .await?;
+        Ok(usize::try_from(removed).unwrap_or(usize::MAX))
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,47 @@
-//! The graph outside the commit protocol, and garbage collection.
+//! The nodes of the session graph.
 
-use lash_core::{GcReport, SessionGraph, SessionNodeRecord, VacuumReport};
+use std::path::Path;
+
+use lash_core::session_model::MessageRole;
+use lash_core::{SessionEventRecord, SessionGraph, SessionNodeRecord, StoreError};
+use lash_store_engine::wit::graph::Node;
 
 use super::{Store, logged};
-use crate::convert;
-use crate::database::Database;
+use crate::encoding::{decode_shared, from_json, to_json};
 use crate::error::Error;
-use crate::operation;
+
+pub(crate) fn to_node(path: &Path, record: &SessionNodeRecord) -> Result<Node, Error> {
+    Ok(Node {
+        id: record.node_id.clone(),
+        parent: record.parent_node_id.clone(),
+        prompt: is_prompt(record),
+        body: to_json(path, "a graph node", record)?,
+    })
+}
+
+pub(crate) fn to_nodes(path: &Path, records: &[SessionNodeRecord]) -> Result<Vec<Node>, Error> {
+    records.iter().map(|record| to_node(path, record)).collect()
+}
+
+pub(crate) fn from_body(path: &Path, body: &[u8]) -> Result<SessionNodeRecord, Error> {
+    from_json(path, "a graph node", "", body)
+}
+
+/// Decodes many nodes.
+pub(crate) fn from_bodies(
+    path: &Path,
+    bodies: &[Vec<u8>],
+) -> Result<Vec<SessionNodeRecord>, Error> {
+    decode_shared(bodies, |body| from_body(path, body))
+}
+
+/// What lash-core counts as a message of the user.
+pub(crate) fn is_prompt(record: &SessionNodeRecord) -> bool {
+    matches!(
+        record.event(),
+        Some(SessionEventRecord::Conversation(message)) if message.role == MessageRole::User
+    )
+}
 
 impl Store {
     /// Makes a graph the whole graph; the head stays as it is.
@@ -28,7 +63,7 @@ impl Store {
         let nodes = graph.nodes.clone();
         self.db
             .write("replace graph", move |call| {
-                let nodes = convert::graph::to_nodes(call.path(), &nodes)?;
+                let nodes = to_nodes(call.path(), &nodes)?;
                 Ok(call.graph().replace(&nodes)?)
             })
             .await
@@ -60,7 +95,7 @@ impl Store {
         let nodes = nodes.to_vec();
         self.db
             .write("append nodes", move |call| {
-                let nodes = convert::graph::to_nodes(call.path(), &nodes)?;
+                let nodes = to_nodes(call.path(), &nodes)?;
                 Ok(call.graph().append(&nodes)?)
             })
             .await
@@ -84,67 +119,38 @@ impl Store {
         self.db
             .read("load graph", |call| {
                 let bodies = call.graph().load()?;
-                let nodes = convert::graph::from_bodies(call.path(), &bodies)?;
+                let nodes = from_bodies(call.path(), &bodies)?;
                 Ok(SessionGraph::from_nodes(nodes, None))
             })
             .await
     }
 
-    /// Removes blobs that nothing refers to. On an error nothing is removed, and
-    /// the report is empty.
-    pub async fn gc_unreachable(&self) -> GcReport {
-        logged(
-            "collect garbage",
-            self.try_gc_unreachable().await,
-            GcReport::default,
-        )
-    }
-
-    /// As [`gc_unreachable`](Self::gc_unreachable), and answers the error.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if anything that is referred to is missing or damaged:
-    /// then nothing is removed.
-    pub async fn try_gc_unreachable(&self) -> Result<GcReport, Error> {
-        let collected = async {
-            let report = collect_garbage(self.db.clone()).await?;
-            self.db.give_back_pages().await;
-            Ok(report)
-        };
-        operation::within(self.db.operation("collect garbage"), collected).await
-    }
-
-    /// Removes tombstoned nodes, and gives their pages back to the file system; as the
-    /// trait's `vacuum`, and answers the error.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like; then nothing is removed.
-    pub async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
-        let removed = self
+    pub(super) async fn read_node(
+        &self,
+        node_id: &str,
+    ) -> Result<Option<SessionNodeRecord>, StoreError> {
+        let node_id = node_id.to_owned();
+        Ok(self
             .db
-            .write("vacuum", |call| Ok(call.maintenance().vacuum()?));
-        let vacuumed = async {
-            let removed_node_count = count(removed.await?);
-            self.db.give_back_pages().await;
-            Ok(VacuumReport { removed_node_count })
-        };
-        operation::within(self.db.operation("vacuum"), vacuumed).await
+            .read("load node", move |call| {
+                call.graph()
+                    .load_node(&node_id)?
+                    .map(|body| from_body(call.path(), &body))
+                    .transpose()
+            })
+            .await?)
     }
-}
 
-fn count(value: u64) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
-}
-
-async fn collect_garbage(db: Database) -> Result<GcReport, Error> {
-    let report = db
-        .write("collect garbage", |call| Ok(call.maintenance().gc()?))
-        .await?;
-    Ok(GcReport {
-        root_count: count(report.roots),
-        retained_blob_count: count(report.retained),
-        deleted_blob_count: count(report.deleted),
-    })
+    pub(super) async fn tombstone(&self, ids: &[String]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = ids.to_vec();
+        Ok(self
+            .db
+            .write("tombstone nodes", move |call| {
+                Ok(call.graph().tombstone(&ids)?)
+            })
+            .await?)
+    }
 }

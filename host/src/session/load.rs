@@ -1,4 +1,4 @@
-//! A whole session.
+//! Reading a whole session.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use lash_core::SessionGraph;
 use lash_core::store::{PersistedSessionRead, SessionReadScope};
 use lash_store_engine::wit::session::{ReadScope, Snapshot};
 
-use super::{checkpoint, graph, head, usage};
+use super::{Store, checkpoints, graph, head, usage};
 use crate::error::Error;
 
 pub(crate) fn to_scope(scope: SessionReadScope) -> ReadScope {
@@ -24,7 +24,7 @@ pub(crate) fn from_snapshot(
     let nodes = graph::from_bodies(path, &snapshot.nodes)?;
     let checkpoint = snapshot
         .checkpoint
-        .map(|stored| checkpoint::from_checkpoint(path, stored))
+        .map(|stored| checkpoints::from_checkpoint(path, stored))
         .transpose()?;
     Ok(PersistedSessionRead {
         session_id: meta.session_id,
@@ -37,4 +37,28 @@ pub(crate) fn from_snapshot(
         checkpoint,
         token_ledger: snapshot.usage.into_iter().map(usage::from_entry).collect(),
     })
+}
+
+impl Store {
+    pub(super) async fn try_load(
+        &self,
+        scope: ReadScope,
+    ) -> Result<Option<PersistedSessionRead>, Error> {
+        self.db
+            .read("load session", move |call| {
+                call.session()
+                    .load(&scope)?
+                    .map(|snapshot| {
+                        let read = from_snapshot(call.path(), snapshot)?;
+                        call.belongs_to(&read.session_id);
+                        Ok(read)
+                    })
+                    .transpose()
+            })
+            .await
+    }
+
+    pub(super) async fn try_load_full(&self) -> Result<Option<PersistedSessionRead>, Error> {
+        self.try_load(to_scope(SessionReadScope::FullGraph)).await
+    }
 }

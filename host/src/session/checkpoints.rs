@@ -1,4 +1,4 @@
-//! Checkpoints.
+//! Checkpoints: the state of a turn, and up to three snapshots beside it.
 
 use std::path::Path;
 
@@ -8,8 +8,19 @@ use lash_store_engine::wit::checkpoints::{Checkpoint, CheckpointDraft, Manifest}
 use lash_store_engine::wit::types::BlobSource;
 use serde::de::DeserializeOwned;
 
-use super::{from_msgpack, to_msgpack, to_packed_msgpack};
+use super::blobs::nothing_stored;
+use super::{Store, logged};
+use crate::encoding::{from_msgpack, to_msgpack, to_packed_msgpack};
 use crate::error::Error;
+
+/// A checkpoint that was stored.
+#[derive(Clone, Debug)]
+pub struct StoredSessionCheckpoint {
+    /// The key of its manifest.
+    pub checkpoint_ref: BlobRef,
+    /// Its manifest.
+    pub manifest: SessionCheckpoint,
+}
 
 /// What is to be stored of a checkpoint. A snapshot that is given wins over a
 /// reference; a reference alone keeps what is stored.
@@ -121,4 +132,74 @@ fn decoded<T: DeserializeOwned>(
     content
         .map(|content| from_msgpack(path, what, key, &content))
         .transpose()
+}
+
+impl Store {
+    /// Stores a checkpoint that no head refers to yet. On an error, of which the
+    /// native crate makes a panic, the reference is empty.
+    pub async fn put_checkpoint(
+        &self,
+        checkpoint: &HydratedSessionCheckpoint,
+    ) -> StoredSessionCheckpoint {
+        let put = self.try_put_checkpoint(checkpoint).await;
+        logged("put checkpoint", put, || StoredSessionCheckpoint {
+            checkpoint_ref: nothing_stored(),
+            manifest: SessionCheckpoint::default(),
+        })
+    }
+
+    /// As [`put_checkpoint`](Self::put_checkpoint), and answers the error.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::MissingBlob`](crate::EngineError::MissingBlob) if a reference without a snapshot names a blob that
+    /// is not stored; [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
+    pub async fn try_put_checkpoint(
+        &self,
+        checkpoint: &HydratedSessionCheckpoint,
+    ) -> Result<StoredSessionCheckpoint, Error> {
+        let checkpoint = checkpoint.clone();
+        let profile = self.profile();
+        self.db
+            .write("put checkpoint", move |call| {
+                let turn_state = checkpoint.turn_state.clone();
+                let draft = to_draft(call.path(), checkpoint)?;
+                let stored = call.checkpoints().put(&draft, profile)?;
+                Ok(StoredSessionCheckpoint {
+                    checkpoint_ref: BlobRef(stored.key),
+                    manifest: manifest_with(stored.manifest, turn_state),
+                })
+            })
+            .await
+    }
+
+    /// Reads a checkpoint with its snapshots. `None` if there is none, and on an
+    /// error.
+    pub async fn get_checkpoint(&self, blob_ref: &BlobRef) -> Option<HydratedSessionCheckpoint> {
+        logged(
+            "get checkpoint",
+            self.try_get_checkpoint(blob_ref).await,
+            || None,
+        )
+    }
+
+    /// As [`get_checkpoint`](Self::get_checkpoint), and answers the error.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if the manifest or a snapshot is missing or damaged.
+    pub async fn try_get_checkpoint(
+        &self,
+        blob_ref: &BlobRef,
+    ) -> Result<Option<HydratedSessionCheckpoint>, Error> {
+        let key = blob_ref.0.clone();
+        self.db
+            .read("get checkpoint", move |call| {
+                call.checkpoints()
+                    .get(&key)?
+                    .map(|stored| from_checkpoint(call.path(), stored))
+                    .transpose()
+            })
+            .await
+    }
 }

@@ -1,18 +1,11 @@
-//! Effects: their names, and what is recorded of them.
+//! How an effect is named: its scope, its key, and the topic that one waits for.
 
 use std::path::Path;
 
-use lash_core::{
-    EffectScope, RuntimeEffectCommand, RuntimeEffectControllerError, RuntimeEffectEnvelope,
-    RuntimeEffectOutcome,
-};
-use lash_store_engine::wit::effects::{EffectKey, Recorded};
+use lash_core::EffectScope;
+use lash_store_engine::wit::effects::EffectKey;
 
-use super::{from_json, to_json};
 use crate::error::Error;
-
-/// How an effect ended, in lash-core's types.
-pub(crate) type Ended = Result<RuntimeEffectOutcome, RuntimeEffectControllerError>;
 
 /// What separates the scope and the key in a topic. It is not in a scope.
 const SEPARATOR: char = '\0';
@@ -35,32 +28,6 @@ pub(crate) fn from_topic(topic: &str) -> EffectKey {
         scope: scope.to_owned(),
         replay_key: replay_key.to_owned(),
     }
-}
-
-/// How long after the first claim an effect is due.
-pub(crate) fn delay_ms(envelope: &RuntimeEffectEnvelope) -> Option<u64> {
-    match envelope.command {
-        RuntimeEffectCommand::Sleep { duration_ms } => Some(duration_ms),
-        _ => None,
-    }
-}
-
-pub(crate) fn to_recorded(path: &Path, ended: &Ended) -> Result<Recorded, Error> {
-    Ok(match ended {
-        Ok(outcome) => Recorded::Outcome(to_json(path, "an effect outcome", outcome)?),
-        Err(error) => Recorded::Failure(to_json(path, "an effect error", error)?),
-    })
-}
-
-pub(crate) fn from_recorded(
-    path: &Path,
-    replay_key: &str,
-    recorded: &Recorded,
-) -> Result<Ended, Error> {
-    Ok(match recorded {
-        Recorded::Outcome(bytes) => Ok(from_json(path, "an effect outcome", replay_key, bytes)?),
-        Recorded::Failure(bytes) => Err(from_json(path, "an effect error", replay_key, bytes)?),
-    })
 }
 
 #[cfg(test)]

@@ -1,17 +1,4 @@
-//! Between lash-core's types and the component's: what is opaque becomes bytes,
-//! what the logic must see becomes a typed field.
-
-pub(crate) mod checkpoint;
-pub(crate) mod commit;
-pub(crate) mod effects;
-pub(crate) mod graph;
-pub(crate) mod head;
-pub(crate) mod host_events;
-pub(crate) mod meta;
-pub(crate) mod processes;
-pub(crate) mod queue;
-pub(crate) mod session;
-pub(crate) mod usage;
+//! Encoding lash-core's values: what is opaque for the component becomes bytes.
 
 use std::num::NonZeroUsize;
 use std::path::Path;

@@ -1,0 +1,91 @@
+//! Everything that can be chosen about a store, and how one of each kind is opened: the
+//! `open_*` are with what they open.
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use lash_store_engine::inspect::Inspector;
+use lash_store_engine::{Durability, OpenOptions, StoreComponent};
+
+use crate::error::Error;
+use crate::session::StoreOptions;
+
+/// Everything that can be chosen about a store.
+///
+/// ```
+/// # async fn example() -> Result<(), lash_wasm_store::Error> {
+/// use lash_wasm_store::{Durability, StoreBuilder};
+///
+/// let store = StoreBuilder::new()
+///     .durability(Durability::Normal)
+///     .busy_timeout(std::time::Duration::from_secs(5))
+///     .open("session.db".as_ref())
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct StoreBuilder {
+    pub(crate) options: StoreOptions,
+    pub(crate) open: OpenOptions,
+}
+
+impl StoreBuilder {
+    /// Starts with what [`Store::open`](crate::Store::open) uses.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the options that the native crate has too.
+    pub fn options(mut self, options: StoreOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets what a committed turn survives; [`Durability::Full`] by default.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.open = self.open.durability(durability);
+        self
+    }
+
+    /// Sets how long a call waits for another process's lock; 15 s by default.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.open = self.open.busy_timeout(timeout);
+        self
+    }
+
+    /// Sets the clock that leases, availability and times of commits go by; the
+    /// system's by default.
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.open = self.open.clock(clock);
+        self
+    }
+
+    /// Sets the component that opens and serves the database; the one that this crate
+    /// embeds by default. One that is not trusted decides what is in its database and
+    /// what is answered from it: give it a file of its own.
+    pub fn component(mut self, component: StoreComponent) -> Self {
+        self.open = self.open.component(component);
+        self
+    }
+
+    /// Opens a database of any kind to look into it. Of what is set here, clock, busy
+    /// timeout and component apply.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inspector::open`].
+    pub async fn open_inspector(self, path: &Path) -> Result<Inspector, Error> {
+        Ok(Inspector::open_with(path, &self.open).await?)
+    }
+}
+
+impl fmt::Debug for StoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreBuilder")
+            .field("options", &self.options)
+            .field("open", &self.open)
+            .finish()
+    }
+}

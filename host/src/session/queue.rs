@@ -1,0 +1,309 @@
+//! The work queue: putting work in, claiming it, and taking it out.
+
+use std::path::Path;
+
+use lash_core::runtime::{
+    QueuedWorkBatch, QueuedWorkBatchDraft, QueuedWorkClaim, QueuedWorkClaimBoundary,
+    QueuedWorkCompletion, QueuedWorkItem, QueuedWorkPayload,
+};
+use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy, StoreError};
+use lash_store_engine::wit::queue as wit;
+use lash_store_engine::wit::queue::{Batch, Boundary, ClaimRequest, Completion, Draft, HeldClaim};
+
+use super::Store;
+use crate::database::Database;
+use crate::encoding::{from_json, to_json};
+use crate::error::Error;
+
+const MERGE_KEY: &str = "the merge key of queued work";
+
+const PAYLOAD: &str = "the payload of queued work";
+
+pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<Draft, Error> {
+    let payloads = draft
+        .payloads
+        .iter()
+        .map(|payload| to_json(path, PAYLOAD, payload))
+        .collect::<Result<_, _>>()?;
+    Ok(Draft {
+        delivery: to_delivery(draft.delivery_policy),
+        slot: to_slot(draft.slot_policy),
+        merge_key: serde_json::to_string(&draft.merge_key)
+            .map_err(|source| Error::encode(path, MERGE_KEY, source))?,
+        session_id: draft.session_id,
+        source_key: draft.source_key,
+        available_at_ms: draft.available_at_ms,
+        payloads,
+    })
+}
+
+/// Whether the work is input for turns, and can be read by who claims it.
+pub(crate) fn is_turn_input(draft: &Draft) -> bool {
+    let input = |payload: &Vec<u8>| {
+        serde_json::from_slice(payload)
+            .is_ok_and(|payload| matches!(payload, QueuedWorkPayload::TurnInput { .. }))
+    };
+    let merge_key = serde_json::from_str::<MergeKey>(&draft.merge_key);
+    merge_key.is_ok() && !draft.payloads.is_empty() && draft.payloads.iter().all(input)
+}
+
+pub(crate) fn to_delivery(policy: DeliveryPolicy) -> wit::DeliveryPolicy {
+    match policy {
+        DeliveryPolicy::EarliestSafeBoundary => wit::DeliveryPolicy::EarliestSafeBoundary,
+        DeliveryPolicy::AfterCurrentTurnCommit => wit::DeliveryPolicy::AfterCurrentTurnCommit,
+    }
+}
+
+pub(crate) fn to_slot(policy: SlotPolicy) -> wit::SlotPolicy {
+    match policy {
+        SlotPolicy::Join => wit::SlotPolicy::Join,
+        SlotPolicy::Exclusive => wit::SlotPolicy::Exclusive,
+    }
+}
+
+pub(crate) fn from_batch(path: &Path, batch: Batch) -> Result<QueuedWorkBatch, Error> {
+    let items = batch
+        .payloads
+        .iter()
+        .enumerate()
+        .map(|(index, payload)| {
+            Ok(QueuedWorkItem {
+                item_id: format!("{}:item:{index}", batch.id),
+                payload: from_json(path, PAYLOAD, &batch.id, payload)?,
+            })
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok(QueuedWorkBatch {
+        merge_key: from_json(path, MERGE_KEY, &batch.id, batch.merge_key.as_bytes())?,
+        delivery_policy: match batch.delivery {
+            wit::DeliveryPolicy::EarliestSafeBoundary => DeliveryPolicy::EarliestSafeBoundary,
+            wit::DeliveryPolicy::AfterCurrentTurnCommit => DeliveryPolicy::AfterCurrentTurnCommit,
+        },
+        slot_policy: match batch.slot {
+            wit::SlotPolicy::Join => SlotPolicy::Join,
+            wit::SlotPolicy::Exclusive => SlotPolicy::Exclusive,
+        },
+        batch_id: batch.id,
+        session_id: batch.session_id,
+        enqueue_seq: batch.sequence,
+        source_key: batch.source_key,
+        available_at_ms: batch.available_at_ms,
+        enqueued_at_ms: batch.enqueued_at_ms,
+        items,
+    })
+}
+
+pub(crate) fn from_batches(
+    path: &Path,
+    batches: Vec<Batch>,
+) -> Result<Vec<QueuedWorkBatch>, Error> {
+    batches
+        .into_iter()
+        .map(|batch| from_batch(path, batch))
+        .collect()
+}
+
+pub(crate) fn to_boundary(boundary: QueuedWorkClaimBoundary) -> Boundary {
+    match boundary {
+        QueuedWorkClaimBoundary::ActiveTurnCheckpoint => Boundary::ActiveTurnCheckpoint,
+        QueuedWorkClaimBoundary::Idle => Boundary::Idle,
+    }
+}
+
+pub(crate) fn from_claim(path: &Path, claim: HeldClaim) -> Result<QueuedWorkClaim, Error> {
+    Ok(QueuedWorkClaim {
+        session_id: claim.session_id,
+        claim_id: claim.id,
+        owner_id: claim.owner_id,
+        lease_token: claim.lease_token,
+        fencing_token: claim.fencing_token,
+        claimed_at_epoch_ms: claim.claimed_at_ms,
+        expires_at_epoch_ms: claim.expires_at_ms,
+        batches: from_batches(path, claim.batches)?,
+    })
+}
+
+pub(crate) fn to_completion(completion: QueuedWorkCompletion) -> Completion {
+    Completion {
+        session_id: completion.session_id,
+        claim_id: completion.claim_id,
+        lease_token: completion.lease_token,
+        batch_ids: completion.batch_ids,
+    }
+}
+
+/// A claim on its way to who asked for it. If he has gone in the meantime it is given
+/// back: nobody else knows its token, and the work would not be done until it
+/// expires.
+struct NewClaim {
+    db: Database,
+    /// None once it has arrived.
+    claim: Option<QueuedWorkClaim>,
+}
+
+impl Drop for NewClaim {
+    fn drop(&mut self) {
+        let Some(claim) = self.claim.take() else {
+            return;
+        };
+        let held = to_completion(claim.completion());
+        self.db.write_detached("abandon claim", move |call| {
+            call.of_session(&held.session_id);
+            Ok(call.queue().abandon(&held)?)
+        });
+    }
+}
+
+impl Store {
+    pub(super) async fn enqueue(
+        &self,
+        batch: QueuedWorkBatchDraft,
+    ) -> Result<QueuedWorkBatch, StoreError> {
+        Ok(self
+            .db
+            .write("enqueue work", move |call| {
+                call.of_session(&batch.session_id);
+                let draft = to_draft(call.path(), batch)?;
+                let batch = call.queue().enqueue(&draft)?;
+                from_batch(call.path(), batch)
+            })
+            .await?)
+    }
+
+    pub(super) async fn claim_ready(
+        &self,
+        session_id: &str,
+        owner_id: &str,
+        boundary: QueuedWorkClaimBoundary,
+        lease_ttl_ms: u64,
+        max_batches: usize,
+    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+        self.claim(ClaimRequest {
+            session_id: session_id.to_owned(),
+            owner_id: owner_id.to_owned(),
+            boundary: to_boundary(boundary),
+            lease_ttl_ms,
+            max_batches: max_batches as u64,
+            exactly: None,
+        })
+        .await
+    }
+
+    pub(super) async fn claim_exactly(
+        &self,
+        session_id: &str,
+        owner_id: &str,
+        boundary: QueuedWorkClaimBoundary,
+        lease_ttl_ms: u64,
+        batch_ids: &[String],
+    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+        self.claim(ClaimRequest {
+            session_id: session_id.to_owned(),
+            owner_id: owner_id.to_owned(),
+            boundary: to_boundary(boundary),
+            lease_ttl_ms,
+            max_batches: batch_ids.len() as u64,
+            exactly: Some(batch_ids.to_vec()),
+        })
+        .await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Option<QueuedWorkClaim>, StoreError> {
+        if request.max_batches == 0 {
+            return Ok(None);
+        }
+        let db = self.db.clone();
+        let claimed = self
+            .db
+            .write("claim queued work", move |call| {
+                call.of_session(&request.session_id);
+                let claimed = call.queue().claim(&request)?;
+                if claimed.is_none() {
+                    call.ended("nothing");
+                }
+                claimed
+                    .map(|claim| {
+                        let claim = Some(from_claim(call.path(), claim)?);
+                        Ok(NewClaim { db, claim })
+                    })
+                    .transpose()
+            })
+            .await?;
+        Ok(claimed.and_then(|mut new| new.claim.take()))
+    }
+
+    pub(super) async fn renew_claim(
+        &self,
+        claim: &QueuedWorkClaim,
+        lease_ttl_ms: u64,
+    ) -> Result<QueuedWorkClaim, StoreError> {
+        let held = to_completion(claim.completion());
+        let expires = self
+            .db
+            .write("renew claim", move |call| {
+                call.of_session(&held.session_id);
+                let expires = call.queue().renew(&held, lease_ttl_ms)?;
+                if expires.is_none() {
+                    call.ended("lease-lost");
+                }
+                Ok(expires)
+            })
+            .await?;
+        match expires {
+            Some(expires_at_epoch_ms) => Ok(QueuedWorkClaim {
+                expires_at_epoch_ms,
+                ..claim.clone()
+            }),
+            None => Err(StoreError::QueuedWorkClaimExpired {
+                session_id: claim.session_id.clone(),
+                claim_id: claim.claim_id.clone(),
+            }),
+        }
+    }
+
+    pub(super) async fn abandon_claim(&self, claim: &QueuedWorkClaim) -> Result<(), StoreError> {
+        let held = to_completion(claim.completion());
+        Ok(self
+            .db
+            .write("abandon claim", move |call| {
+                call.of_session(&held.session_id);
+                Ok(call.queue().abandon(&held)?)
+            })
+            .await?)
+    }
+
+    pub(super) async fn cancel_batch(
+        &self,
+        session_id: &str,
+        batch_id: &str,
+    ) -> Result<Option<QueuedWorkBatch>, StoreError> {
+        let session_id = session_id.to_owned();
+        let batch_id = batch_id.to_owned();
+        Ok(self
+            .db
+            .write("cancel queued work", move |call| {
+                call.of_session(&session_id);
+                call.queue()
+                    .cancel(&session_id, &batch_id)?
+                    .map(|batch| from_batch(call.path(), batch))
+                    .transpose()
+            })
+            .await?)
+    }
+
+    pub(super) async fn list_batches(
+        &self,
+        session_id: &str,
+        pending_only: bool,
+    ) -> Result<Vec<QueuedWorkBatch>, StoreError> {
+        let session_id = session_id.to_owned();
+        Ok(self
+            .db
+            .read("list queued work", move |call| {
+                call.of_session(&session_id);
+                let batches = call.queue().list(&session_id, pending_only)?;
+                from_batches(call.path(), batches)
+            })
+            .await?)
+    }
+}
