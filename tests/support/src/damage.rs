@@ -78,9 +78,9 @@ pub fn empty_index(path: &Path, index: &str) {
     file.write_all(&[0, 0]).expect("the page is written");
 }
 
-/// Changes rows of a table, and leaves its indexes as they are, but for those
-/// that a constraint made. Answers whether the constraints allow it.
-pub fn update_table_only(path: &Path, sql: &str, value: &rusqlite::types::Value) -> bool {
+/// Changes rows of a table by a function that opens the file, and leaves its indexes as
+/// they are, but for those that a constraint made. Returns what the function returns.
+pub fn update_table_only<T>(path: &Path, update: impl FnOnce(&Path) -> T) -> T {
     let edit = |sql: &str| {
         let connection = Connection::open(path).expect("the file opens");
         connection
@@ -91,10 +91,7 @@ pub fn update_table_only(path: &Path, sql: &str, value: &rusqlite::types::Value)
         "CREATE TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND sql NOT NULL;
          DELETE FROM sqlite_schema WHERE type = 'index' AND sql NOT NULL;",
     );
-    let updated = {
-        let connection = Connection::open(path).expect("the file opens");
-        connection.execute(sql, [value]).is_ok()
-    };
+    let updated = update(path);
     edit(
         "INSERT INTO sqlite_schema SELECT * FROM hidden;
          DELETE FROM sqlite_schema WHERE name = 'hidden';",

@@ -138,11 +138,6 @@ impl Raw {
         rows.map(|row| row.expect(sql)).collect()
     }
 
-    /// The connection itself.
-    pub fn connection(&self) -> &Connection {
-        &self.0
-    }
-
     /// Takes the write lock, until the guard is dropped.
     pub fn lock(&self) -> WriteLock<'_> {
         self.0.execute_batch("BEGIN IMMEDIATE").expect("the lock");

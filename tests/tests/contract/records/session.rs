@@ -290,14 +290,7 @@ async fn verification_names_every_one_of_several_kinds_of_damage() {
     drop(sound);
 
     let raw = place.raw();
-    let head: Vec<u8> = raw
-        .connection()
-        .query_row("SELECT checkpoint FROM session_head", [], |row| row.get(0))
-        .unwrap();
-    let deleted = raw
-        .connection()
-        .execute("DELETE FROM blobs WHERE key = ?1", [head]);
-    assert_eq!(deleted.unwrap(), 1);
+    raw.damage("DELETE FROM blobs WHERE key = (SELECT checkpoint FROM session_head)");
     raw.damage("UPDATE graph_nodes SET parent_seq = 9999 WHERE seq = 4");
     raw.damage("UPDATE usage_totals SET input_tokens = 7 WHERE seq = 1");
     raw.damage("UPDATE queued_batches SET lease_expires_ms = 1 WHERE seq = (SELECT max(seq) FROM queued_batches)");

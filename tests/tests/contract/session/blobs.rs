@@ -247,13 +247,9 @@ async fn bytes_that_look_like_a_stored_form_come_back_as_they_are() {
         .try_put_artifact_blob(descriptor.clone(), &content)
         .await
         .unwrap();
-    let deflated: Vec<u8> = place
-        .raw()
-        .connection()
-        .query_row("SELECT content FROM blobs WHERE encoding = 1", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
+    let raw = place.raw();
+    let deflated = raw.blob("SELECT content FROM blobs WHERE encoding = 1");
+    drop(raw);
     for put in [
         store.try_put_blob(&deflated).await.unwrap(),
         store

@@ -222,9 +222,7 @@ async fn a_deletion_that_was_interrupted_is_finished_when_the_session_is_created
     raw.integer("SELECT count(*) FROM graph_nodes");
     factory.try_delete_session(SESSION).await.unwrap();
     drop(stale);
-    raw.connection()
-        .execute("VACUUM INTO ?1", [path.to_str().unwrap()])
-        .unwrap();
+    raw.batch(&format!("VACUUM INTO '{}'", path.display()));
     drop(raw);
 
     let opened = Store::open(&path).await.unwrap();

@@ -5,6 +5,7 @@ use lash_wasm_store::{
     BlobArtifactDescriptor, BuiltinBlobProfile, EngineError, Error, StoreBuilder, StoreGcPolicy,
     StoreOptions,
 };
+use lash_wasm_store_guest::seam::Value;
 use lash_wasm_store_tests::fixtures::{Place, checkpointed, noise};
 
 const FULL: SessionReadScope = SessionReadScope::FullGraph;
@@ -73,16 +74,11 @@ async fn a_damaged_blob_is_an_error_whatever_its_encoding() {
             .unwrap();
         let raw = place.raw();
         assert_eq!(raw.integer("SELECT encoding FROM blobs"), encoding);
-        let stored: Vec<u8> = raw
-            .connection()
-            .query_row("SELECT content FROM blobs", [], |row| row.get(0))
-            .unwrap();
+        let stored = raw.blob("SELECT content FROM blobs");
         for position in [0, 1, stored.len() / 2, stored.len() - 1] {
             let mut damaged = stored.clone();
             damaged[position] ^= 0x10;
-            raw.connection()
-                .execute("UPDATE blobs SET content = ?1", [&damaged])
-                .unwrap();
+            raw.execute_with("UPDATE blobs SET content = ?1", &[Value::Blob(&damaged)]);
             assert!(
                 matches!(
                     store.try_get_blob(&key).await,
@@ -92,9 +88,7 @@ async fn a_damaged_blob_is_an_error_whatever_its_encoding() {
             );
             assert!(store.get_blob(&key).await.is_none());
         }
-        raw.connection()
-            .execute("UPDATE blobs SET content = ?1", [&stored])
-            .unwrap();
+        raw.execute_with("UPDATE blobs SET content = ?1", &[Value::Blob(&stored)]);
         assert_eq!(store.try_get_blob(&key).await.unwrap().unwrap(), content);
     }
 }
@@ -110,12 +104,10 @@ async fn a_blob_that_took_the_place_of_another_is_an_error() {
     }
     let raw = place.raw();
     for (id, content) in [(1, &contents[1]), (2, &contents[0])] {
-        raw.connection()
-            .execute(
-                "UPDATE blobs SET content = ?2 WHERE id = ?1",
-                rusqlite::params![id, content],
-            )
-            .unwrap();
+        raw.execute_with(
+            "UPDATE blobs SET content = ?2 WHERE id = ?1",
+            &[Value::Integer(id), Value::Blob(content)],
+        );
     }
     for key in keys {
         assert!(matches!(
