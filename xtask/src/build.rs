@@ -99,7 +99,10 @@ pub fn component(root: &Path, artifact: &Artifact, profile: &str) -> Result<Vec<
         .arg("--target-dir")
         .arg(&directory)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(root)?)
-        .env("CARGO_INCREMENTAL", if profile == FAST_PROFILE { "1" } else { "0" })
+        .env(
+            "CARGO_INCREMENTAL",
+            if profile == FAST_PROFILE { "1" } else { "0" },
+        )
         .status()
         .context("cannot run cargo")?;
     if !status.success() {

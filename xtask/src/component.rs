@@ -43,7 +43,8 @@ pub(crate) fn check() -> Result<()> {
             recorded.trim(),
         );
     }
-    let kept = fs::read(root.join(component)).with_context(|| format!("cannot read {component}"))?;
+    let kept =
+        fs::read(root.join(component)).with_context(|| format!("cannot read {component}"))?;
     let built = build::component(&root, &STORE, PROFILE)?;
     if kept != built {
         bail!(

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 use xtask::cargo::{NATIVE, build_tests, cargo};
 use xtask::workspace_root;
 
-
 /// The name of the program, and of the test that runs all of it.
 const LEDGER: &str = "ledger";
 
