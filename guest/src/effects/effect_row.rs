@@ -233,7 +233,7 @@ impl EffectRow {
         self.generation = self.generation.saturating_add(1);
     }
 
-    /// Makes the effect one that is finished, and answers what was recorded.
+    /// Makes the effect one that is finished, and returns what was recorded.
     pub(super) fn finish<'r>(&mut self, recorded: &'r Recorded, now_ms: i64) -> &'r [u8] {
         let (status, content) = match recorded {
             Recorded::Outcome(content) => (Status::Completed, content),

@@ -61,7 +61,7 @@ fn all_of(tx: &impl Transaction, scope: &ScopeRow) -> Result<Vec<EffectRow>> {
     Ok(effects)
 }
 
-/// Removes effects of a scope, and the scope with the last one; answers how many.
+/// Removes effects of a scope, and the scope with the last one; returns how many.
 fn remove(tx: &impl Transaction, mut scope: ScopeRow, effects: &[EffectRow]) -> Result<u64> {
     if effects.is_empty() {
         return Ok(0);

@@ -39,7 +39,7 @@ impl DeliveryRow {
         Ok(row)
     }
 
-    /// Reads and checks all rows that a query answered.
+    /// Reads and checks all rows that a query returned.
     pub(super) fn read_all(rows: &Rows) -> Result<Vec<Self>> {
         rows::read_all(TABLE, rows, Self::read)
     }

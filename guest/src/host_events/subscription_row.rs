@@ -29,7 +29,7 @@ pub(super) struct SubscriptionRow<'r> {
 }
 
 impl<'r> SubscriptionRow<'r> {
-    /// Reads and checks what [`select_subscriptions`] selects; answers the
+    /// Reads and checks what [`select_subscriptions`] selects; returns the
     /// checksum too.
     pub(super) fn read(reader: &mut RowReader<'r>) -> Result<(Self, i64)> {
         let seq = reader.integer()?;
@@ -125,7 +125,7 @@ impl<'r> SubscriptionRow<'r> {
     }
 }
 
-/// Subscriptions in the order in which they are answered: by scope, then by the
+/// Subscriptions in the order in which they are returned: by scope, then by the
 /// text of their number.
 #[derive(Default)]
 pub(super) struct Sorted(Vec<((String, String), Subscription)>);
@@ -174,7 +174,7 @@ fn source_identity(source_type: &str, source_key: &str) -> i64 {
 /// What a function of this module hands over: the row and its checksum.
 type Visitor<'v> = &'v mut dyn FnMut(SubscriptionRow<'_>, i64) -> Result<()>;
 
-/// Visits rows that an index led to, each once; answers their numbers. `expected`
+/// Visits rows that an index led to, each once; returns their numbers. `expected`
 /// says whether a row is one of those that were asked for.
 fn visit(
     rows: &Rows,

@@ -132,7 +132,7 @@ impl EventRow {
     }
 
     /// Reads and checks the columns that [`select_events!`] names, of an event of
-    /// this process; answers the checksum too.
+    /// this process; returns the checksum too.
     pub(super) fn read(reader: &mut RowReader<'_>, process: i64) -> Result<(Self, i64)> {
         let id = reader.integer()?;
         confirm_found(TABLE, id, id >> 32 == process)?;

@@ -30,7 +30,7 @@ fn session_identity(session_id: &str) -> i64 {
 
 impl GrantRow {
     /// Reads and checks `scope_id, process, session_id, checksum, descriptor`;
-    /// answers the checksum too.
+    /// returns the checksum too.
     pub(super) fn read(reader: &mut RowReader<'_>) -> Result<(Self, i64)> {
         let scope_id = reader.text()?.to_string();
         let process = reader.integer()?;

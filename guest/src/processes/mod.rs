@@ -172,7 +172,7 @@ pub fn set_wait(
     })
 }
 
-/// Changes the state of a process, unless `apply` answers that it ended.
+/// Changes the state of a process, unless `apply` returns that it ended.
 fn change(
     env: &impl Environment,
     id: &str,

@@ -43,7 +43,7 @@ pub(super) struct Found {
 }
 
 /// Looks for blobs that nothing refers to. The manifest of a stamped turn stays,
-/// because a replay answers it; what it refers to need not.
+/// because a replay returns it; what it refers to need not.
 pub(super) fn find_garbage<T: Transaction>(session: &SessionTransaction<T>) -> Result<Found> {
     let mut roots = head::roots(session)?;
     roots.extend(artifacts::all_keys(session)?);
@@ -74,7 +74,7 @@ pub(super) fn find_garbage<T: Transaction>(session: &SessionTransaction<T>) -> R
 }
 
 /// Follows recorded references. Every blob on the way is read and checked: what
-/// can not be read could refer to anything.
+/// cannot be read could refer to anything.
 fn mark<T: Transaction>(
     session: &SessionTransaction<T>,
     roots: Vec<BlobKey>,

@@ -115,7 +115,7 @@ pub fn describe(env: &impl Environment) -> Result<Option<Description>> {
     let Some(meta) = read(&session)? else {
         return Ok(None);
     };
-    // The counts are answered as they are; the head shows whether they are those
+    // The counts are returned as they are; the head shows whether they are those
     // of the last commit.
     head::check(&session)?;
     Ok(Some(Description {

@@ -70,7 +70,7 @@ fn blobs(tx: &impl Transaction) -> Result<Vec<BlobSizes>> {
     })
 }
 
-/// What nothing refers to; none if that can not be said.
+/// What nothing refers to; none if that cannot be said.
 fn garbage<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Garbage>> {
     let garbage = match maintenance::find_garbage(session) {
         Ok(found) => found.garbage,

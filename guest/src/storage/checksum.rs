@@ -63,7 +63,7 @@ pub(crate) fn content_hash(column: &'static str, content: &[u8]) -> i64 {
 
 /// How many rows a set has and the sum of their checksums, whatever their order.
 ///
-/// It finds what the checksum of a row can not: rows that are gone, because a
+/// It finds what the checksum of a row cannot: rows that are gone, because a
 /// page that led to them is damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SetDigest {

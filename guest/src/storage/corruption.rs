@@ -49,7 +49,7 @@ pub(crate) fn confirm_found(table: &'static str, key: impl Display, found: bool)
 }
 
 /// An index led to no row. A second index, over a checksum of what identifies the
-/// row, must not lead to one either: one damaged page can not hide a row from
+/// row, must not lead to one either: one damaged page cannot hide a row from
 /// both. `sql` looks the row up by that index.
 pub(crate) fn confirm_absent(
     tx: &impl Transaction,

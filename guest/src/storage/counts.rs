@@ -5,7 +5,7 @@ use crate::storage::corruption::corrupt;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value, unsigned};
 
-/// The numbers in the one row that a statement answers, NULL as 0.
+/// The numbers in the one row that a statement returns, NULL as 0.
 pub(crate) fn counts<const N: usize>(
     tx: &impl Transaction,
     table: &'static str,

@@ -30,7 +30,7 @@ type Check<'c> = &'c mut dyn FnMut(&mut Findings, &mut RowReader<'_>) -> Result<
 /// How a table is read in pages.
 pub(crate) struct Pages {
     pub(crate) table: &'static str,
-    /// Answers the rows from a key on, `?1` or `(?1, ?2)`, as many as the last
+    /// Returns the rows from a key on, `?1` or `(?1, ?2)`, as many as the last
     /// parameter says. The key comes first in a row.
     pub(crate) sql: &'static str,
     pub(crate) columns: usize,
@@ -134,7 +134,7 @@ impl Findings {
         )
     }
 
-    /// Notes the rows whose numbers a query answers.
+    /// Notes the rows whose numbers a query returns.
     pub(crate) fn orphans(
         &mut self,
         tx: &impl Transaction,
@@ -224,8 +224,8 @@ impl Findings {
         self.note(pages.table, rows)
     }
 
-    /// Checks every row of a page but the one that ended the page before; answers the
-    /// key of the last one, and none if there was nothing new, or if the key can not be
+    /// Checks every row of a page but the one that ended the page before; returns the
+    /// key of the last one, and none if there was nothing new, or if the key cannot be
     /// read: then the rest of the table is out of reach.
     fn check_page<K: PartialEq>(
         &mut self,

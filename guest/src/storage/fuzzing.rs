@@ -1,4 +1,4 @@
-//! What a fuzzer needs to get past checksums, which it can not guess: in a build with
+//! What a fuzzer needs to get past checksums, which it cannot guess: in a build with
 //! `--cfg fuzzing`, which cargo-fuzz makes, and in no other.
 
 #[cfg(fuzzing)]

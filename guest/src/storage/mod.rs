@@ -5,7 +5,7 @@
 //!   by a cryptographic key.
 //! - A table has the digest of its rows in `table_digests`, so that a list with a
 //!   row missing is noticed, and so is a row that an index does not lead to:
-//!   before "there is none" is answered, all rows are read without the index and
+//!   before "there is none" is returned, all rows are read without the index and
 //!   held against the digest. A module says where this would cost too much, and
 //!   what is done instead.
 //! - In the databases that all sessions of a deployment share, an identity that

@@ -28,13 +28,13 @@ pub trait Environment {
 /// An open transaction. The WIT resource `sqlite.transaction` is the
 /// specification.
 pub trait Transaction {
-    /// Runs a statement that returns no rows; answers how many it changed.
+    /// Runs a statement that returns no rows; returns how many it changed.
     fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, sqlite::Error>;
 
     /// Runs a statement once for every row of parameters.
     fn execute_many(&self, sql: &str, rows: &[&[Value<'_>]]) -> Result<u64, sqlite::Error>;
 
-    /// Runs a statement and answers all its rows.
+    /// Runs a statement and returns all its rows.
     fn query(&self, sql: &str, params: &[Value<'_>]) -> Result<Rows, sqlite::Error>;
 
     /// Commits; on an error nothing is committed.

@@ -23,7 +23,7 @@ impl<T: Transaction, D: Digests> Digested<T, D> {
     }
 
     /// As [`read`](Self::read), but a damaged row of digests is no error: it is
-    /// answered, and the digests are those of a new database.
+    /// returned, and the digests are those of a new database.
     pub(crate) fn inspect<'a, E>(env: &'a E) -> Result<(Self, Option<Corruption>)>
     where
         E: Environment<Transaction<'a> = T> + 'a,

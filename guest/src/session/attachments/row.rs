@@ -18,7 +18,7 @@ pub(super) struct AttachmentRow<'r> {
 
 impl<'r> AttachmentRow<'r> {
     /// Reads and checks `session_id, attachment_id, canonical_uri, intent_at_ms,
-    /// committed_at_ms, checksum`; answers the checksum too.
+    /// committed_at_ms, checksum`; returns the checksum too.
     pub(super) fn read(reader: &mut RowReader<'r>) -> Result<(Self, i64)> {
         let row = Self {
             session_id: reader.text()?,

@@ -42,7 +42,7 @@ fn check(blob: ImportedBlob, profile: BlobProfile) -> Result<NewBlob> {
         StoredContent::Raw(content) => (content, None),
         StoredContent::Zlib(stored) => match encoding::inflate_unknown(&stored, MAX_LENGTH) {
             Some(content) => (content, Some(stored)),
-            None => return refuse(" can not be decompressed, or is larger than 256 MiB"),
+            None => return refuse(" cannot be decompressed, or is larger than 256 MiB"),
         },
     };
     if content.len() > MAX_LENGTH {

@@ -148,7 +148,7 @@ fn decode<T: Transaction>(
         .ok_or_else(|| corrupt("blobs", key.text(), "the blob is not a checkpoint manifest"))
 }
 
-/// Stores what an imported manifest says, in our encoding; answers the key.
+/// Stores what an imported manifest says, in our encoding; returns the key.
 pub(super) fn translate<T: Transaction>(
     session: &mut SessionTransaction<T>,
     manifest: Manifest,

@@ -71,13 +71,13 @@ fn visit<T: Transaction>(
     verify_complete(TABLE, found, expected)
 }
 
-/// Reads the bodies from the root to `leaf`. Nothing is answered for a leaf that
+/// Reads the bodies from the root to `leaf`. Nothing is returned for a leaf that
 /// is unknown or tombstoned, and a path begins after a parent that was removed.
 pub(crate) fn load_path<T: Transaction>(
     session: &SessionTransaction<T>,
     leaf: &str,
 ) -> Result<Vec<Vec<u8>>> {
-    // A path can not be longer than the graph: whatever damage does to the
+    // A path cannot be longer than the graph: whatever damage does to the
     // parents, the recursion ends.
     let longest = clamp(session.digests.nodes.count.saturating_add(1));
     let rows = session.tx.query(
@@ -279,7 +279,7 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
     session.commit()
 }
 
-/// Removes the tombstoned nodes for good; answers how many there were.
+/// Removes the tombstoned nodes for good; returns how many there were.
 pub(crate) fn remove_tombstoned<T: Transaction>(
     session: &mut SessionTransaction<T>,
 ) -> Result<u64> {

@@ -51,7 +51,7 @@ pub(super) fn next_revision(stored: Option<&HeadIdentity>) -> Result<i64> {
     let revision = stored.map_or(0, |stored| stored.revision);
     revision
         .checked_add(1)
-        .ok_or_else(|| invalid("the revision can not become higher"))
+        .ok_or_else(|| invalid("the revision cannot become higher"))
 }
 
 /// Refuses a leaf that is not stored.

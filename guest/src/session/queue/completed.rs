@@ -106,7 +106,7 @@ pub(super) fn find(
     Ok((digest == blake3::hash(packed).as_bytes()).then_some(row))
 }
 
-/// Reads and checks what comes after the session and the source key; answers the
+/// Reads and checks what comes after the session and the source key; returns the
 /// digest of the payloads and when they were completed too.
 pub(super) fn read<'r>(
     reader: &mut RowReader<'r>,
@@ -169,7 +169,7 @@ pub(super) fn verify_all(tx: &impl Transaction, findings: &mut Findings) -> Resu
     })
 }
 
-/// Forgets the source keys of batches that were completed before a time; answers
+/// Forgets the source keys of batches that were completed before a time; returns
 /// how many.
 pub(crate) fn forget(tx: &impl Transaction, before_ms: i64) -> Result<u64> {
     Ok(tx.execute(

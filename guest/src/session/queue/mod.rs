@@ -341,7 +341,7 @@ fn held_batches(tx: &impl Transaction, held: &Completion) -> Result<Option<Vec<(
 pub(crate) type CompletedBatches = BTreeMap<i64, (BatchRow, i64)>;
 
 /// Checks that every completion is held on exactly the batches that it names;
-/// answers the first that is not.
+/// returns the first that is not.
 pub(crate) fn check_completions(
     tx: &impl Transaction,
     session_id: &str,

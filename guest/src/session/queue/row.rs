@@ -66,7 +66,7 @@ pub(super) fn slot_from_code(code: i64) -> Option<SlotPolicy> {
 
 impl BatchRow {
     /// Reads and checks the columns that [`select_batches!`] names;
-    /// answers the checksum too.
+    /// returns the checksum too.
     pub(super) fn read(reader: &mut RowReader<'_>) -> Result<(Self, i64)> {
         let seq = reader.integer()?;
         let batch_id = reader.text()?.to_string();
@@ -253,7 +253,7 @@ pub(super) fn insert_payloads(tx: &impl Transaction, seq: i64, packed: &[u8]) ->
     Ok(())
 }
 
-/// Reads `seq, checksum, payloads` and checks them; answers the packed payloads.
+/// Reads `seq, checksum, payloads` and checks them; returns the packed payloads.
 pub(super) fn read_packed(reader: &mut RowReader<'_>) -> Result<(i64, Vec<u8>)> {
     let seq = reader.integer()?;
     let stored = reader.integer()?;

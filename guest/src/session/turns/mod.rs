@@ -103,7 +103,7 @@ fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<Store
     Ok(all)
 }
 
-/// The checkpoints of all committed turns, which a replay answers.
+/// The checkpoints of all committed turns, which a replay returns.
 pub(crate) fn checkpoints<T: Transaction>(
     session: &SessionTransaction<T>,
 ) -> Result<BTreeSet<BlobKey>> {
@@ -111,7 +111,7 @@ pub(crate) fn checkpoints<T: Transaction>(
     Ok(turns.into_iter().map(|row| row.turn.checkpoint).collect())
 }
 
-/// Removes the stamps of turns that were committed before a time, and answers how
+/// Removes the stamps of turns that were committed before a time, and returns how
 /// many. The newest stays: its commit is the one that may just be asked for again.
 pub(crate) fn forget<T: Transaction>(
     session: &mut SessionTransaction<T>,

@@ -27,7 +27,7 @@ pub(super) fn read_stamp(reader: &mut RowReader<'_>) -> Result<TurnStamp> {
 }
 
 /// Reads and checks `revision, checkpoint, committed_at_ms, checksum`, which come
-/// after what is in the stamp; answers the last two too.
+/// after what is in the stamp; returns the last two too.
 pub(super) fn read(
     reader: &mut RowReader<'_>,
     stamp: &TurnStamp,

@@ -18,7 +18,7 @@ const PAGES: Pages = Pages {
     size: 1024,
 };
 
-/// Checks every stamp, and that a replay has what it answers.
+/// Checks every stamp, and that a replay has what it returns.
 pub(crate) fn verify_all<T: Transaction>(
     session: &SessionTransaction<T>,
     findings: &mut Findings,

@@ -68,7 +68,7 @@ pub(crate) fn load_totals<T: Transaction>(
 }
 
 /// Sums up the entries from before a time into one for each source and model;
-/// answers how many entries there are fewer.
+/// returns how many entries there are fewer.
 pub(crate) fn fold_entries<T: Transaction>(
     session: &mut SessionTransaction<T>,
     before_ms: i64,

@@ -23,7 +23,7 @@ pub(super) struct UsageRow {
 
 impl UsageRow {
     /// Reads and checks `seq, source, model, input_tokens, output_tokens,
-    /// cached_tokens, reasoning_tokens, recorded_at_ms, checksum`; answers the
+    /// cached_tokens, reasoning_tokens, recorded_at_ms, checksum`; returns the
     /// checksum too.
     pub(super) fn read(table: &'static str, reader: &mut RowReader<'_>) -> Result<(Self, i64)> {
         let row = Self {

@@ -43,7 +43,7 @@ impl Cursor {
         }
     }
 
-    /// What `read-page` answers as `next`.
+    /// What `read-page` returns as `next`.
     pub(crate) fn encode(mut self) -> Vec<u8> {
         let mut numbers = (self.table as u64).to_le_bytes().to_vec();
         let mut write = |number: &mut u64| numbers.extend_from_slice(&number.to_le_bytes());
@@ -58,7 +58,7 @@ impl Cursor {
         pack::pack(&items)
     }
 
-    /// Reads what was answered as `next`.
+    /// Reads what was returned as `next`.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         Self::read(bytes).ok_or_else(|| invalid("the cursor is not one that was answered"))
     }

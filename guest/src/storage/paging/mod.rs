@@ -48,7 +48,7 @@ impl Page {
 }
 
 /// Reads the page that begins at a cursor. `read` reads on in the table of the cursor and
-/// answers whether that was the end of it; none if there is no such table.
+/// returns whether that was the end of it; none if there is no such table.
 pub(crate) fn read_page(
     cursor: Option<&[u8]>,
     mut read: impl FnMut(&mut Cursor, &mut Page) -> Option<Result<bool>>,
@@ -72,7 +72,7 @@ pub(crate) fn read_page(
 /// How a table is read in the order of its numbers.
 pub(crate) struct Numbered {
     pub(crate) table: &'static str,
-    /// Answers the lengths of rows from the number `?1` on, `?2` at most, where rows
+    /// Returns the lengths of rows from the number `?1` on, `?2` at most, where rows
     /// can be so long that not many fit into memory.
     pub(crate) lengths: Option<&'static str>,
     /// Answers rows from the number `?1` on, `?2` at most. The number comes first.
@@ -80,7 +80,7 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
-    /// Reads rows into the page until it is full; answers whether these were the last.
+    /// Reads rows into the page until it is full; returns whether these were the last.
     pub(crate) fn read(
         &self,
         tx: &impl Transaction,
@@ -147,7 +147,7 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// Reads rows into the page until it is full; answers whether these were the last.
+    /// Reads rows into the page until it is full; returns whether these were the last.
     pub(crate) fn read(
         &self,
         tx: &impl Transaction,
