@@ -32,13 +32,13 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         name: "changed-rows-are-counted",
-        statement: "answers how many rows it inserted, updated or deleted: 0 for a statement of \
+        statement: "returns how many rows it inserted, updated or deleted: 0 for a statement of \
             another kind, where SQLite keeps the count of the one before.",
         steps: &[Plain(changed_rows)],
     },
     Check {
         name: "execute-many-runs-every-row",
-        statement: "Runs one statement once for every row of parameters, in order, and answers \
+        statement: "Runs one statement once for every row of parameters, in order, and returns \
             how many rows were changed altogether.",
         steps: &[Plain(many)],
     },

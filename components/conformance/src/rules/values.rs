@@ -52,7 +52,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         name: "large-values-round-trip",
-        statement: "Runs one statement and answers all the rows that it returned.",
+        statement: "Runs one statement and returns all the rows that it returned.",
         steps: &[Plain(large)],
     },
 ];
