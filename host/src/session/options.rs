@@ -34,7 +34,7 @@ pub struct StoreGcPolicy {
 }
 
 /// The options of the native crate, as a literal. What is new is in
-/// [`StoreBuilder`].
+/// [`StoreBuilder`](crate::StoreBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreOptions {
     /// How blobs are compressed.
