@@ -1,4 +1,4 @@
-//! What the standard library would bring: an allocator, a panic handler, and two
+//! What the standard library would bring beside the allocator: a panic handler, and two
 //! functions that on this target are left to a libc, which is not linked because
 //! it would bring imports of its own: the compiler's `memcmp`, and `cabi_realloc`
 //! of the canonical ABI.
@@ -6,9 +6,6 @@
 extern crate alloc;
 
 use alloc::alloc::{Layout, alloc, handle_alloc_error, realloc};
-
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

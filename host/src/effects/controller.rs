@@ -25,7 +25,7 @@ use crate::operation;
 /// How far effects are, for those who wait for them.
 const GENERATIONS: Probe = |call, topics| {
     let keys: Vec<EffectKey> = topics.iter().map(|topic| key::from_topic(topic)).collect();
-    Ok(call.effects().generations(&keys)?)
+    call.effects().generations(&keys)
 };
 
 /// The effects of one scope.

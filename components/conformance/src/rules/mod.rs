@@ -57,21 +57,10 @@ impl Run {
             Self::Plain(step) | Self::Reopened(step) => step(db),
             Self::Trapping(step) => {
                 step(db)?;
-                trap()
+                lash_component_runtime::trap()
             }
         }
     }
-}
-
-#[cfg(target_arch = "wasm32")]
-fn trap() -> ! {
-    core::arch::wasm32::unreachable()
-}
-
-/// Nothing of this runs natively; it is compiled there for the lints.
-#[cfg(not(target_arch = "wasm32"))]
-fn trap() -> ! {
-    std::process::abort()
 }
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Check> {

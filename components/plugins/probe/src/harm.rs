@@ -19,7 +19,7 @@ pub(crate) fn harm(command: &str, rest: &str) -> Option<String> {
             }
         }
         "recurse" => Some(descend(0).to_string()),
-        "trap" => trap(),
+        "trap" => lash_component_runtime::trap(),
         _ => None,
     }
 }
@@ -28,11 +28,4 @@ pub(crate) fn harm(command: &str, rest: &str) -> Option<String> {
 fn descend(depth: u64) -> u64 {
     let frame = black_box([depth; 16]);
     descend(depth + 1) + frame.iter().sum::<u64>()
-}
-
-fn trap() -> ! {
-    #[cfg(target_arch = "wasm32")]
-    core::arch::wasm32::unreachable();
-    #[cfg(not(target_arch = "wasm32"))]
-    std::process::abort()
 }

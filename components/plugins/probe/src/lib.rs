@@ -3,9 +3,8 @@
 #![no_std]
 
 extern crate alloc;
-extern crate lash_component_runtime as _;
-#[cfg(not(target_arch = "wasm32"))]
-extern crate std;
+
+lash_component_runtime::link!();
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications)]
 mod bindings;

@@ -5,7 +5,8 @@
 #![no_std]
 
 extern crate alloc;
-extern crate lash_component_runtime as _;
+
+lash_component_runtime::link!();
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications)]
 mod bindings;

@@ -86,9 +86,7 @@ async fn missing_manifest(directory: PathBuf) -> Result<Observation> {
     let read = match store.load_session(FULL).await {
         Ok(read) => read.context("a session")?,
         Err(_) => {
-            return Ok(Observation::right(
-                "the session cannot be loaded: an error",
-            ));
+            return Ok(Observation::right("the session cannot be loaded: an error"));
         }
     };
     anyhow::ensure!(read.checkpoint.is_none(), "there is no manifest");

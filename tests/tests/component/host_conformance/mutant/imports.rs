@@ -211,7 +211,7 @@ impl HostTransaction for Mutant {
             self.bind(&mut statement, &params)?;
             let mut names: Vec<String> = Vec::new();
             let mut columns = Vec::new();
-            for (index, name) in statement.column_names().into_iter().enumerate() {
+            for (index, name) in statement.column_names().enumerate() {
                 if !self.is(Mutation::ColumnsAreByName) || !names.iter().any(|known| known == name)
                 {
                     columns.push(index);
