@@ -6,50 +6,44 @@ use super::{graph, head};
 use crate::Result;
 use crate::bindings::exports::lash::store::metadata::{Description, Meta};
 use crate::session::digests::SessionTransaction;
-use crate::storage::checksum::{Checksum, SetDigest};
-use crate::storage::corruption::{corrupt, verify, verify_count};
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{corrupt, verify_count};
 use crate::storage::paging::{Page, RecordBuilder};
-use crate::storage::rows::RowReader;
-use crate::storage::seam::{Environment, Transaction, Value, optional_text};
+use crate::storage::rows::read_one;
+use crate::storage::seam::{Environment, Transaction, Value};
+use crate::storage::sql::sql;
+use crate::storage::table::table;
 
-const TABLE: &str = "session_meta";
-
-fn checksum(meta: &Meta) -> i64 {
-    Checksum::of(TABLE)
-        .bytes(meta.session_id.as_bytes())
-        .bytes(meta.session_name.as_bytes())
-        .bytes(meta.created_at.as_bytes())
-        .bytes(meta.model.as_bytes())
-        .optional(meta.cwd.as_deref().map(str::as_bytes))
-        .bytes(&meta.relation)
-        .finish()
+table! {
+    /// The row of the metadata.
+    struct MetaRow<'r> in "session_meta", named by session_id, uncovered (id) {
+        session_id: &'r str,
+        session_name: &'r str,
+        created_at: &'r str,
+        model: &'r str,
+        cwd: Option<&'r str>,
+        relation: &'r [u8],
+    }
 }
 
 fn store<T: Transaction>(session: &mut SessionTransaction<T>, meta: &Meta) -> Result<()> {
-    let checksum = checksum(meta);
+    let row = MetaRow {
+        session_id: &meta.session_id,
+        session_name: &meta.session_name,
+        created_at: &meta.created_at,
+        model: &meta.model,
+        cwd: meta.cwd.as_deref(),
+        relation: &meta.relation,
+    };
     session.tx.execute(
-        "INSERT INTO session_meta (id, session_id, session_name, created_at, model, cwd, relation,
-             checksum)
-         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (id) DO UPDATE SET
-             session_id = excluded.session_id,
-             session_name = excluded.session_name,
-             created_at = excluded.created_at,
-             model = excluded.model,
-             cwd = excluded.cwd,
-             relation = excluded.relation,
-             checksum = excluded.checksum",
-        &[
-            Value::Text(&meta.session_id),
-            Value::Text(&meta.session_name),
-            Value::Text(&meta.created_at),
-            Value::Text(&meta.model),
-            optional_text(meta.cwd.as_deref()),
-            Value::Blob(&meta.relation),
-            Value::Integer(checksum),
-        ],
+        sql!(
+            MetaRow::INSERT,
+            " ON CONFLICT (id) DO UPDATE SET ",
+            MetaRow::EXCLUDED
+        ),
+        &row.values(Value::Integer(1)),
     )?;
-    session.digests.meta = SetDigest::single(checksum);
+    session.digests.meta = SetDigest::single(row.checksum());
     Ok(())
 }
 
@@ -73,35 +67,24 @@ pub fn create(env: &impl Environment, meta: &Meta) -> Result<bool> {
 
 /// Reads and checks the metadata; none if there is none.
 pub(crate) fn read<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Meta>> {
-    let rows = session.tx.query(
-        "SELECT session_id, session_name, created_at, model, cwd, relation, checksum
-         FROM session_meta",
-        &[],
-    )?;
+    let rows = session.tx.query(MetaRow::SELECT, &[])?;
     let expected = session.digests.meta;
-    verify_count(TABLE, u64::from(rows.count), expected.count)?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Ok(None);
-    }
-    let meta = Meta {
-        session_id: reader.text()?.to_string(),
-        session_name: reader.text()?.to_string(),
-        created_at: reader.text()?.to_string(),
-        model: reader.text()?.to_string(),
-        cwd: reader.optional_text()?.map(ToString::to_string),
-        relation: reader.blob()?.to_vec(),
-    };
-    let stored = reader.integer()?;
-    verify(TABLE, &meta.session_id, stored, checksum(&meta))?;
-    if SetDigest::single(stored) != expected {
-        return Err(corrupt(
-            TABLE,
-            &meta.session_id,
-            "the row is not the last that was written",
-        ));
-    }
-    Ok(Some(meta))
+    verify_count(MetaRow::TABLE, u64::from(rows.count), expected.count)?;
+    read_one(MetaRow::TABLE, &rows, |reader| {
+        let (row, checksum) = MetaRow::read_with_checksum(reader)?;
+        if SetDigest::single(checksum) != expected {
+            let reason = "the row is not the last that was written";
+            return Err(corrupt(MetaRow::TABLE, row.session_id, reason));
+        }
+        Ok(Meta {
+            session_id: row.session_id.to_string(),
+            session_name: row.session_name.to_string(),
+            created_at: row.created_at.to_string(),
+            model: row.model.to_string(),
+            cwd: row.cwd.map(ToString::to_string),
+            relation: row.relation.to_vec(),
+        })
+    })
 }
 
 /// The WIT function `metadata.load`.

@@ -111,6 +111,17 @@ impl<'a> RowReader<'a> {
         }
     }
 
+    /// Passes over a value if it is NULL; returns whether it was.
+    pub(crate) fn skip_null(&mut self) -> bool {
+        match self.rest.strip_prefix(&[0]) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Passes over a value of any type.
     pub(crate) fn skip(&mut self) -> Result<()> {
         match self.tag()? {

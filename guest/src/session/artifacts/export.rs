@@ -7,13 +7,12 @@ use crate::storage::corruption::{corrupt, verify_complete};
 use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
-use super::row::{ArtifactRow, TABLE};
+use super::row::{ArtifactRow, FROM};
 
 const ROWS: Numbered = Numbered {
-    table: TABLE,
+    table: ArtifactRow::TABLE,
     lengths: None,
-    rows: "SELECT id, space, name, kind, blob_key, checksum FROM artifacts NOT INDEXED
-           WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    rows: FROM,
 };
 
 /// Exports the names and what they stand for.
@@ -24,9 +23,10 @@ pub(crate) fn export<T: Transaction>(
 ) -> Result<bool> {
     let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
         reader.integer()?;
-        let row = ArtifactRow::read(reader)?;
-        cursor.found.insert(row.checksum);
-        let unknown = |what| corrupt(TABLE, row.name, what);
+        let (row, checksum) = ArtifactRow::read_with_checksum(reader)?;
+        let key = row.key()?;
+        cursor.found.insert(checksum);
+        let unknown = |what| corrupt(ArtifactRow::TABLE, row.name, what);
         let space = match row.space {
             0 => "modules",
             1 => "bytes",
@@ -38,12 +38,12 @@ pub(crate) fn export<T: Transaction>(
                 .text("space", space)
                 .text("name", row.name)
                 .text("kind", kind)
-                .text("blob", &row.key.text()),
+                .text("blob", &key.text()),
         );
         Ok(())
     })?;
     if ended {
-        verify_complete(TABLE, cursor.found, session.digests.artifacts)?;
+        verify_complete(ArtifactRow::TABLE, cursor.found, session.digests.artifacts)?;
     }
     Ok(ended)
 }

@@ -5,31 +5,28 @@ use crate::bindings::exports::lash::store::session_import::ImportedArtifact;
 use crate::session::blobs::{self, kind_code};
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::refuse_repeated;
-use crate::storage::seam::{Environment, Transaction, Value};
+use crate::storage::seam::{Environment, Transaction};
+use crate::storage::sql::sql;
 
-use super::row::{checksum, space_code};
+use super::row::{ArtifactRow, space_code};
 
 /// The WIT function `session-import.add-artifacts`.
 pub fn add(env: &impl Environment, artifacts: &[ImportedArtifact]) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
     for artifact in artifacts {
-        let space = space_code(artifact.space);
-        let kind = kind_code(artifact.kind);
         let key = blobs::require(&session.tx, &artifact.blob)?;
-        let checksum = checksum(space, &artifact.name, kind, key.as_bytes());
+        let row = ArtifactRow {
+            space: space_code(artifact.space),
+            name: &artifact.name,
+            kind: kind_code(artifact.kind),
+            blob_key: key.as_bytes(),
+        };
         let added = session.tx.execute(
-            "INSERT INTO artifacts (space, name, kind, blob_key, checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (space, name) DO NOTHING",
-            &[
-                Value::Integer(space),
-                Value::Text(&artifact.name),
-                Value::Integer(kind),
-                Value::Blob(key.as_bytes()),
-                Value::Integer(checksum),
-            ],
+            sql!(ArtifactRow::INSERT, " ON CONFLICT (space, name) DO NOTHING"),
+            &row.values(),
         )?;
         refuse_repeated(added, &artifact.name)?;
-        session.digests.artifacts.insert(checksum);
+        session.digests.artifacts.insert(row.checksum());
     }
     session.commit()
 }

@@ -15,29 +15,31 @@ use crate::session::blobs::{self, NewBlob, kind_code};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, invalid, verify_complete};
-use crate::storage::rows::RowReader;
+use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, Value};
+use crate::storage::sql::{excluded, sql};
 
 pub(crate) use export::export;
 pub use import::add;
-use row::{ArtifactRow, TABLE, checksum, space_code};
+use row::{ArtifactRow, space_code};
 pub(crate) use verify::verify_all;
 
 /// The kind, the blob and the checksum of an artifact.
 fn find(tx: &impl Transaction, space: i64, name: &str) -> Result<Option<(i64, BlobKey, i64)>> {
     let rows = tx.query(
-        "SELECT space, name, kind, blob_key, checksum FROM artifacts
-         WHERE space = ?1 AND name = ?2",
+        sql!(ArtifactRow::SELECT, "WHERE space = ?1 AND name = ?2"),
         &[Value::Integer(space), Value::Text(name)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if reader.advance() {
-        let row = ArtifactRow::read(&mut reader)?;
-        confirm_found(TABLE, name, row.space == space && row.name == name)?;
-        Ok(Some((row.kind, row.key, row.checksum)))
-    } else {
-        Ok(None)
-    }
+    read_one(ArtifactRow::TABLE, &rows, |reader| {
+        let (row, checksum) = ArtifactRow::read_with_checksum(reader)?;
+        let key = row.key()?;
+        confirm_found(
+            ArtifactRow::TABLE,
+            name,
+            row.space == space && row.name == name,
+        )?;
+        Ok((row.kind, key, checksum))
+    })
 }
 
 /// The index says that there is no such artifact; the table must agree.
@@ -46,9 +48,10 @@ fn confirm_absent<T: Transaction>(
     space: i64,
     name: &str,
 ) -> Result<()> {
-    visit(session, |row| {
+    visit(session, |row, _| {
         if row.space == space && row.name == name {
-            return Err(corrupt(TABLE, name, "the index does not know the row"));
+            let reason = "the index does not know the row";
+            return Err(corrupt(ArtifactRow::TABLE, name, reason));
         }
         Ok(())
     })
@@ -57,31 +60,31 @@ fn confirm_absent<T: Transaction>(
 /// The blobs of all artifacts.
 pub(crate) fn all_keys<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<BlobKey>> {
     let mut keys = Vec::new();
-    visit(session, |row| {
-        keys.push(row.key);
+    visit(session, |_, key| {
+        keys.push(key);
         Ok(())
     })?;
     Ok(keys)
 }
 
-/// Visits every row, and checks that all are there.
+/// Visits every row with its key, and checks that all are there.
 fn visit<T: Transaction>(
     session: &SessionTransaction<T>,
-    mut visitor: impl FnMut(ArtifactRow<'_>) -> Result<()>,
+    mut visitor: impl FnMut(ArtifactRow<'_>, BlobKey) -> Result<()>,
 ) -> Result<()> {
-    let rows = session.tx.query(
-        "SELECT space, name, kind, blob_key, checksum FROM artifacts NOT INDEXED",
-        &[],
-    )?;
-    let mut reader = RowReader::new(TABLE, &rows);
+    let rows = session
+        .tx
+        .query(sql!(ArtifactRow::SELECT, "NOT INDEXED"), &[])?;
+    let mut reader = RowReader::new(ArtifactRow::TABLE, &rows);
     let mut found = SetDigest::default();
     while reader.advance() {
-        let row = ArtifactRow::read(&mut reader)?;
-        found.insert(row.checksum);
-        visitor(row)?;
+        let (row, checksum) = ArtifactRow::read_with_checksum(&mut reader)?;
+        let key = row.key()?;
+        found.insert(checksum);
+        visitor(row, key)?;
     }
     let expected = session.digests.artifacts;
-    verify_complete(TABLE, found, expected)
+    verify_complete(ArtifactRow::TABLE, found, expected)
 }
 
 /// The WIT function `artifacts.put`.
@@ -108,21 +111,21 @@ pub fn put(
         session.digests.artifacts.remove(stored);
     }
     let key = blobs::insert(&mut session, new)?;
-    let checksum = checksum(space, name, kind, key.as_bytes());
+    let row = ArtifactRow {
+        space,
+        name,
+        kind,
+        blob_key: key.as_bytes(),
+    };
     session.tx.execute(
-        "INSERT INTO artifacts (space, name, kind, blob_key, checksum)
-         VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (space, name) DO UPDATE SET
-             blob_key = excluded.blob_key, checksum = excluded.checksum",
-        &[
-            Value::Integer(space),
-            Value::Text(name),
-            Value::Integer(kind),
-            Value::Blob(key.as_bytes()),
-            Value::Integer(checksum),
-        ],
+        sql!(
+            ArtifactRow::INSERT,
+            " ON CONFLICT (space, name) DO UPDATE SET ",
+            excluded!(blob_key, checksum)
+        ),
+        &row.values(),
     )?;
-    session.digests.artifacts.insert(checksum);
+    session.digests.artifacts.insert(row.checksum());
     session.commit()
 }
 

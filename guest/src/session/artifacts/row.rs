@@ -3,47 +3,33 @@
 use crate::Result;
 use crate::bindings::exports::lash::store::artifacts::NameSpace;
 use crate::session::blobs::key::BlobKey;
-use crate::storage::checksum::Checksum;
-use crate::storage::corruption::{corrupt, verify};
-use crate::storage::rows::RowReader;
+use crate::storage::corruption::corrupt;
+use crate::storage::sql::sql;
+use crate::storage::table::table;
 
-pub(super) const TABLE: &str = "artifacts";
-
-pub(super) struct ArtifactRow<'r> {
-    pub(super) space: i64,
-    pub(super) name: &'r str,
-    pub(super) kind: i64,
-    pub(super) key: BlobKey,
-    pub(super) checksum: i64,
-}
-
-impl<'r> ArtifactRow<'r> {
-    /// Reads and checks `space, name, kind, blob_key, checksum`.
-    pub(super) fn read(reader: &mut RowReader<'r>) -> Result<Self> {
-        let space = reader.integer()?;
-        let name = reader.text()?;
-        let kind = reader.integer()?;
-        let key = reader.blob()?;
-        let stored = reader.integer()?;
-        verify(TABLE, name, stored, checksum(space, name, kind, key))?;
-        Ok(Self {
-            space,
-            name,
-            kind,
-            key: BlobKey::from_bytes(key)
-                .ok_or_else(|| corrupt(TABLE, name, "the key of the blob is damaged"))?,
-            checksum: stored,
-        })
+table! {
+    /// A blob under a name.
+    pub(super) struct ArtifactRow<'r> in "artifacts", named by name {
+        space: i64,
+        name: &'r str,
+        kind: i64,
+        blob_key: &'r [u8],
     }
 }
 
-pub(super) fn checksum(space: i64, name: &str, kind: i64, key: &[u8]) -> i64 {
-    Checksum::of(TABLE)
-        .integer(space)
-        .bytes(name.as_bytes())
-        .integer(kind)
-        .bytes(key)
-        .finish()
+/// The rows from a number on, in order; the number comes first.
+pub(super) const FROM: &str = sql!(
+    "SELECT id, ",
+    ArtifactRow::COLUMNS,
+    " FROM artifacts NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
+);
+
+impl ArtifactRow<'_> {
+    /// The key of the blob.
+    pub(super) fn key(&self) -> Result<BlobKey> {
+        BlobKey::from_bytes(self.blob_key)
+            .ok_or_else(|| corrupt(Self::TABLE, self.name, "the key of the blob is damaged"))
+    }
 }
 
 pub(super) fn space_code(space: NameSpace) -> i64 {

@@ -7,13 +7,12 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::seam::Transaction;
 
-use super::row::{ArtifactRow, TABLE};
+use super::row::{ArtifactRow, FROM};
 
 const PAGES: Pages = Pages {
-    table: TABLE,
-    sql: "SELECT id, space, name, kind, blob_key, checksum
-          FROM artifacts NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
-    columns: 6,
+    table: ArtifactRow::TABLE,
+    sql: FROM,
+    columns: 1 + ArtifactRow::WIDTH,
     size: 1024,
 };
 
@@ -25,9 +24,10 @@ pub(crate) fn verify_all<T: Transaction>(
     let mut found = SetDigest::default();
     findings.walk(&session.tx, &PAGES, &mut |findings, reader| {
         reader.integer()?;
-        let row = ArtifactRow::read(reader)?;
-        found.insert(row.checksum);
-        blobs::require_whole(session, findings, [row.key])
+        let (row, checksum) = ArtifactRow::read_with_checksum(reader)?;
+        let key = row.key()?;
+        found.insert(checksum);
+        blobs::require_whole(session, findings, [key])
     })?;
-    findings.complete(TABLE, found, session.digests.artifacts)
+    findings.complete(ArtifactRow::TABLE, found, session.digests.artifacts)
 }

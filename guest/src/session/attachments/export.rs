@@ -6,13 +6,11 @@ use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, Named, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
-use super::row::{AttachmentRow, TABLE};
+use super::row::{AttachmentRow, FROM};
 
 const ROWS: Named = Named {
-    table: TABLE,
-    rows: "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
-           FROM attachment_intents WHERE (session_id, attachment_id) >= (?1, ?2)
-           ORDER BY session_id, attachment_id LIMIT ?3",
+    table: AttachmentRow::TABLE,
+    rows: FROM,
 };
 
 /// Exports the manifest.
@@ -22,7 +20,7 @@ pub(crate) fn export<T: Transaction>(
     page: &mut Page,
 ) -> Result<bool> {
     let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
-        let (row, checksum) = AttachmentRow::read(reader)?;
+        let (row, checksum) = AttachmentRow::read_with_checksum(reader)?;
         cursor.found.insert(checksum);
         page.push(
             RecordBuilder::new("attachment")
@@ -35,7 +33,7 @@ pub(crate) fn export<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(TABLE, cursor.found, session.digests.intents)?;
+        verify_complete(AttachmentRow::TABLE, cursor.found, session.digests.intents)?;
     }
     Ok(ended)
 }

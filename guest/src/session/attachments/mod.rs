@@ -16,10 +16,11 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::verify_complete;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::storage::sql::sql;
 
 pub(crate) use export::export;
 pub use import::add;
-use row::{AttachmentRow, TABLE, select};
+use row::{AttachmentRow, select};
 pub(crate) use verify::verify_all;
 
 /// Marks the attachments of a session committed at a time.
@@ -31,11 +32,11 @@ pub(crate) fn commit_ids<T: Transaction>(
 ) -> Result<()> {
     for attachment_id in attachment_ids {
         let rows = select(&session.tx, session_id, attachment_id)?;
-        let mut reader = RowReader::new(TABLE, &rows);
+        let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
         if !reader.advance() {
             continue;
         }
-        let (mut row, checksum) = AttachmentRow::read(&mut reader)?;
+        let (mut row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
         row.confirm_found(session_id, attachment_id)?;
         if row.committed_at_ms.is_none() {
             session.digests.intents.remove(checksum);
@@ -51,9 +52,9 @@ pub(crate) fn commit_ids<T: Transaction>(
 pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
     let rows = select(&session.tx, &intent.session_id, &intent.attachment_id)?;
-    let mut reader = RowReader::new(TABLE, &rows);
+    let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
     if reader.advance() {
-        let (row, checksum) = AttachmentRow::read(&mut reader)?;
+        let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
         row.confirm_found(&intent.session_id, &intent.attachment_id)?;
         if row.committed_at_ms.is_some() {
             return Ok(());
@@ -85,17 +86,15 @@ pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Ve
     let session = SessionTransaction::read(env)?;
     // All of them, because a row that is missing, or that an index leads past,
     // would show bytes as garbage that another session refers to.
-    let rows = session.tx.query(
-        "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
-         FROM attachment_intents NOT INDEXED",
-        &[],
-    )?;
-    let mut reader = RowReader::new(TABLE, &rows);
+    let rows = session
+        .tx
+        .query(sql!(AttachmentRow::SELECT, "NOT INDEXED"), &[])?;
+    let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
     let mut found = SetDigest::default();
     let mut committed = BTreeSet::new();
     let mut uncommitted = Vec::new();
     while reader.advance() {
-        let (row, checksum) = AttachmentRow::read(&mut reader)?;
+        let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
         found.insert(checksum);
         if row.committed_at_ms.is_some() {
             committed.insert(row.attachment_id);
@@ -104,7 +103,7 @@ pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Ve
         }
     }
     let expected = session.digests.intents;
-    verify_complete(TABLE, found, expected)?;
+    verify_complete(AttachmentRow::TABLE, found, expected)?;
     uncommitted.retain(|row| !committed.contains(row.attachment_id));
     uncommitted.sort_by_key(|row| (row.intent_at_ms, row.session_id, row.attachment_id));
     Ok(uncommitted
@@ -122,13 +121,12 @@ pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Ve
 pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
     let rows = session.tx.query(
-        "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
-         FROM attachment_intents WHERE attachment_id = ?1",
+        sql!(AttachmentRow::SELECT, "WHERE attachment_id = ?1"),
         &[Value::Text(attachment_id)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
+    let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
     while reader.advance() {
-        let (row, checksum) = AttachmentRow::read(&mut reader)?;
+        let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
         row.confirm_found(row.session_id, attachment_id)?;
         session.digests.intents.remove(checksum);
     }

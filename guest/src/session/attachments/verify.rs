@@ -6,14 +6,12 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::seam::Transaction;
 
-use super::row::{AttachmentRow, TABLE};
+use super::row::{AttachmentRow, FROM};
 
 const PAGES: Pages = Pages {
-    table: TABLE,
-    sql: "SELECT session_id, attachment_id, canonical_uri, intent_at_ms, committed_at_ms, checksum
-          FROM attachment_intents WHERE (session_id, attachment_id) >= (?1, ?2)
-          ORDER BY session_id, attachment_id LIMIT ?3",
-    columns: 6,
+    table: AttachmentRow::TABLE,
+    sql: FROM,
+    columns: AttachmentRow::WIDTH,
     size: 1024,
 };
 
@@ -24,9 +22,9 @@ pub(crate) fn verify_all<T: Transaction>(
 ) -> Result<()> {
     let mut found = SetDigest::default();
     findings.walk_names(&session.tx, &PAGES, &mut |_, reader| {
-        let (_, checksum) = AttachmentRow::read(reader)?;
+        let (_, checksum) = AttachmentRow::read_with_checksum(reader)?;
         found.insert(checksum);
         Ok(())
     })?;
-    findings.complete(TABLE, found, session.digests.intents)
+    findings.complete(AttachmentRow::TABLE, found, session.digests.intents)
 }

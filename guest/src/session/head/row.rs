@@ -10,9 +10,11 @@ use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::{Checksum, SetDigest};
 use crate::storage::corruption::{corrupt, verify, verify_count};
 use crate::storage::rows::RowReader;
-use crate::storage::seam::{Transaction, Value, optional_blob, optional_text, unsigned};
+use crate::storage::seam::{Transaction, Value, unsigned};
+use crate::storage::sql::sql;
+use crate::storage::table::table;
 
-pub(super) const TABLE: &str = "session_head";
+pub(super) const TABLE: &str = Columns::TABLE;
 
 /// A head with its references as keys.
 pub(in crate::session) struct HeadRow {
@@ -35,35 +37,27 @@ pub(in crate::session) struct HeadIdentity {
     pub(in crate::session) leaf: Option<String>,
 }
 
-struct Columns<'r> {
-    session_id: &'r str,
-    revision: i64,
-    leaf: Option<&'r str>,
-    checkpoint: Option<&'r [u8]>,
-    blob_keys: &'r [u8],
-    retained: &'r [u8],
-    content_hash: i64,
+table! {
+    /// The columns but the content.
+    struct Columns<'r> in "session_head", named by session_id, uncovered (id, content) {
+        session_id: &'r str,
+        revision: i64,
+        leaf: Option<&'r str>,
+        checkpoint: Option<&'r [u8]>,
+        blob_keys: &'r [u8],
+        retained: &'r [u8],
+        content_hash: i64,
+    }
 }
 
 impl<'r> Columns<'r> {
-    /// Reads and checks `session_id, revision, leaf, checkpoint, blob_keys,
-    /// retained, content_hash, checksum`.
-    fn read<T: Transaction>(
+    /// Reads the columns of the last head that was written.
+    fn read_last<T: Transaction>(
         reader: &mut RowReader<'r>,
         session: &SessionTransaction<T>,
     ) -> Result<Self> {
-        let columns = Self {
-            session_id: reader.text()?,
-            revision: reader.integer()?,
-            leaf: reader.optional_text()?,
-            checkpoint: reader.optional_blob()?,
-            blob_keys: reader.blob()?,
-            retained: reader.blob()?,
-            content_hash: reader.integer()?,
-        };
-        let stored = reader.integer()?;
-        verify(TABLE, columns.session_id, stored, columns.checksum())?;
-        if session.digests.head.sum == stored.cast_unsigned() {
+        let (columns, checksum) = Self::read_with_checksum(reader)?;
+        if session.digests.head.sum == checksum.cast_unsigned() {
             Ok(columns)
         } else {
             Err(corrupt(
@@ -72,18 +66,6 @@ impl<'r> Columns<'r> {
                 "the row is not the last that was written",
             ))
         }
-    }
-
-    fn checksum(&self) -> i64 {
-        Checksum::of(TABLE)
-            .bytes(self.session_id.as_bytes())
-            .integer(self.revision)
-            .optional(self.leaf.map(str::as_bytes))
-            .optional(self.checkpoint)
-            .bytes(self.blob_keys)
-            .bytes(self.retained)
-            .integer(self.content_hash)
-            .finish()
     }
 }
 
@@ -101,9 +83,7 @@ impl HeadRow {
         session: &SessionTransaction<T>,
     ) -> Result<Option<Self>> {
         let rows = session.tx.query(
-            "SELECT session_id, revision, leaf, checkpoint, blob_keys, retained, content_hash,
-                    checksum, content
-             FROM session_head",
+            sql!("SELECT ", Columns::COLUMNS, ", content FROM session_head"),
             &[],
         )?;
         require_count(session, rows.count)?;
@@ -111,7 +91,7 @@ impl HeadRow {
         if !reader.advance() {
             return Ok(None);
         }
-        let columns = Columns::read(&mut reader, session)?;
+        let columns = Columns::read_last(&mut reader, session)?;
         let content = reader.blob()?;
         verify(
             TABLE,
@@ -145,18 +125,13 @@ impl HeadRow {
     pub(in crate::session) fn load_identity<T: Transaction>(
         session: &SessionTransaction<T>,
     ) -> Result<Option<HeadIdentity>> {
-        let rows = session.tx.query(
-            "SELECT session_id, revision, leaf, checkpoint, blob_keys, retained, content_hash,
-                    checksum
-             FROM session_head",
-            &[],
-        )?;
+        let rows = session.tx.query(Columns::SELECT, &[])?;
         require_count(session, rows.count)?;
         let mut reader = RowReader::new(TABLE, &rows);
         if !reader.advance() {
             return Ok(None);
         }
-        let columns = Columns::read(&mut reader, session)?;
+        let columns = Columns::read_last(&mut reader, session)?;
         Ok(Some(HeadIdentity {
             session_id: columns.session_id.to_string(),
             revision: columns.revision,
@@ -180,34 +155,16 @@ impl HeadRow {
             retained: &retained,
             content_hash: content_hash(&self.content),
         };
-        let checksum = columns.checksum();
         session.tx.execute(
-            "INSERT INTO session_head (id, session_id, revision, leaf, checkpoint, blob_keys,
-                 retained, content_hash, checksum, content)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (id) DO UPDATE SET
-                 session_id = excluded.session_id,
-                 revision = excluded.revision,
-                 leaf = excluded.leaf,
-                 checkpoint = excluded.checkpoint,
-                 blob_keys = excluded.blob_keys,
-                 retained = excluded.retained,
-                 content_hash = excluded.content_hash,
-                 checksum = excluded.checksum,
-                 content = excluded.content",
-            &[
-                Value::Text(columns.session_id),
-                Value::Integer(columns.revision),
-                optional_text(columns.leaf),
-                optional_blob(columns.checkpoint),
-                Value::Blob(columns.blob_keys),
-                Value::Blob(columns.retained),
-                Value::Integer(columns.content_hash),
-                Value::Integer(checksum),
-                Value::Blob(&self.content),
-            ],
+            sql!(
+                Columns::INSERT,
+                " ON CONFLICT (id) DO UPDATE SET ",
+                Columns::EXCLUDED,
+                ", content = excluded.content"
+            ),
+            &columns.values(Value::Integer(1), Value::Blob(&self.content)),
         )?;
-        session.digests.head = SetDigest::single(checksum);
+        session.digests.head = SetDigest::single(columns.checksum());
         Ok(())
     }
 

@@ -10,25 +10,22 @@ use crate::storage::hex::push_hex;
 use crate::storage::paging::{Cursor, Named, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
-use super::completed;
-use super::row::{self, BatchRow, TABLE, select_batches};
+use super::completed::{self, CompletedRow};
+use super::row::{self, BATCHES_FROM, BatchRow};
 
 const BATCHES: Numbered = Numbered {
-    table: TABLE,
+    table: BatchRow::TABLE,
     lengths: Some(
         "SELECT ifnull(length(p.payloads), 0) FROM queued_batches b NOT INDEXED
          LEFT JOIN queued_payloads p ON p.seq = b.seq
          WHERE b.seq >= ?1 ORDER BY b.seq LIMIT ?2",
     ),
-    rows: select_batches!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
+    rows: BATCHES_FROM,
 };
 
 const COMPLETED: Named = Named {
-    table: completed::TABLE,
-    rows: "SELECT session_id, source_key, payload_digest, seq, batch_id, delivery, slot, merge_key,
-                  available_at_ms, enqueued_at_ms, completed_at_ms, checksum
-           FROM completed_sources WHERE (session_id, source_key) >= (?1, ?2)
-           ORDER BY session_id, source_key LIMIT ?3",
+    table: CompletedRow::TABLE,
+    rows: completed::FROM,
 };
 
 /// Exports what is queued.
@@ -38,7 +35,7 @@ pub(crate) fn export<T: Transaction>(
     page: &mut Page,
 ) -> Result<bool> {
     let ended = BATCHES.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
-        let (row, checksum) = BatchRow::read(reader)?;
+        let (row, checksum) = BatchRow::read_with_checksum(reader)?;
         cursor.found.insert(checksum);
         let payloads = row::load_payloads(&session.tx, row.seq)?;
         let claim = row.claim_id.as_deref();
@@ -53,7 +50,7 @@ pub(crate) fn export<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(TABLE, cursor.found, session.digests.batches)?;
+        verify_complete(BatchRow::TABLE, cursor.found, session.digests.batches)?;
     }
     Ok(ended)
 }
@@ -65,13 +62,11 @@ pub(crate) fn export_completed<T: Transaction>(
     page: &mut Page,
 ) -> Result<bool> {
     COMPLETED.read(&session.tx, cursor, page, &mut |_, page, reader| {
-        let session_id = reader.text()?;
-        let source_key = reader.text()?;
-        let (row, digest, completed_at_ms) = completed::read(reader, session_id, source_key)?;
+        let row = CompletedRow::read(reader)?;
         page.push(
-            batch("completed_batch", &row)
-                .text("payload_digest", &digest_text(digest))
-                .number("completed_at_ms", completed_at_ms),
+            batch("completed_batch", &row.to_batch_row())
+                .text("payload_digest", &digest_text(row.payload_digest))
+                .number("completed_at_ms", row.completed_at_ms),
         );
         Ok(())
     })

@@ -27,12 +27,13 @@ use crate::storage::numbers;
 use crate::storage::pack;
 use crate::storage::rows::{RowReader, capacity, read_all, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::storage::sql::sql;
 use crate::storage::token;
 
 pub(crate) use completed::forget as forget_completed;
 pub(crate) use export::{export, export_completed};
 pub use import::add;
-use row::{BatchRow, TABLE, select_batches};
+use row::BatchRow;
 use selection::claimed_prefix;
 pub(crate) use verify::verify_all;
 
@@ -90,17 +91,17 @@ pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
 fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<(BatchRow, i64)>> {
     let rows = session
         .tx
-        .query(select_batches!("NOT INDEXED ORDER BY seq"), &[])?;
-    let mut reader = RowReader::new(TABLE, &rows);
+        .query(sql!(BatchRow::SELECT, "NOT INDEXED ORDER BY seq"), &[])?;
+    let mut reader = RowReader::new(BatchRow::TABLE, &rows);
     let mut found = SetDigest::default();
     let mut batches = Vec::with_capacity(capacity(&rows));
     while reader.advance() {
-        let (row, checksum) = BatchRow::read(&mut reader)?;
+        let (row, checksum) = BatchRow::read_with_checksum(&mut reader)?;
         found.insert(checksum);
         batches.push((row, checksum));
     }
     let expected = session.digests.batches;
-    verify_complete(TABLE, found, expected)?;
+    verify_complete(BatchRow::TABLE, found, expected)?;
     Ok(batches)
 }
 
@@ -120,13 +121,16 @@ fn find_source<T: Transaction>(
         return Ok(found.map(|(row, _)| row));
     }
     let rows = session.tx.query(
-        select_batches!("WHERE session_id = ?1 AND source_key = ?2"),
+        sql!(
+            BatchRow::SELECT,
+            "WHERE session_id = ?1 AND source_key = ?2"
+        ),
         &[Value::Text(session_id), Value::Text(source_key)],
     )?;
-    read_one(TABLE, &rows, |reader| {
-        let (row, _) = BatchRow::read(reader)?;
+    read_one(BatchRow::TABLE, &rows, |reader| {
+        let (row, _) = BatchRow::read_with_checksum(reader)?;
         let found = row.session_id == session_id && row.source_key.as_deref() == Some(source_key);
-        confirm_found(TABLE, source_key, found)?;
+        confirm_found(BatchRow::TABLE, source_key, found)?;
         Ok(row)
     })
 }
@@ -160,7 +164,8 @@ fn claimable<T: Transaction>(
     // so this is the answer only if it is all that is ready.
     let mut ready = ready_page(
         &session.tx,
-        select_batches!(
+        sql!(
+            BatchRow::SELECT,
             "WHERE seq IN (
                  SELECT seq FROM queued_batches INDEXED BY queued_batches_ready
                  WHERE session_id = ?1 AND max(available_at_ms, lease_expires_ms) <= ?2
@@ -180,7 +185,8 @@ fn claimable<T: Transaction>(
         let last = ready.last().map_or(0, |(row, _)| row.seq);
         let page = ready_page(
             &session.tx,
-            select_batches!(
+            sql!(
+                BatchRow::SELECT,
                 "NOT INDEXED
                  WHERE session_id = ?1 AND max(available_at_ms, lease_expires_ms) <= ?2
                    AND seq > ?3 ORDER BY seq LIMIT ?4"
@@ -203,10 +209,10 @@ fn claimable<T: Transaction>(
 /// The first batches of the queue.
 fn front<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<(BatchRow, i64)>> {
     let rows = session.tx.query(
-        select_batches!("NOT INDEXED ORDER BY seq LIMIT ?1"),
+        sql!(BatchRow::SELECT, "NOT INDEXED ORDER BY seq LIMIT ?1"),
         &[Value::Integer(FRONT)],
     )?;
-    read_all(TABLE, &rows, BatchRow::read)
+    read_all(BatchRow::TABLE, &rows, BatchRow::read_with_checksum)
 }
 
 /// Ready batches behind one of the queue, as many as a page has.
@@ -224,9 +230,9 @@ fn ready_page(
         Value::Integer(i64::from(PAGE)),
     ];
     let rows = tx.query(sql, &params)?;
-    read_all(TABLE, &rows, |reader| {
-        let (row, checksum) = BatchRow::read(reader)?;
-        confirm_found(TABLE, row.seq, is_ready(&row, request, now_ms))?;
+    read_all(BatchRow::TABLE, &rows, |reader| {
+        let (row, checksum) = BatchRow::read_with_checksum(reader)?;
+        confirm_found(BatchRow::TABLE, row.seq, is_ready(&row, request, now_ms))?;
         Ok((row, checksum))
     })
 }
@@ -310,13 +316,13 @@ fn store_claims<T: Transaction>(
 /// The batches of a claim that somebody holds, in queue order, with their checksums.
 fn batches_of_claim(tx: &impl Transaction, held: &Completion) -> Result<Vec<(BatchRow, i64)>> {
     let rows = tx.query(
-        select_batches!("WHERE claim_id = ?1 ORDER BY seq"),
+        sql!(BatchRow::SELECT, "WHERE claim_id = ?1 ORDER BY seq"),
         &[Value::Text(&held.claim_id)],
     )?;
-    let mut batches = read_all(TABLE, &rows, |reader| {
-        let (row, checksum) = BatchRow::read(reader)?;
+    let mut batches = read_all(BatchRow::TABLE, &rows, |reader| {
+        let (row, checksum) = BatchRow::read_with_checksum(reader)?;
         let found = row.claim_id.as_deref() == Some(&held.claim_id);
-        confirm_found(TABLE, &held.claim_id, found)?;
+        confirm_found(BatchRow::TABLE, &held.claim_id, found)?;
         Ok((row, checksum))
     })?;
     batches.retain(|(row, _)| row.is_held_by(&held.session_id, &held.claim_id, &held.lease_token));
@@ -421,7 +427,11 @@ pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Resul
                 .iter()
                 .any(|(row, _)| row.batch_id == batch_id);
             match known {
-                true => Err(corrupt(TABLE, batch_id, "the index does not know the row")),
+                true => Err(corrupt(
+                    BatchRow::TABLE,
+                    batch_id,
+                    "the index does not know the row",
+                )),
                 false => Ok(None),
             }
         }

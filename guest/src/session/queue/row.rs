@@ -1,127 +1,68 @@
 //! Rows of `queued_batches` and `queued_payloads`.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::{self, Vec};
 
 use crate::Result;
 use crate::bindings::exports::lash::store::queue::{Batch, DeliveryPolicy, SlotPolicy};
-use crate::storage::checksum::Checksum;
-use crate::storage::corruption::{confirm_found, corrupt, missing, verify};
+use crate::storage::corruption::{confirm_found, corrupt, missing};
 use crate::storage::pack;
-use crate::storage::rows::{RowReader, read_all, read_one};
-use crate::storage::seam::{Transaction, Value, execute_rows, optional_text, unsigned};
+use crate::storage::rows::{read_all, read_one};
+use crate::storage::seam::{Transaction, Value, execute_rows, unsigned};
+use crate::storage::sql::sql;
+use crate::storage::table::{Column, codes, table};
 
 use super::selection::Candidate;
 
-pub(super) const TABLE: &str = "queued_batches";
-pub(super) const PAYLOADS: &str = "queued_payloads";
-
-/// A batch without its payloads.
-pub(crate) struct BatchRow {
-    pub(super) seq: i64,
-    pub(super) batch_id: String,
-    pub(super) session_id: String,
-    pub(super) source_key: Option<String>,
-    pub(super) delivery: DeliveryPolicy,
-    pub(super) slot: SlotPolicy,
-    pub(super) merge_key: String,
-    pub(super) available_at_ms: i64,
-    pub(super) enqueued_at_ms: i64,
-    pub(super) claim_id: Option<String>,
-    pub(super) lease_token: Option<String>,
-    pub(super) fencing_token: i64,
-    /// 0 if it is not claimed.
-    pub(super) lease_expires_ms: i64,
-}
-
-pub(super) fn delivery_code(delivery: DeliveryPolicy) -> i64 {
-    match delivery {
-        DeliveryPolicy::EarliestSafeBoundary => 0,
-        DeliveryPolicy::AfterCurrentTurnCommit => 1,
+codes! {
+    DeliveryPolicy, "a policy is unknown" {
+        EarliestSafeBoundary = 0,
+        AfterCurrentTurnCommit = 1,
     }
 }
 
-pub(super) fn delivery_from_code(code: i64) -> Option<DeliveryPolicy> {
-    match code {
-        0 => Some(DeliveryPolicy::EarliestSafeBoundary),
-        1 => Some(DeliveryPolicy::AfterCurrentTurnCommit),
-        _ => None,
+codes! {
+    SlotPolicy, "a policy is unknown" {
+        Join = 0,
+        Exclusive = 1,
     }
 }
 
-pub(super) fn slot_code(slot: SlotPolicy) -> i64 {
-    match slot {
-        SlotPolicy::Join => 0,
-        SlotPolicy::Exclusive => 1,
+table! {
+    /// A batch without its payloads.
+    pub(crate) struct BatchRow in "queued_batches", named by batch_id {
+        seq: i64,
+        batch_id: String,
+        session_id: String,
+        source_key: Option<String>,
+        delivery: DeliveryPolicy,
+        slot: SlotPolicy,
+        merge_key: String,
+        available_at_ms: i64,
+        enqueued_at_ms: i64,
+        claim_id: Option<String>,
+        lease_token: Option<String>,
+        fencing_token: i64,
+        /// 0 if it is not claimed.
+        lease_expires_ms: i64,
     }
 }
 
-pub(super) fn slot_from_code(code: i64) -> Option<SlotPolicy> {
-    match code {
-        0 => Some(SlotPolicy::Join),
-        1 => Some(SlotPolicy::Exclusive),
-        _ => None,
+table! {
+    /// The packed payloads of a batch.
+    pub(super) struct PayloadRow<'r> in "queued_payloads", named by seq {
+        seq: i64,
+        payloads: &'r [u8],
     }
 }
+
+/// The batches from a number on, in order.
+pub(super) const BATCHES_FROM: &str = sql!(
+    BatchRow::SELECT,
+    "NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
+);
 
 impl BatchRow {
-    /// Reads and checks the columns that [`select_batches!`] names;
-    /// returns the checksum too.
-    pub(super) fn read(reader: &mut RowReader<'_>) -> Result<(Self, i64)> {
-        let seq = reader.integer()?;
-        let batch_id = reader.text()?.to_string();
-        let session_id = reader.text()?.to_string();
-        let source_key = reader.optional_text()?.map(ToString::to_string);
-        let delivery = delivery_from_code(reader.integer()?);
-        let slot = slot_from_code(reader.integer()?);
-        let merge_key = reader.text()?.to_string();
-        let available_at_ms = reader.integer()?;
-        let enqueued_at_ms = reader.integer()?;
-        let claim_id = reader.optional_text()?.map(ToString::to_string);
-        let lease_token = reader.optional_text()?.map(ToString::to_string);
-        let fencing_token = reader.integer()?;
-        let lease_expires_ms = reader.integer()?;
-        let stored = reader.integer()?;
-        let (Some(delivery), Some(slot)) = (delivery, slot) else {
-            return Err(corrupt(TABLE, batch_id, "a policy is unknown"));
-        };
-        let row = Self {
-            seq,
-            batch_id,
-            session_id,
-            source_key,
-            delivery,
-            slot,
-            merge_key,
-            available_at_ms,
-            enqueued_at_ms,
-            claim_id,
-            lease_token,
-            fencing_token,
-            lease_expires_ms,
-        };
-        verify(TABLE, &row.batch_id, stored, row.checksum())?;
-        Ok((row, stored))
-    }
-
-    pub(super) fn checksum(&self) -> i64 {
-        Checksum::of(TABLE)
-            .integer(self.seq)
-            .bytes(self.batch_id.as_bytes())
-            .bytes(self.session_id.as_bytes())
-            .optional(self.source_key.as_deref().map(str::as_bytes))
-            .integer(delivery_code(self.delivery))
-            .integer(slot_code(self.slot))
-            .bytes(self.merge_key.as_bytes())
-            .integer(self.available_at_ms)
-            .integer(self.enqueued_at_ms)
-            .optional(self.claim_id.as_deref().map(str::as_bytes))
-            .optional(self.lease_token.as_deref().map(str::as_bytes))
-            .integer(self.fencing_token)
-            .integer(self.lease_expires_ms)
-            .finish()
-    }
-
     pub(super) fn candidate(&self) -> Candidate<'_> {
         Candidate {
             delivery: self.delivery,
@@ -138,26 +79,7 @@ impl BatchRow {
 
     /// Writes a new row.
     pub(super) fn insert(&self, tx: &impl Transaction) -> Result<()> {
-        tx.execute(
-            "INSERT INTO queued_batches (seq, batch_id, session_id, source_key, delivery, slot,
-                 merge_key, available_at_ms, enqueued_at_ms, fencing_token, lease_expires_ms,
-                 checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            &[
-                Value::Integer(self.seq),
-                Value::Text(&self.batch_id),
-                Value::Text(&self.session_id),
-                optional_text(self.source_key.as_deref()),
-                Value::Integer(delivery_code(self.delivery)),
-                Value::Integer(slot_code(self.slot)),
-                Value::Text(&self.merge_key),
-                Value::Integer(self.available_at_ms),
-                Value::Integer(self.enqueued_at_ms),
-                Value::Integer(self.fencing_token),
-                Value::Integer(self.lease_expires_ms),
-                Value::Integer(self.checksum()),
-            ],
-        )?;
+        tx.execute(Self::INSERT, &self.values())?;
         Ok(())
     }
 
@@ -177,19 +99,6 @@ impl BatchRow {
     }
 }
 
-/// A query for all columns of the batches that a condition selects.
-macro_rules! select_batches {
-    ($condition:literal) => {
-        concat!(
-            "SELECT seq, batch_id, session_id, source_key, delivery, slot, merge_key, ",
-            "available_at_ms, enqueued_at_ms, claim_id, lease_token, fencing_token, ",
-            "lease_expires_ms, checksum FROM queued_batches ",
-            $condition
-        )
-    };
-}
-pub(super) use select_batches;
-
 /// Writes the columns of the claims of batches.
 pub(super) fn update_claims(tx: &impl Transaction, batches: &[(BatchRow, i64)]) -> Result<()> {
     let rows: Vec<[Value<'_>; 6]> = batches
@@ -197,8 +106,8 @@ pub(super) fn update_claims(tx: &impl Transaction, batches: &[(BatchRow, i64)]) 
         .map(|(row, _)| {
             [
                 Value::Integer(row.seq),
-                optional_text(row.claim_id.as_deref()),
-                optional_text(row.lease_token.as_deref()),
+                row.claim_id.value(),
+                row.lease_token.value(),
                 Value::Integer(row.fencing_token),
                 Value::Integer(row.lease_expires_ms),
                 Value::Integer(row.checksum()),
@@ -230,47 +139,35 @@ pub(super) fn delete<'a>(
 /// Finds a batch by its identifier.
 pub(super) fn find(tx: &impl Transaction, batch_id: &str) -> Result<Option<(BatchRow, i64)>> {
     let rows = tx.query(
-        select_batches!("WHERE batch_id = ?1"),
+        sql!(BatchRow::SELECT, "WHERE batch_id = ?1"),
         &[Value::Text(batch_id)],
     )?;
-    read_one(TABLE, &rows, |reader| {
-        let (row, checksum) = BatchRow::read(reader)?;
-        confirm_found(TABLE, batch_id, row.batch_id == batch_id)?;
+    read_one(BatchRow::TABLE, &rows, |reader| {
+        let (row, checksum) = BatchRow::read_with_checksum(reader)?;
+        confirm_found(BatchRow::TABLE, batch_id, row.batch_id == batch_id)?;
         Ok((row, checksum))
     })
 }
 
 /// Writes the payloads of a new batch.
 pub(super) fn insert_payloads(tx: &impl Transaction, seq: i64, packed: &[u8]) -> Result<()> {
-    tx.execute(
-        "INSERT INTO queued_payloads (seq, checksum, payloads) VALUES (?1, ?2, ?3)",
-        &[
-            Value::Integer(seq),
-            Value::Integer(payload_checksum(seq, packed)),
-            Value::Blob(packed),
-        ],
-    )?;
+    let row = PayloadRow {
+        seq,
+        payloads: packed,
+    };
+    tx.execute(PayloadRow::INSERT, &row.values())?;
     Ok(())
-}
-
-/// Reads `seq, checksum, payloads` and checks them; returns the packed payloads.
-pub(super) fn read_packed(reader: &mut RowReader<'_>) -> Result<(i64, Vec<u8>)> {
-    let seq = reader.integer()?;
-    let stored = reader.integer()?;
-    let packed = reader.blob()?;
-    verify(PAYLOADS, seq, stored, payload_checksum(seq, packed))?;
-    Ok((seq, packed.to_vec()))
 }
 
 /// Reads the payloads of a batch.
 pub(super) fn load_payloads(tx: &impl Transaction, seq: i64) -> Result<Vec<Vec<u8>>> {
     let rows = tx.query(
-        "SELECT seq, checksum, payloads FROM queued_payloads WHERE seq = ?1",
+        sql!(PayloadRow::SELECT, "WHERE seq = ?1"),
         &[Value::Integer(seq)],
     )?;
-    let found = read_one(PAYLOADS, &rows, read_packed)?;
-    let (_, packed) = found.ok_or_else(|| missing(PAYLOADS, seq))?;
-    unpack(seq, &packed)
+    let row = read_one(PayloadRow::TABLE, &rows, PayloadRow::read)?
+        .ok_or_else(|| missing(PayloadRow::TABLE, seq))?;
+    unpack(seq, row.payloads)
 }
 
 /// Packed payloads of several batches, in queue order.
@@ -282,28 +179,29 @@ impl PackedPayloads {
         let found = self.0.find(|(found, _)| *found == seq);
         found
             .map(|(_, packed)| packed)
-            .ok_or_else(|| missing(PAYLOADS, seq))
+            .ok_or_else(|| missing(PayloadRow::TABLE, seq))
     }
 }
 
 /// Reads the packed payloads of the batches of a claim.
 pub(super) fn load_claimed(tx: &impl Transaction, claim_id: &str) -> Result<PackedPayloads> {
     let rows = tx.query(
-        "SELECT p.seq, p.checksum, p.payloads
-         FROM queued_batches b JOIN queued_payloads p ON p.seq = b.seq
-         WHERE b.claim_id = ?1 ORDER BY b.seq",
+        sql!(
+            "SELECT ",
+            PayloadRow::QUALIFIED,
+            " FROM queued_batches JOIN queued_payloads ON queued_payloads.seq = queued_batches.seq
+             WHERE queued_batches.claim_id = ?1 ORDER BY queued_batches.seq"
+        ),
         &[Value::Text(claim_id)],
     )?;
-    Ok(PackedPayloads(
-        read_all(PAYLOADS, &rows, read_packed)?.into_iter(),
-    ))
+    let payloads = read_all(PayloadRow::TABLE, &rows, |reader| {
+        let row = PayloadRow::read(reader)?;
+        Ok((row.seq, row.payloads.to_vec()))
+    })?;
+    Ok(PackedPayloads(payloads.into_iter()))
 }
 
 /// The payloads of a batch, of what they were packed to.
 pub(super) fn unpack(seq: i64, packed: &[u8]) -> Result<Vec<Vec<u8>>> {
-    pack::unpack(packed).ok_or_else(|| corrupt(PAYLOADS, seq, "the payloads are damaged"))
-}
-
-fn payload_checksum(seq: i64, packed: &[u8]) -> i64 {
-    Checksum::of(PAYLOADS).integer(seq).bytes(packed).finish()
+    pack::unpack(packed).ok_or_else(|| corrupt(PayloadRow::TABLE, seq, "the payloads are damaged"))
 }

@@ -5,22 +5,22 @@ use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::seam::{Transaction, Value};
+use crate::storage::sql::sql;
 
 use super::completed;
-use super::row::{BatchRow, PAYLOADS, TABLE, read_packed, select_batches, unpack};
+use super::row::{BATCHES_FROM, BatchRow, PayloadRow, unpack};
 
 const BATCHES: Pages = Pages {
-    table: TABLE,
-    sql: select_batches!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
-    columns: 14,
+    table: BatchRow::TABLE,
+    sql: BATCHES_FROM,
+    columns: BatchRow::WIDTH,
     size: 1024,
 };
 
 const PAYLOAD_PAGES: Pages = Pages {
-    table: PAYLOADS,
-    sql: "SELECT seq, checksum, payloads FROM queued_payloads WHERE seq >= ?1
-          ORDER BY seq LIMIT ?2",
-    columns: 3,
+    table: PayloadRow::TABLE,
+    sql: sql!(PayloadRow::SELECT, "WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
+    columns: PayloadRow::WIDTH,
     size: 64,
 };
 
@@ -34,9 +34,10 @@ pub(crate) fn verify_all<T: Transaction>(
     let next = findings.end_of_numbers(digests.next_batch);
     let mut found = SetDigest::default();
     findings.walk(&session.tx, &BATCHES, &mut |findings, reader| {
-        let (row, checksum) = BatchRow::read(reader)?;
+        let (row, checksum) = BatchRow::read_with_checksum(reader)?;
         found.insert(checksum);
-        let mut require = |right, reason| findings.require(TABLE, &row.batch_id, right, reason);
+        let mut require =
+            |right, reason| findings.require(BatchRow::TABLE, &row.batch_id, right, reason);
         require(
             stored(
                 session,
@@ -50,14 +51,14 @@ pub(crate) fn verify_all<T: Transaction>(
                 && (row.claim_id.is_some() || row.lease_expires_ms == 0),
             "the claim is not whole",
         )?;
-        findings.require_number(TABLE, row.seq, next)
+        findings.require_number(BatchRow::TABLE, row.seq, next)
     })?;
-    findings.complete(TABLE, found, digests.batches)?;
+    findings.complete(BatchRow::TABLE, found, digests.batches)?;
     findings.walk(&session.tx, &PAYLOAD_PAGES, &mut |findings, reader| {
-        let (seq, packed) = read_packed(reader)?;
-        unpack(seq, &packed)?;
+        let PayloadRow { seq, payloads } = PayloadRow::read(reader)?;
+        unpack(seq, payloads)?;
         findings.require(
-            PAYLOADS,
+            PayloadRow::TABLE,
             "",
             stored(
                 session,

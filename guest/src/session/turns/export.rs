@@ -6,13 +6,11 @@ use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, Named, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
-use super::row::{TABLE, read, read_stamp};
+use super::row::{FROM, TurnRow};
 
 const ROWS: Named = Named {
-    table: TABLE,
-    rows: "SELECT session_id, turn_id, commit_hash, revision, checkpoint, committed_at_ms, checksum
-           FROM runtime_turn_commits WHERE (session_id, turn_id) >= (?1, ?2)
-           ORDER BY session_id, turn_id LIMIT ?3",
+    table: TurnRow::TABLE,
+    rows: FROM,
 };
 
 /// Exports the stamps.
@@ -22,22 +20,22 @@ pub(crate) fn export<T: Transaction>(
     page: &mut Page,
 ) -> Result<bool> {
     let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
-        let stamp = read_stamp(reader)?;
-        let (turn, committed_at_ms, checksum) = read(reader, &stamp)?;
+        let (row, checksum) = TurnRow::read_with_checksum(reader)?;
+        let checkpoint = row.checkpoint()?;
         cursor.found.insert(checksum);
         page.push(
             RecordBuilder::new("turn")
-                .text("session_id", &stamp.session_id)
-                .text("id", &stamp.turn_id)
-                .text("commit_hash", &stamp.commit_hash)
-                .number("revision", turn.revision)
-                .text("checkpoint", &turn.checkpoint.text())
-                .number("committed_at_ms", committed_at_ms),
+                .text("session_id", row.session_id)
+                .text("id", row.turn_id)
+                .text("commit_hash", row.commit_hash)
+                .number("revision", row.revision)
+                .text("checkpoint", &checkpoint.text())
+                .number("committed_at_ms", row.committed_at_ms),
         );
         Ok(())
     })?;
     if ended {
-        verify_complete(TABLE, cursor.found, session.digests.turns)?;
+        verify_complete(TurnRow::TABLE, cursor.found, session.digests.turns)?;
     }
     Ok(ended)
 }

@@ -6,7 +6,7 @@ mod row;
 mod verify;
 
 use alloc::collections::BTreeSet;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
@@ -14,32 +14,39 @@ use crate::bindings::exports::lash::store::session::TurnStamp;
 use crate::session::blobs::key::BlobKey;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::verify_complete;
-use crate::storage::rows::{RowReader, capacity};
-use crate::storage::seam::{Transaction, Value};
+use crate::storage::corruption::{confirm_found, verify_complete};
+use crate::storage::rows::{read_all, read_one};
+use crate::storage::seam::{Rows, Transaction, Value, execute_rows};
+use crate::storage::sql::sql;
 
 pub(crate) use export::export;
 pub use import::add;
-use row::{CommittedTurn, TABLE, checksum, read, read_stamp};
+use row::TurnRow;
 pub(crate) use verify::verify_all;
+
+/// What a turn committed.
+pub(crate) struct CommittedTurn {
+    pub(crate) commit_hash: String,
+    pub(crate) revision: i64,
+    pub(crate) checkpoint: BlobKey,
+}
 
 /// Finds the commit of a turn.
 pub(super) fn find(tx: &impl Transaction, stamp: &TurnStamp) -> Result<Option<CommittedTurn>> {
     let rows = tx.query(
-        "SELECT commit_hash, revision, checkpoint, committed_at_ms, checksum
-         FROM runtime_turn_commits WHERE session_id = ?1 AND turn_id = ?2",
+        sql!(TurnRow::SELECT, "WHERE session_id = ?1 AND turn_id = ?2"),
         &[Value::Text(&stamp.session_id), Value::Text(&stamp.turn_id)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    if !reader.advance() {
-        return Ok(None);
-    }
-    let stored = TurnStamp {
-        commit_hash: reader.text()?.to_string(),
-        ..stamp.clone()
-    };
-    let (turn, ..) = read(&mut reader, &stored)?;
-    Ok(Some(turn))
+    read_one(TurnRow::TABLE, &rows, |reader| {
+        let row = TurnRow::read(reader)?;
+        let found = row.session_id == stamp.session_id && row.turn_id == stamp.turn_id;
+        confirm_found(TurnRow::TABLE, &stamp.turn_id, found)?;
+        Ok(CommittedTurn {
+            commit_hash: row.commit_hash.to_string(),
+            revision: row.revision,
+            checkpoint: row.checkpoint()?,
+        })
+    })
 }
 
 /// Records the commit of a turn.
@@ -50,65 +57,40 @@ pub(super) fn insert<T: Transaction>(
     checkpoint: &BlobKey,
     now_ms: i64,
 ) -> Result<()> {
-    let key = checkpoint.as_bytes();
-    let checksum = checksum(stamp, revision, key, now_ms);
-    session.tx.execute(
-        "INSERT INTO runtime_turn_commits (session_id, turn_id, commit_hash, revision, checkpoint,
-             committed_at_ms, checksum)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        &[
-            Value::Text(&stamp.session_id),
-            Value::Text(&stamp.turn_id),
-            Value::Text(&stamp.commit_hash),
-            Value::Integer(revision),
-            Value::Blob(key),
-            Value::Integer(now_ms),
-            Value::Integer(checksum),
-        ],
-    )?;
-    session.digests.turns.insert(checksum);
+    let row = TurnRow {
+        session_id: &stamp.session_id,
+        turn_id: &stamp.turn_id,
+        commit_hash: &stamp.commit_hash,
+        revision,
+        checkpoint: checkpoint.as_bytes(),
+        committed_at_ms: now_ms,
+    };
+    session.tx.execute(TurnRow::INSERT, &row.values())?;
+    session.digests.turns.insert(row.checksum());
     Ok(())
 }
 
-/// A row, checked.
-struct StoredTurn {
-    stamp: TurnStamp,
-    turn: CommittedTurn,
-    committed_at_ms: i64,
-    checksum: i64,
-}
-
-/// Every row; none may be missing.
-fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<StoredTurn>> {
-    let rows = session.tx.query(
-        "SELECT session_id, turn_id, commit_hash, revision, checkpoint, committed_at_ms, checksum
-         FROM runtime_turn_commits",
-        &[],
-    )?;
-    let mut reader = RowReader::new(TABLE, &rows);
+/// Every row of the table, with its checksum; none may be missing.
+fn check_all<'r, T: Transaction>(
+    session: &SessionTransaction<T>,
+    rows: &'r Rows,
+) -> Result<Vec<(TurnRow<'r>, i64)>> {
+    let turns = read_all(TurnRow::TABLE, rows, TurnRow::read_with_checksum)?;
     let mut found = SetDigest::default();
-    let mut all = Vec::with_capacity(capacity(&rows));
-    while reader.advance() {
-        let stamp = read_stamp(&mut reader)?;
-        let (turn, committed_at_ms, checksum) = read(&mut reader, &stamp)?;
-        found.insert(checksum);
-        all.push(StoredTurn {
-            stamp,
-            turn,
-            committed_at_ms,
-            checksum,
-        });
+    for (_, checksum) in &turns {
+        found.insert(*checksum);
     }
-    verify_complete(TABLE, found, session.digests.turns)?;
-    Ok(all)
+    verify_complete(TurnRow::TABLE, found, session.digests.turns)?;
+    Ok(turns)
 }
 
 /// The checkpoints of all committed turns, which a replay returns.
 pub(crate) fn checkpoints<T: Transaction>(
     session: &SessionTransaction<T>,
 ) -> Result<BTreeSet<BlobKey>> {
-    let turns = load_all(session)?;
-    Ok(turns.into_iter().map(|row| row.turn.checkpoint).collect())
+    let rows = session.tx.query(TurnRow::SELECT, &[])?;
+    let turns = check_all(session, &rows)?;
+    turns.iter().map(|(row, _)| row.checkpoint()).collect()
 }
 
 /// Removes the stamps of turns that were committed before a time, and returns how
@@ -117,21 +99,19 @@ pub(crate) fn forget<T: Transaction>(
     session: &mut SessionTransaction<T>,
     before_ms: i64,
 ) -> Result<u64> {
-    let turns = load_all(session)?;
-    let newest = turns.iter().map(|row| row.turn.revision).max();
-    let old: Vec<&StoredTurn> = turns
-        .iter()
-        .filter(|row| row.committed_at_ms < before_ms && Some(row.turn.revision) != newest)
-        .collect();
-    for row in &old {
-        session.digests.turns.remove(row.checksum);
+    let rows = session.tx.query(TurnRow::SELECT, &[])?;
+    let mut turns = check_all(session, &rows)?;
+    let newest = turns.iter().map(|(row, _)| row.revision).max();
+    turns.retain(|(row, _)| row.committed_at_ms < before_ms && Some(row.revision) != newest);
+    for (_, checksum) in &turns {
+        session.digests.turns.remove(*checksum);
     }
-    let keys: Vec<[Value<'_>; 2]> = old
+    let keys: Vec<[Value<'_>; 2]> = turns
         .iter()
-        .map(|row| [&row.stamp.session_id, &row.stamp.turn_id].map(|text| Value::Text(text)))
+        .map(|(row, _)| [Value::Text(row.session_id), Value::Text(row.turn_id)])
         .collect();
-    let keys: Vec<&[Value<'_>]> = keys.iter().map(|key| &key[..]).collect();
-    Ok(session.tx.execute_many(
+    Ok(execute_rows(
+        &session.tx,
         "DELETE FROM runtime_turn_commits WHERE session_id = ?1 AND turn_id = ?2",
         &keys,
     )?)
