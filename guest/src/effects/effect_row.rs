@@ -13,6 +13,8 @@ use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{
     Transaction, Value, execute_rows, optional_integer, optional_text, unsigned,
 };
+use crate::storage::sql::sql;
+use crate::storage::table::{Column, codes};
 
 use super::scope_row::ScopeRow;
 
@@ -22,34 +24,31 @@ pub(super) const TABLE: &str = "effects";
 /// each that is wanted.
 const NEIGHBOURHOOD: i64 = 4;
 
-/// The query for effects, with the columns in the order that [`EffectRow::read`]
-/// wants them. `and content` reads what was recorded too.
-macro_rules! select_effects {
-    (and content $condition:literal) => {
-        $crate::effects::effect_row::select_effects!(@ ", effect.content", $condition)
-    };
-    ($condition:literal) => {
-        $crate::effects::effect_row::select_effects!(@ "", $condition)
-    };
-    (@ $content:literal, $condition:literal) => {
-        concat!(
-            "SELECT effect.id, effect.scope_id, scope.scope, effect.replay_key,
-                    effect.envelope_hash, effect.status, effect.owner_id,
-                    effect.lease_token, effect.lease_expires_ms, effect.due_at_ms,
-                    effect.generation, effect.claimed_at_ms, effect.settled_at_ms,
-                    effect.content_hash, effect.checksum",
-            $content,
-            " FROM effect_scopes scope JOIN effects effect ON effect.scope_id = scope.id ",
-            $condition
-        )
-    };
-}
-pub(super) use select_effects;
+/// What [`EffectRow::read`] reads.
+const COLUMNS: &str = "effect.id, effect.scope_id, scope.scope, effect.replay_key, \
+                       effect.envelope_hash, effect.status, effect.owner_id, effect.lease_token, \
+                       effect.lease_expires_ms, effect.due_at_ms, effect.generation, \
+                       effect.claimed_at_ms, effect.settled_at_ms, effect.content_hash, \
+                       effect.checksum";
+
+const TABLES: &str = " FROM effect_scopes scope JOIN effects effect ON effect.scope_id = scope.id ";
+
+/// Selects effects.
+const SELECT: &str = sql!("SELECT ", COLUMNS, TABLES);
+
+/// Selects effects with what was recorded.
+const SELECT_RECORDED: &str = sql!("SELECT ", COLUMNS, ", effect.content", TABLES);
+
+/// The effects from a number on that have a scope, in order, with what was recorded.
+pub(super) const FROM: &str = sql!(
+    SELECT_RECORDED,
+    "WHERE effect.id >= ?1 ORDER BY effect.id LIMIT ?2"
+);
 
 /// How all effects that have a scope are read.
 pub(super) const EFFECT_PAGES: Pages = Pages {
     table: TABLE,
-    sql: select_effects!(and content "WHERE effect.id >= ?1 ORDER BY effect.id LIMIT ?2"),
+    sql: FROM,
     columns: 16,
     size: 64,
 };
@@ -67,20 +66,12 @@ pub(super) enum Status {
     Failed,
 }
 
-impl Status {
-    fn code(self) -> i64 {
-        match self {
-            Self::Claimed => 1,
-            Self::Released => 2,
-            Self::Completed => 3,
-            Self::Failed => 4,
-        }
-    }
-
-    fn from_code(code: i64) -> Option<Self> {
-        [Self::Claimed, Self::Released, Self::Completed, Self::Failed]
-            .into_iter()
-            .find(|status| status.code() == code)
+codes! {
+    Status, "the status is unknown" {
+        Claimed = 1,
+        Released = 2,
+        Completed = 3,
+        Failed = 4,
     }
 }
 
@@ -134,7 +125,7 @@ impl EffectRow {
         }
     }
 
-    /// Reads and checks the columns of `select_effects!`.
+    /// Reads and checks [`COLUMNS`].
     pub(super) fn read(reader: &mut RowReader<'_>) -> Result<Self> {
         let id = reader.integer()?;
         let scope_id = reader.integer()?;
@@ -147,8 +138,7 @@ impl EffectRow {
             scope_id,
             scope,
             envelope_hash,
-            status: Status::from_code(status)
-                .ok_or_else(|| corrupt(TABLE, &replay_key, "the status is unknown"))?,
+            status: Status::decode(status).map_err(|reason| corrupt(TABLE, &replay_key, reason))?,
             replay_key,
             owner_id: reader.optional_text()?.map(String::from),
             lease_token: reader.optional_text()?.map(String::from),
@@ -360,7 +350,7 @@ impl EffectRow {
 /// Finds an effect.
 pub(super) fn find(tx: &impl Transaction, key: &EffectKey) -> Result<Option<EffectRow>> {
     let rows = tx.query(
-        select_effects!("WHERE scope.scope = ?1 AND effect.replay_key = ?2"),
+        sql!(SELECT, "WHERE scope.scope = ?1 AND effect.replay_key = ?2"),
         &[Value::Text(&key.scope), Value::Text(&key.replay_key)],
     )?;
     read_one(TABLE, &rows, |reader| {
@@ -374,7 +364,10 @@ pub(super) fn find_recorded(
     key: &EffectKey,
 ) -> Result<Option<(EffectRow, Option<Recorded>)>> {
     let rows = tx.query(
-        select_effects!(and content "WHERE scope.scope = ?1 AND effect.replay_key = ?2"),
+        sql!(
+            SELECT_RECORDED,
+            "WHERE scope.scope = ?1 AND effect.replay_key = ?2"
+        ),
         &[Value::Text(&key.scope), Value::Text(&key.replay_key)],
     )?;
     read_one(TABLE, &rows, |reader| {
@@ -430,8 +423,11 @@ pub(super) fn finished_after(
         count += 1;
     }
     let rows = tx.query(
-        select_effects!(and content "WHERE effect.id > ?1 AND effect.id <= ?2
-             AND effect.scope_id = ?3 AND effect.status IN (3, 4) ORDER BY effect.id"),
+        sql!(
+            SELECT_RECORDED,
+            "WHERE effect.id > ?1 AND effect.id <= ?2
+             AND effect.scope_id = ?3 AND effect.status IN (3, 4) ORDER BY effect.id"
+        ),
         &[
             Value::Integer(after.id),
             Value::Integer(last),
@@ -460,7 +456,7 @@ pub(super) fn finished_after(
 /// All effects of a scope.
 pub(super) fn of_scope(tx: &impl Transaction, scope_id: i64) -> Result<Vec<EffectRow>> {
     let rows = tx.query(
-        select_effects!("WHERE scope.id = ?1"),
+        sql!(SELECT, "WHERE scope.id = ?1"),
         &[Value::Integer(scope_id)],
     )?;
     read_all(TABLE, &rows, |reader| {

@@ -7,14 +7,13 @@ use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, unsigned};
 
-use super::effect_row::{self, EffectRow, Status, select_effects};
+use super::effect_row::{self, EffectRow, Status};
 use super::scope_row::{self, ScopeRow};
 
 const SCOPES: Numbered = Numbered {
-    table: scope_row::TABLE,
+    table: ScopeRow::TABLE,
     lengths: None,
-    rows: "SELECT id, scope, effects, last_claim_ms, checksum
-           FROM effect_scopes NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    rows: scope_row::FROM,
 };
 
 const EFFECTS: Numbered = Numbered {
@@ -24,7 +23,7 @@ const EFFECTS: Numbered = Numbered {
          FROM effect_scopes scope JOIN effects effect ON effect.scope_id = scope.id
          WHERE effect.id >= ?1 ORDER BY effect.id LIMIT ?2",
     ),
-    rows: select_effects!(and content "WHERE effect.id >= ?1 ORDER BY effect.id LIMIT ?2"),
+    rows: effect_row::FROM,
 };
 
 /// The WIT function `effect-export.read-page`.

@@ -5,55 +5,39 @@ use alloc::vec::Vec;
 
 use super::effect_row::{self, EffectRow};
 use crate::Result;
-use crate::storage::checksum::Checksum;
-use crate::storage::corruption::{confirm_found, verify, verify_count};
+use crate::storage::corruption::{confirm_found, verify_count};
 use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{Transaction, Value, unsigned};
+use crate::storage::sql::{excluded, sql};
+use crate::storage::table::table;
 
-pub(super) const TABLE: &str = "effect_scopes";
-
-/// A scope. It exists as long as it has effects.
-pub(super) struct ScopeRow {
-    pub(super) id: i64,
-    pub(super) scope: String,
-    pub(super) effects: i64,
-    /// When one of the effects was last claimed.
-    pub(super) last_claim_ms: i64,
+table! {
+    /// A scope. It exists as long as it has effects.
+    pub(super) struct ScopeRow in "effect_scopes", named by scope {
+        id: i64,
+        scope: String,
+        effects: i64,
+        /// When one of the effects was last claimed.
+        last_claim_ms: i64,
+    }
 }
 
+/// The scopes from a number on, in order.
+pub(super) const FROM: &str = sql!(
+    ScopeRow::SELECT,
+    "NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
+);
+
 impl ScopeRow {
-    /// Reads and checks `id, scope, effects, last_claim_ms, checksum`.
-    pub(super) fn read(reader: &mut RowReader<'_>) -> Result<Self> {
-        let row = Self {
-            id: reader.integer()?,
-            scope: reader.text()?.to_string(),
-            effects: reader.integer()?,
-            last_claim_ms: reader.integer()?,
-        };
-        let stored = reader.integer()?;
-        verify(TABLE, &row.scope, stored, row.checksum())?;
-        Ok(row)
-    }
-
-    fn checksum(&self) -> i64 {
-        Checksum::of(TABLE)
-            .integer(self.id)
-            .bytes(self.scope.as_bytes())
-            .integer(self.effects)
-            .integer(self.last_claim_ms)
-            .finish()
-    }
-
     /// Finds a scope.
     pub(super) fn find(tx: &impl Transaction, scope: &str) -> Result<Option<Self>> {
         let rows = tx.query(
-            "SELECT id, scope, effects, last_claim_ms, checksum
-             FROM effect_scopes WHERE scope = ?1",
+            sql!(ScopeRow::SELECT, "WHERE scope = ?1"),
             &[Value::Text(scope)],
         )?;
-        read_one(TABLE, &rows, |reader| {
+        read_one(Self::TABLE, &rows, |reader| {
             let row = Self::read(reader)?;
-            confirm_found(TABLE, scope, row.scope == scope)?;
+            confirm_found(Self::TABLE, scope, row.scope == scope)?;
             Ok(row)
         })
     }
@@ -63,7 +47,7 @@ impl ScopeRow {
         // Nothing refers to a scope that is gone, so its number may come again.
         let rows = tx.query("SELECT ifnull(max(id), 0) + 1 FROM effect_scopes", &[])?;
         Ok(Self {
-            id: read_one(TABLE, &rows, RowReader::integer)?.unwrap_or(1),
+            id: read_one(Self::TABLE, &rows, RowReader::integer)?.unwrap_or(1),
             scope: scope.to_string(),
             effects: 0,
             last_claim_ms: 0,
@@ -73,13 +57,12 @@ impl ScopeRow {
     /// Scopes by number, after the given one.
     pub(super) fn after(tx: &impl Transaction, id: i64, limit: u32) -> Result<Vec<Self>> {
         let rows = tx.query(
-            "SELECT id, scope, effects, last_claim_ms, checksum
-             FROM effect_scopes WHERE id > ?1 ORDER BY id LIMIT ?2",
+            sql!(ScopeRow::SELECT, "WHERE id > ?1 ORDER BY id LIMIT ?2"),
             &[Value::Integer(id), Value::Integer(i64::from(limit))],
         )?;
-        read_all(TABLE, &rows, |reader| {
+        read_all(Self::TABLE, &rows, |reader| {
             let row = Self::read(reader)?;
-            confirm_found(TABLE, &row.scope, row.id > id)?;
+            confirm_found(Self::TABLE, &row.scope, row.id > id)?;
             Ok(row)
         })
     }
@@ -124,19 +107,12 @@ impl ScopeRow {
             return Ok(());
         }
         tx.execute(
-            "INSERT INTO effect_scopes (id, scope, effects, last_claim_ms, checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (id) DO UPDATE SET
-                 effects = excluded.effects,
-                 last_claim_ms = excluded.last_claim_ms,
-                 checksum = excluded.checksum",
-            &[
-                Value::Integer(self.id),
-                Value::Text(&self.scope),
-                Value::Integer(self.effects),
-                Value::Integer(self.last_claim_ms),
-                Value::Integer(self.checksum()),
-            ],
+            sql!(
+                ScopeRow::INSERT,
+                " ON CONFLICT (id) DO UPDATE SET ",
+                excluded!(effects, last_claim_ms, checksum)
+            ),
+            &self.values(),
         )?;
         Ok(())
     }

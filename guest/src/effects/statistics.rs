@@ -5,7 +5,8 @@ use crate::bindings::exports::lash::store::effect_inspection::EffectStatistics;
 use crate::storage::counts::counts;
 use crate::storage::seam::{Environment, TransactionMode, Value};
 
-use super::{effect_row, scope_row};
+use super::effect_row;
+use super::scope_row::ScopeRow;
 
 /// The WIT function `effect-inspection.statistics`.
 pub fn statistics(env: &impl Environment) -> Result<EffectStatistics> {
@@ -13,7 +14,7 @@ pub fn statistics(env: &impl Environment) -> Result<EffectStatistics> {
     let now_ms = Value::Integer(env.now_ms());
     let [scopes] = counts(
         &tx,
-        scope_row::TABLE,
+        ScopeRow::TABLE,
         "SELECT count(*) FROM effect_scopes",
         &[],
     )?;

@@ -10,10 +10,9 @@ use super::effect_row::{self, EFFECT_PAGES, EffectRow};
 use super::scope_row::{self, ScopeRow};
 
 const SCOPES: Pages = Pages {
-    table: scope_row::TABLE,
-    sql: "SELECT id, scope, effects, last_claim_ms, checksum
-          FROM effect_scopes NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
-    columns: 5,
+    table: ScopeRow::TABLE,
+    sql: scope_row::FROM,
+    columns: ScopeRow::WIDTH,
     size: 256,
 };
 
@@ -29,7 +28,7 @@ pub fn verify(env: &impl Environment) -> Result<Verification> {
         )?;
         let counted = read_one(effect_row::TABLE, &rows, RowReader::integer)?;
         findings.require(
-            scope_row::TABLE,
+            ScopeRow::TABLE,
             &row.scope,
             counted == Some(row.effects),
             "the effects are not those that were claimed",

@@ -8,33 +8,33 @@ use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::rows::read_one;
 use crate::storage::seam::{Environment, Transaction, Value, unsigned};
 
-use super::delivery_row::{self, DeliveryRow, select_deliveries};
-use super::occurrence_row::{self, OccurrenceRow, select_occurrences};
-use super::subscription_row::{self, SubscriptionRow, select_subscriptions};
+use super::delivery_row::{self, DeliveryRow};
+use super::occurrence_row::{self, OccurrenceRow};
+use super::subscription_row::{self, SubscriptionRow};
 
 const SUBSCRIPTIONS: Numbered = Numbered {
-    table: subscription_row::TABLE,
+    table: SubscriptionRow::TABLE,
     lengths: Some(
         "SELECT length(content) FROM subscriptions NOT INDEXED
          WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
     ),
-    rows: select_subscriptions!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
+    rows: subscription_row::FROM,
 };
 
 const OCCURRENCES: Numbered = Numbered {
-    table: occurrence_row::TABLE,
+    table: OccurrenceRow::TABLE,
     lengths: Some(
         "SELECT ifnull(length(p.content), 0) FROM occurrences o NOT INDEXED
          LEFT JOIN occurrence_payloads p ON p.number = o.number
          WHERE o.number >= ?1 ORDER BY o.number LIMIT ?2",
     ),
-    rows: select_occurrences!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
+    rows: occurrence_row::FROM,
 };
 
 const DELIVERIES: Numbered = Numbered {
-    table: delivery_row::TABLE,
+    table: DeliveryRow::TABLE,
     lengths: None,
-    rows: select_deliveries!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
+    rows: delivery_row::FROM,
 };
 
 /// The WIT function `host-event-export.read-page`.
@@ -54,7 +54,7 @@ fn export_subscriptions<T: Transaction>(
     page: &mut Page,
 ) -> Result<bool> {
     let ended = SUBSCRIPTIONS.read(&store.tx, cursor, page, &mut |cursor, page, reader| {
-        let (row, checksum) = SubscriptionRow::read(reader)?;
+        let (row, checksum) = SubscriptionRow::read_with_checksum(reader)?;
         cursor.found.insert(checksum);
         page.push(
             RecordBuilder::new("subscription")
@@ -73,7 +73,7 @@ fn export_subscriptions<T: Transaction>(
     })?;
     if ended {
         verify_complete(
-            subscription_row::TABLE,
+            SubscriptionRow::TABLE,
             cursor.found,
             store.digests.subscriptions,
         )?;
@@ -88,9 +88,9 @@ fn export_occurrences(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Pag
             "SELECT count(*) FROM deliveries WHERE occurrence = ?1",
             &[Value::Integer(row.number)],
         )?;
-        let found = read_one(delivery_row::TABLE, &rows, |reader| reader.integer())?.unwrap_or(0);
+        let found = read_one(DeliveryRow::TABLE, &rows, |reader| reader.integer())?.unwrap_or(0);
         verify_count(
-            delivery_row::TABLE,
+            DeliveryRow::TABLE,
             unsigned(found),
             unsigned(row.deliveries),
         )?;
@@ -134,7 +134,7 @@ fn export_deliveries<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(delivery_row::TABLE, cursor.found, store.digests.unsettled)?;
+        verify_complete(DeliveryRow::TABLE, cursor.found, store.digests.unsettled)?;
     }
     Ok(ended)
 }

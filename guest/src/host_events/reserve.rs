@@ -8,8 +8,9 @@ use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::corruption::{confirm_found, corrupt};
 use crate::storage::seam::{Environment, Transaction, Value, clamp};
+use crate::storage::sql::sql;
 
-use super::delivery_row::{self, DeliveryRow, select_deliveries};
+use super::delivery_row::{self, DeliveryRow};
 use super::occurrence_row::{self, OccurrenceRow};
 use super::subscription_row::{self, Sorted};
 
@@ -73,13 +74,13 @@ pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<Fan
 /// counts them: one that is missing here would be delivered twice.
 fn reserved(tx: &impl Transaction, row: &OccurrenceRow) -> Result<BTreeSet<i64>> {
     let rows = tx.query(
-        select_deliveries!("WHERE occurrence = ?1"),
+        sql!(DeliveryRow::SELECT, "WHERE occurrence = ?1"),
         &[Value::Integer(row.number)],
     )?;
     let mut reserved = BTreeSet::new();
     for delivery in DeliveryRow::read_all(&rows)? {
         confirm_found(
-            delivery_row::TABLE,
+            DeliveryRow::TABLE,
             delivery.number,
             delivery.occurrence == row.number,
         )?;
@@ -89,7 +90,7 @@ fn reserved(tx: &impl Transaction, row: &OccurrenceRow) -> Result<BTreeSet<i64>>
         Ok(reserved)
     } else {
         Err(corrupt(
-            delivery_row::TABLE,
+            DeliveryRow::TABLE,
             &row.id,
             "the occurrence has another number of deliveries",
         ))

@@ -9,10 +9,11 @@ use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::storage::sql::sql;
 
-use super::delivery_row::{self, DeliveryRow, select_deliveries};
-use super::occurrence_row;
-use super::subscription_row;
+use super::delivery_row::{self, DeliveryRow};
+use super::occurrence_row::{self, OccurrenceRow};
+use super::subscription_row::{self, SubscriptionRow};
 
 /// The WIT function `host-events.unsettled`.
 pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<Vec<FanOut>> {
@@ -41,7 +42,7 @@ pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<Vec<F
                 Ok(())
             })?;
         if !known {
-            return Err(missing(subscription_row::TABLE, row.subscription));
+            return Err(missing(SubscriptionRow::TABLE, row.subscription));
         }
     }
     Ok(fan_outs)
@@ -57,7 +58,8 @@ fn pending_after<T: Transaction>(
     let everything = after == 0;
     let limit = if everything { -1 } else { i64::from(limit) };
     let rows = store.tx.query(
-        select_deliveries!(
+        sql!(
+            DeliveryRow::SELECT,
             "INDEXED BY deliveries_unsettled WHERE settled = 0 AND number > ?1
              ORDER BY number LIMIT ?2"
         ),
@@ -68,7 +70,7 @@ fn pending_after<T: Transaction>(
     let mut digest = SetDigest::default();
     for row in &found {
         confirm_found(
-            delivery_row::TABLE,
+            DeliveryRow::TABLE,
             row.number,
             !row.settled && row.number > last,
         )?;
@@ -76,7 +78,7 @@ fn pending_after<T: Transaction>(
         digest.insert(row.checksum());
     }
     if everything {
-        verify_complete(delivery_row::TABLE, digest, store.digests.unsettled)?;
+        verify_complete(DeliveryRow::TABLE, digest, store.digests.unsettled)?;
     }
     Ok(found)
 }
@@ -95,7 +97,10 @@ pub fn settle(env: &impl Environment, settlements: &[Settlement]) -> Result<()> 
         for sequence in &settlement.subscriptions {
             let subscription = clamp(*sequence);
             let rows = store.tx.query(
-                select_deliveries!("WHERE occurrence = ?1 AND subscription = ?2"),
+                sql!(
+                    DeliveryRow::SELECT,
+                    "WHERE occurrence = ?1 AND subscription = ?2"
+                ),
                 &[
                     Value::Integer(occurrence.number),
                     Value::Integer(subscription),
@@ -103,7 +108,7 @@ pub fn settle(env: &impl Environment, settlements: &[Settlement]) -> Result<()> 
             )?;
             for row in DeliveryRow::read_all(&rows)? {
                 let found = row.occurrence == occurrence.number && row.subscription == subscription;
-                confirm_found(delivery_row::TABLE, row.number, found)?;
+                confirm_found(DeliveryRow::TABLE, row.number, found)?;
                 if !row.settled {
                     pending.insert(row.number, row);
                 }
@@ -123,14 +128,17 @@ pub(super) fn settle_subscription<T: Transaction>(
     seq: i64,
 ) -> Result<()> {
     let rows = store.tx.query(
-        select_deliveries!("INDEXED BY deliveries_pending WHERE settled = 0 AND subscription = ?1"),
+        sql!(
+            DeliveryRow::SELECT,
+            "INDEXED BY deliveries_pending WHERE settled = 0 AND subscription = ?1"
+        ),
         &[Value::Integer(seq)],
     )?;
     let pending = DeliveryRow::read_all(&rows)?;
     let mut last = 0;
     for row in &pending {
         let found = row.subscription == seq && !row.settled && row.number > last;
-        confirm_found(delivery_row::TABLE, row.number, found)?;
+        confirm_found(DeliveryRow::TABLE, row.number, found)?;
         last = row.number;
     }
     settle_rows(store, pending)
@@ -150,7 +158,7 @@ fn settle_rows<T: Transaction>(
         let mut occurrence = occurrence_row::by_number(&store.tx, number)?;
         if occurrence.unsettled < count {
             let reason = "it has more unsettled deliveries than it counts";
-            return Err(corrupt(occurrence_row::TABLE, &occurrence.id, reason));
+            return Err(corrupt(OccurrenceRow::TABLE, &occurrence.id, reason));
         }
         occurrence.unsettled = occurrence.unsettled.saturating_sub(count);
         occurrence.update_counts(&store.tx)?;

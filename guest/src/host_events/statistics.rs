@@ -6,7 +6,9 @@ use crate::host_events::digests::HostEventTransaction;
 use crate::storage::counts::counts;
 use crate::storage::seam::Environment;
 
-use super::{delivery_row, occurrence_row, subscription_row};
+use super::delivery_row::DeliveryRow;
+use super::occurrence_row::OccurrenceRow;
+use super::subscription_row::SubscriptionRow;
 
 /// The WIT function `host-event-inspection.statistics`.
 pub fn statistics(env: &impl Environment) -> Result<HostEventStatistics> {
@@ -14,20 +16,20 @@ pub fn statistics(env: &impl Environment) -> Result<HostEventStatistics> {
     let tx = &store.tx;
     let [enabled, disabled] = counts(
         tx,
-        subscription_row::TABLE,
+        SubscriptionRow::TABLE,
         "SELECT count(CASE WHEN enabled = 1 THEN 1 END), count(CASE WHEN enabled = 0 THEN 1 END)
          FROM subscriptions NOT INDEXED",
         &[],
     )?;
     let [occurrences, payload_bytes] = counts(
         tx,
-        occurrence_row::TABLE,
+        OccurrenceRow::TABLE,
         "SELECT count(*), sum(length(content)) FROM occurrence_payloads",
         &[],
     )?;
     let [settled, unsettled] = counts(
         tx,
-        delivery_row::TABLE,
+        DeliveryRow::TABLE,
         "SELECT count(CASE WHEN settled = 1 THEN 1 END), count(CASE WHEN settled = 0 THEN 1 END)
          FROM deliveries NOT INDEXED",
         &[],

@@ -6,96 +6,46 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::exports::lash::store::host_events::Subscription;
-use crate::storage::checksum::{self, Checksum};
-use crate::storage::corruption::{confirm_found, corrupt, verify};
+use crate::storage::checksum;
+use crate::storage::corruption::{confirm_found, corrupt};
 use crate::storage::rows::RowReader;
-use crate::storage::seam::{Rows, Transaction, Value, optional_integer, optional_text, unsigned};
+use crate::storage::seam::{Rows, Transaction, Value, optional_integer, unsigned};
+use crate::storage::sql::sql;
+use crate::storage::table::table;
 
-pub(super) const TABLE: &str = "subscriptions";
-
-/// A row of `subscriptions`.
-#[derive(Clone, Copy)]
-pub(super) struct SubscriptionRow<'r> {
-    pub(super) seq: i64,
-    pub(super) scope_id: &'r str,
-    pub(super) session_id: Option<&'r str>,
-    pub(super) name: Option<&'r str>,
-    pub(super) source_type: &'r str,
-    pub(super) source_key: &'r str,
-    pub(super) enabled: bool,
-    pub(super) created_at_ms: i64,
-    pub(super) updated_at_ms: i64,
-    pub(super) content: &'r [u8],
+table! {
+    /// A subscription.
+    #[derive(Clone, Copy)]
+    pub(super) struct SubscriptionRow<'r> in "subscriptions", named by seq,
+        uncovered (session_identity, source_identity)
+    {
+        seq: i64,
+        scope_id: &'r str,
+        session_id: Option<&'r str>,
+        name: Option<&'r str>,
+        source_type: &'r str,
+        source_key: &'r str,
+        enabled: bool,
+        created_at_ms: i64,
+        updated_at_ms: i64,
+        content: &'r [u8],
+    }
 }
 
-impl<'r> SubscriptionRow<'r> {
-    /// Reads and checks what [`select_subscriptions`] selects; returns the
-    /// checksum too.
-    pub(super) fn read(reader: &mut RowReader<'r>) -> Result<(Self, i64)> {
-        let seq = reader.integer()?;
-        let scope_id = reader.text()?;
-        let session_id = reader.optional_text()?;
-        let name = reader.optional_text()?;
-        let source_type = reader.text()?;
-        let source_key = reader.text()?;
-        let enabled = reader.flag()?;
-        let created_at_ms = reader.integer()?;
-        let updated_at_ms = reader.integer()?;
-        let stored = reader.integer()?;
-        let row = Self {
-            seq,
-            scope_id,
-            session_id,
-            name,
-            source_type,
-            source_key,
-            enabled,
-            created_at_ms,
-            updated_at_ms,
-            content: reader.blob()?,
-        };
-        verify(TABLE, seq, stored, row.checksum())?;
-        Ok((row, stored))
-    }
+/// The rows from a number on, in order.
+pub(super) const FROM: &str = sql!(
+    SubscriptionRow::SELECT,
+    "NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
+);
 
-    pub(super) fn checksum(&self) -> i64 {
-        Checksum::of(TABLE)
-            .integer(self.seq)
-            .bytes(self.scope_id.as_bytes())
-            .optional(self.session_id.map(str::as_bytes))
-            .optional(self.name.map(str::as_bytes))
-            .bytes(self.source_type.as_bytes())
-            .bytes(self.source_key.as_bytes())
-            .integer(i64::from(self.enabled))
-            .integer(self.created_at_ms)
-            .integer(self.updated_at_ms)
-            .bytes(self.content)
-            .finish()
-    }
-
+impl SubscriptionRow<'_> {
     /// Writes a new row.
     pub(super) fn insert(&self, tx: &impl Transaction) -> Result<()> {
-        tx.execute(
-            "INSERT INTO subscriptions (seq, scope_id, session_id, session_identity, name,
-                 source_type, source_key, source_identity, enabled, created_at_ms, updated_at_ms,
-                 checksum, content)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            &[
-                Value::Integer(self.seq),
-                Value::Text(self.scope_id),
-                optional_text(self.session_id),
-                optional_integer(self.session_id.map(session_identity)),
-                optional_text(self.name),
-                Value::Text(self.source_type),
-                Value::Text(self.source_key),
-                Value::Integer(source_identity(self.source_type, self.source_key)),
-                Value::Integer(i64::from(self.enabled)),
-                Value::Integer(self.created_at_ms),
-                Value::Integer(self.updated_at_ms),
-                Value::Integer(self.checksum()),
-                Value::Blob(self.content),
-            ],
-        )?;
+        let values = self.values(
+            optional_integer(self.session_id.map(session_identity)),
+            Value::Integer(source_identity(self.source_type, self.source_key)),
+        );
+        tx.execute(SubscriptionRow::INSERT, &values)?;
         Ok(())
     }
 
@@ -146,18 +96,6 @@ impl Sorted {
     }
 }
 
-/// A query for all columns of the subscriptions that a condition selects.
-macro_rules! select_subscriptions {
-    ($condition:literal) => {
-        concat!(
-            "SELECT seq, scope_id, session_id, name, source_type, source_key, enabled, ",
-            "created_at_ms, updated_at_ms, checksum, content FROM subscriptions ",
-            $condition
-        )
-    };
-}
-pub(super) use select_subscriptions;
-
 /// A checksum of a session, for the second index of its subscriptions.
 fn session_identity(session_id: &str) -> i64 {
     checksum::identity("subscriptions.session_identity", &[session_id.as_bytes()])
@@ -181,12 +119,12 @@ fn visit(
     expected: &dyn Fn(&SubscriptionRow<'_>) -> bool,
     visitor: Visitor<'_>,
 ) -> Result<BTreeSet<i64>> {
-    let mut reader = RowReader::new(TABLE, rows);
+    let mut reader = RowReader::new(SubscriptionRow::TABLE, rows);
     let mut found = BTreeSet::new();
     while reader.advance() {
-        let (row, checksum) = SubscriptionRow::read(&mut reader)?;
+        let (row, checksum) = SubscriptionRow::read_with_checksum(&mut reader)?;
         let new = found.insert(row.seq);
-        confirm_found(TABLE, row.seq, new && expected(&row))?;
+        confirm_found(SubscriptionRow::TABLE, row.seq, new && expected(&row))?;
         visitor(row, checksum)?;
     }
     Ok(found)
@@ -202,7 +140,7 @@ fn confirm_same(
     params: &[Value<'_>],
 ) -> Result<()> {
     let rows = tx.query(sql, params)?;
-    let mut reader = RowReader::new(TABLE, &rows);
+    let mut reader = RowReader::new(SubscriptionRow::TABLE, &rows);
     let mut same = rows.count as usize == found.len();
     while same && reader.advance() {
         same = found.contains(&reader.integer()?);
@@ -210,14 +148,18 @@ fn confirm_same(
     if same {
         Ok(())
     } else {
-        Err(corrupt(TABLE, key, "two indexes lead to different rows"))
+        Err(corrupt(
+            SubscriptionRow::TABLE,
+            key,
+            "two indexes lead to different rows",
+        ))
     }
 }
 
 /// Visits a subscription, if there is one with this number.
 pub(super) fn by_seq(tx: &impl Transaction, seq: i64, visitor: Visitor<'_>) -> Result<bool> {
     let rows = tx.query(
-        select_subscriptions!("WHERE seq = ?1"),
+        sql!(SubscriptionRow::SELECT, "WHERE seq = ?1"),
         &[Value::Integer(seq)],
     )?;
     let found = visit(&rows, &|row: &SubscriptionRow<'_>| row.seq == seq, visitor)?;
@@ -229,7 +171,7 @@ pub(super) fn by_seq(tx: &impl Transaction, seq: i64, visitor: Visitor<'_>) -> R
 pub(super) fn confirm_absent(tx: &impl Transaction, seq: i64) -> Result<()> {
     crate::storage::corruption::confirm_absent(
         tx,
-        TABLE,
+        SubscriptionRow::TABLE,
         seq,
         "SELECT 1 FROM subscriptions INDEXED BY subscriptions_seq WHERE seq = ?1 LIMIT 1",
         &[Value::Integer(seq)],
@@ -245,7 +187,8 @@ pub(super) fn by_session(
 ) -> Result<()> {
     let flag = Value::Integer(i64::from(enabled));
     let rows = tx.query(
-        select_subscriptions!(
+        sql!(
+            SubscriptionRow::SELECT,
             "INDEXED BY subscriptions_session WHERE session_id = ?1 AND enabled = ?2"
         ),
         &[Value::Text(session_id), flag],
@@ -277,7 +220,8 @@ pub(super) fn by_source(
     visitor: Visitor<'_>,
 ) -> Result<()> {
     let rows = tx.query(
-        select_subscriptions!(
+        sql!(
+            SubscriptionRow::SELECT,
             "INDEXED BY subscriptions_source
              WHERE source_type = ?1 AND enabled = ?2 AND source_key = ?3"
         ),
@@ -316,7 +260,8 @@ pub(super) fn by_source_type(
     visitor: Visitor<'_>,
 ) -> Result<()> {
     let rows = tx.query(
-        select_subscriptions!(
+        sql!(
+            SubscriptionRow::SELECT,
             "INDEXED BY subscriptions_source WHERE source_type = ?1 AND enabled = ?2"
         ),
         &[Value::Text(source_type), Value::Integer(i64::from(enabled))],
@@ -332,7 +277,10 @@ pub(super) fn by_source_type(
 /// Visits the subscriptions with a name.
 pub(super) fn by_name(tx: &impl Transaction, name: &str, visitor: Visitor<'_>) -> Result<()> {
     let rows = tx.query(
-        select_subscriptions!("INDEXED BY subscriptions_name WHERE name = ?1"),
+        sql!(
+            SubscriptionRow::SELECT,
+            "INDEXED BY subscriptions_name WHERE name = ?1"
+        ),
         &[Value::Text(name)],
     )?;
     visit(

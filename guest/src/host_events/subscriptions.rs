@@ -12,11 +12,11 @@ use crate::storage::corruption::verify_complete;
 use crate::storage::numbers;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::storage::sql::sql;
 
 use super::settle::settle_subscription;
 use super::subscription_row::{
-    Sorted, SubscriptionRow, TABLE, by_name, by_seq, by_session, by_source, by_source_type,
-    confirm_absent, select_subscriptions,
+    Sorted, SubscriptionRow, by_name, by_seq, by_session, by_source, by_source_type, confirm_absent,
 };
 
 /// How many rows one query reads of all subscriptions.
@@ -134,12 +134,15 @@ fn visit_all<T: Transaction>(
     let mut last = 0;
     loop {
         let rows = store.tx.query(
-            select_subscriptions!("WHERE seq > ?1 ORDER BY seq LIMIT ?2"),
+            sql!(
+                SubscriptionRow::SELECT,
+                "WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+            ),
             &[Value::Integer(last), Value::Integer(PAGE)],
         )?;
-        let mut reader = RowReader::new(TABLE, &rows);
+        let mut reader = RowReader::new(SubscriptionRow::TABLE, &rows);
         while reader.advance() {
-            let (row, checksum) = SubscriptionRow::read(&mut reader)?;
+            let (row, checksum) = SubscriptionRow::read_with_checksum(&mut reader)?;
             found.insert(checksum);
             last = row.seq;
             visitor(row, checksum)?;
@@ -148,7 +151,7 @@ fn visit_all<T: Transaction>(
             break;
         }
     }
-    verify_complete(TABLE, found, store.digests.subscriptions)
+    verify_complete(SubscriptionRow::TABLE, found, store.digests.subscriptions)
 }
 
 /// The WIT function `host-events.unsubscribe`.

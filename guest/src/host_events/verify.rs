@@ -10,28 +10,28 @@ use crate::storage::findings::{Findings, Pages};
 use crate::storage::rows::read_one;
 use crate::storage::seam::{Environment, Transaction, Value};
 
-use super::delivery_row::{self, DeliveryRow, select_deliveries};
-use super::occurrence_row::{self, OccurrenceRow, select_occurrences};
-use super::subscription_row::{self, SubscriptionRow, select_subscriptions};
+use super::delivery_row::{self, DeliveryRow};
+use super::occurrence_row::{self, OccurrenceRow};
+use super::subscription_row::{self, SubscriptionRow};
 
 const SUBSCRIPTIONS: Pages = Pages {
-    table: subscription_row::TABLE,
-    sql: select_subscriptions!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
-    columns: 11,
+    table: SubscriptionRow::TABLE,
+    sql: subscription_row::FROM,
+    columns: SubscriptionRow::WIDTH,
     size: 128,
 };
 
 const OCCURRENCES: Pages = Pages {
-    table: occurrence_row::TABLE,
-    sql: select_occurrences!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
-    columns: 11,
+    table: OccurrenceRow::TABLE,
+    sql: occurrence_row::FROM,
+    columns: OccurrenceRow::WIDTH,
     size: 256,
 };
 
 const DELIVERIES: Pages = Pages {
-    table: delivery_row::TABLE,
-    sql: select_deliveries!("NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"),
-    columns: 6,
+    table: DeliveryRow::TABLE,
+    sql: delivery_row::FROM,
+    columns: DeliveryRow::WIDTH,
     size: 1024,
 };
 
@@ -59,11 +59,11 @@ fn verify_subscriptions<T: Transaction>(
     let mut found = SetDigest::default();
     let next = findings.end_of_numbers(store.digests.next_subscription);
     findings.walk(&store.tx, &SUBSCRIPTIONS, &mut |findings, reader| {
-        let (row, checksum) = SubscriptionRow::read(reader)?;
+        let (row, checksum) = SubscriptionRow::read_with_checksum(reader)?;
         found.insert(checksum);
-        findings.require_number(subscription_row::TABLE, row.seq, next)
+        findings.require_number(SubscriptionRow::TABLE, row.seq, next)
     })?;
-    findings.complete(subscription_row::TABLE, found, store.digests.subscriptions)
+    findings.complete(SubscriptionRow::TABLE, found, store.digests.subscriptions)
 }
 
 /// Checks every occurrence with its payload, and that it has the deliveries that it
@@ -76,18 +76,18 @@ fn verify_occurrences<T: Transaction>(
     let next = findings.end_of_numbers(store.digests.next_occurrence);
     findings.walk(tx, &OCCURRENCES, &mut |findings, reader| {
         let row = OccurrenceRow::read(reader)?;
-        findings.note(occurrence_row::TABLE, row.load(tx))?;
-        findings.require_number(occurrence_row::TABLE, row.number, next)?;
+        findings.note(OccurrenceRow::TABLE, row.load(tx))?;
+        findings.require_number(OccurrenceRow::TABLE, row.number, next)?;
         let rows = tx.query(
             "SELECT count(*), count(CASE WHEN settled = 0 THEN 1 END)
              FROM deliveries WHERE occurrence = ?1",
             &[Value::Integer(row.number)],
         )?;
-        let counted = read_one(delivery_row::TABLE, &rows, |reader| {
+        let counted = read_one(DeliveryRow::TABLE, &rows, |reader| {
             Ok((reader.integer()?, reader.integer()?))
         })?;
         findings.require(
-            occurrence_row::TABLE,
+            OccurrenceRow::TABLE,
             &row.id,
             counted == Some((row.deliveries, row.unsettled)),
             "the deliveries are not those that were reserved",
@@ -106,13 +106,12 @@ fn verify_deliveries<T: Transaction>(
     let next = findings.end_of_numbers(store.digests.next_delivery);
     findings.walk(tx, &DELIVERIES, &mut |findings, reader| {
         let row = DeliveryRow::read(reader)?;
-        findings.require_number(delivery_row::TABLE, row.number, next)?;
+        findings.require_number(DeliveryRow::TABLE, row.number, next)?;
         let stored = |sql, number| -> Result<bool> {
             Ok(tx.query(sql, &[Value::Integer(number)])?.count > 0)
         };
         let key = row.number.to_string();
-        let mut require =
-            |right, reason| findings.require(delivery_row::TABLE, &key, right, reason);
+        let mut require = |right, reason| findings.require(DeliveryRow::TABLE, &key, right, reason);
         require(
             stored(
                 "SELECT 1 FROM occurrences NOT INDEXED WHERE number = ?1",
@@ -132,5 +131,5 @@ fn verify_deliveries<T: Transaction>(
             "the subscription of the delivery is missing",
         )
     })?;
-    findings.complete(delivery_row::TABLE, unsettled, store.digests.unsettled)
+    findings.complete(DeliveryRow::TABLE, unsettled, store.digests.unsettled)
 }

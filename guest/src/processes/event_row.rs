@@ -15,6 +15,8 @@ use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{
     Transaction, Value, execute_rows, optional_integer, optional_text, unsigned,
 };
+use crate::storage::sql::sql;
+use crate::storage::table::{Column, codes};
 
 pub(super) const TABLE: &str = "process_events";
 
@@ -33,22 +35,11 @@ const INSERT: &str = "INSERT INTO process_events (id, process, type, type_identi
         replay_identity, payload_hash, wake, content_hash, checksum, content)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-impl Wake {
-    fn code(self) -> i64 {
-        match self {
-            Self::Nobody => 0,
-            Self::Pending => 1,
-            Self::Acknowledged => 2,
-        }
-    }
-
-    fn from_code(code: i64) -> Option<Self> {
-        match code {
-            0 => Some(Self::Nobody),
-            1 => Some(Self::Pending),
-            2 => Some(Self::Acknowledged),
-            _ => None,
-        }
+codes! {
+    Wake, "the state of the wake is unknown" {
+        Nobody = 0,
+        Pending = 1,
+        Acknowledged = 2,
     }
 }
 
@@ -63,19 +54,11 @@ pub(super) struct EventRow {
     content_hash: i64,
 }
 
-/// A query for events. `$content` is one more column, with a comma before it, or
-/// nothing.
-macro_rules! select_events {
-    ($content:literal, $rest:literal) => {
-        concat!(
-            "SELECT id, type, replay_key, payload_hash, wake, content_hash, checksum",
-            $content,
-            " FROM process_events ",
-            $rest
-        )
-    };
-}
-pub(super) use select_events;
+/// What [`EventRow::read`] reads.
+pub(super) const COLUMNS: &str = "id, type, replay_key, payload_hash, wake, content_hash, checksum";
+
+/// Selects events with their contents.
+pub(super) const SELECT: &str = sql!("SELECT ", COLUMNS, ", content FROM process_events ");
 
 /// The key of an event.
 pub(super) fn key(process: i64, sequence: i64) -> i64 {
@@ -131,16 +114,14 @@ impl EventRow {
         }
     }
 
-    /// Reads and checks the columns that [`select_events!`] names, of an event of
-    /// this process; returns the checksum too.
+    /// Reads and checks [`COLUMNS`] of an event of this process; returns the checksum too.
     pub(super) fn read(reader: &mut RowReader<'_>, process: i64) -> Result<(Self, i64)> {
         let id = reader.integer()?;
         confirm_found(TABLE, id, id >> 32 == process)?;
         let kind = reader.text()?.to_string();
         let replay_key = reader.optional_text()?.map(ToString::to_string);
         let payload_hash = reader.text()?.to_string();
-        let wake = Wake::from_code(reader.integer()?)
-            .ok_or_else(|| corrupt(TABLE, id, "the state of the wake is unknown"))?;
+        let wake = Wake::decode(reader.integer()?).map_err(|reason| corrupt(TABLE, id, reason))?;
         let row = Self {
             process,
             sequence: id & LAST_SEQUENCE,
@@ -237,7 +218,7 @@ pub(super) fn insert_all(tx: &impl Transaction, events: &[(EventRow, &[u8])]) ->
 /// Reads an event without its content, and its checksum.
 pub(super) fn find(tx: &impl Transaction, process: i64, sequence: i64) -> Result<(EventRow, i64)> {
     let rows = tx.query(
-        select_events!("", "WHERE id = ?1"),
+        sql!("SELECT ", COLUMNS, " FROM process_events WHERE id = ?1"),
         &[Value::Integer(key(process, sequence))],
     )?;
     let (row, checksum) = read_one(TABLE, &rows, |reader| EventRow::read(reader, process))?
@@ -254,7 +235,7 @@ pub(super) fn find_replayed(
     replay_key: &str,
 ) -> Result<Option<Event>> {
     let rows = tx.query(
-        select_events!(", content", "WHERE process = ?1 AND replay_key = ?2"),
+        sql!(SELECT, "WHERE process = ?1 AND replay_key = ?2"),
         &[Value::Integer(process), Value::Text(replay_key)],
     )?;
     read_one(TABLE, &rows, |reader| {
@@ -277,8 +258,8 @@ pub(super) fn find_first_of_type(
     sequence: i64,
 ) -> Result<Option<Vec<u8>>> {
     let rows = tx.query(
-        select_events!(
-            ", content",
+        sql!(
+            SELECT,
             "INDEXED BY process_events_type
              WHERE process = ?1 AND type = ?2 AND id > ?3 ORDER BY id LIMIT 1"
         ),

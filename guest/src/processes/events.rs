@@ -13,8 +13,9 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, invalid, verify_complete};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
+use crate::storage::sql::sql;
 
-use super::event_row::{self, EventRow, LAST_SEQUENCE, TABLE, Wake, select_events};
+use super::event_row::{self, COLUMNS, EventRow, LAST_SEQUENCE, SELECT, TABLE, Wake};
 use super::process_row;
 
 /// How many events one query reads.
@@ -155,10 +156,7 @@ pub fn after(
     let mut contents = Vec::new();
     while last < process.state.last_sequence {
         let rows = tx.query(
-            select_events!(
-                ", content",
-                "WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3"
-            ),
+            sql!(SELECT, "WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3"),
             &[
                 Value::Integer(event_row::key(process.seq, last)),
                 Value::Integer(event_row::key(process.seq, LAST_SEQUENCE)),
@@ -195,9 +193,12 @@ pub fn wakes_after(
     // that were asked for.
     let asked_after = bounded(sequence);
     let rows = tx.query(
-        select_events!(
-            ", CASE WHEN id > ?2 THEN content END",
-            "INDEXED BY process_events_wakes WHERE process = ?1 AND wake = 1 ORDER BY id"
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            ", CASE WHEN id > ?2 THEN content END
+             FROM process_events INDEXED BY process_events_wakes
+             WHERE process = ?1 AND wake = 1 ORDER BY id"
         ),
         &[
             Value::Integer(process.seq),

@@ -9,11 +9,12 @@ use crate::storage::corruption::{verify_complete, verify_count};
 use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, unsigned};
+use crate::storage::sql::sql;
 
 use super::TABLE;
-use super::event_row::{self, EventRow, LAST_SEQUENCE, Wake, key, select_events};
+use super::event_row::{self, EventRow, LAST_SEQUENCE, Wake, key};
 use super::grant_row::{self, GrantRow};
-use super::process_row::{ProcessRow, select_whole_processes};
+use super::process_row::{self, ProcessRow};
 
 const PROCESSES: Numbered = Numbered {
     table: TABLE,
@@ -22,7 +23,7 @@ const PROCESSES: Numbered = Numbered {
          FROM processes p NOT INDEXED LEFT JOIN process_outcomes o ON o.seq = p.seq
          WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2",
     ),
-    rows: select_whole_processes!("0", "WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2"),
+    rows: process_row::FROM,
 };
 
 const EVENTS: Numbered = Numbered {
@@ -31,20 +32,19 @@ const EVENTS: Numbered = Numbered {
         "SELECT length(content) FROM process_events NOT INDEXED
          WHERE id >= ?1 ORDER BY id LIMIT ?2",
     ),
-    rows: select_events!(
-        ", content",
+    rows: sql!(
+        event_row::SELECT,
         "NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
     ),
 };
 
 const GRANTS: Numbered = Numbered {
-    table: grant_row::TABLE,
+    table: GrantRow::TABLE,
     lengths: Some(
         "SELECT length(descriptor) FROM process_grants NOT INDEXED
          WHERE id >= ?1 ORDER BY id LIMIT ?2",
     ),
-    rows: "SELECT id, scope_id, process, session_id, checksum, descriptor
-           FROM process_grants NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    rows: grant_row::FROM,
 };
 
 /// The WIT function `process-export.read-page`.
@@ -129,7 +129,7 @@ fn verify_belongings(tx: &impl Transaction, row: &ProcessRow) -> Result<()> {
     for (_, checksum) in grant_row::of_process(tx, row.seq)? {
         grants.insert(checksum);
     }
-    verify_complete(grant_row::TABLE, grants, row.state.grants)
+    verify_complete(GrantRow::TABLE, grants, row.state.grants)
 }
 
 fn export_events(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
@@ -159,7 +159,7 @@ fn export_events(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) ->
 fn export_grants(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
     GRANTS.read(tx, cursor, page, &mut |_, page, reader| {
         reader.integer()?;
-        let (row, _) = GrantRow::read(reader)?;
+        let (row, _) = GrantRow::read_with_checksum(reader)?;
         page.push(
             RecordBuilder::new("process_handle")
                 .number("process", row.process)

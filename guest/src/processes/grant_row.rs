@@ -1,24 +1,35 @@
 //! Rows of `process_grants`.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::storage::checksum::{self, Checksum};
-use crate::storage::corruption::{confirm_absent, confirm_found, verify, verify_count};
+use crate::storage::checksum;
+use crate::storage::corruption::{confirm_absent, confirm_found, verify_count};
 use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{Rows, Transaction, Value, unsigned};
+use crate::storage::sql::sql;
+use crate::storage::table::table;
 
-pub(super) const TABLE: &str = "process_grants";
-
-/// A handle that is granted.
-pub(super) struct GrantRow {
-    pub(super) scope_id: String,
-    /// The number of the process.
-    pub(super) process: i64,
-    pub(super) session_id: String,
-    pub(super) descriptor: Vec<u8>,
+table! {
+    /// A handle that is granted.
+    pub(super) struct GrantRow in "process_grants", named by scope_id,
+        uncovered (scope_identity, session_identity)
+    {
+        scope_id: String,
+        /// The number of the process.
+        process: i64,
+        session_id: String,
+        descriptor: Vec<u8>,
+    }
 }
+
+/// The rows from a number on, in order; the number comes first.
+pub(super) const FROM: &str = sql!(
+    "SELECT id, ",
+    GrantRow::COLUMNS,
+    " FROM process_grants NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
+);
 
 fn scope_identity(scope_id: &str) -> i64 {
     checksum::identity("process_grants.scope_identity", &[scope_id.as_bytes()])
@@ -29,48 +40,13 @@ fn session_identity(session_id: &str) -> i64 {
 }
 
 impl GrantRow {
-    /// Reads and checks `scope_id, process, session_id, checksum, descriptor`;
-    /// returns the checksum too.
-    pub(super) fn read(reader: &mut RowReader<'_>) -> Result<(Self, i64)> {
-        let scope_id = reader.text()?.to_string();
-        let process = reader.integer()?;
-        let session_id = reader.text()?.to_string();
-        let stored = reader.integer()?;
-        let row = Self {
-            scope_id,
-            process,
-            session_id,
-            descriptor: reader.blob()?.to_vec(),
-        };
-        verify(TABLE, &row.scope_id, stored, row.checksum())?;
-        Ok((row, stored))
-    }
-
-    pub(super) fn checksum(&self) -> i64 {
-        Checksum::of(TABLE)
-            .bytes(self.scope_id.as_bytes())
-            .integer(self.process)
-            .bytes(self.session_id.as_bytes())
-            .bytes(&self.descriptor)
-            .finish()
-    }
-
     /// Writes a new grant.
     pub(super) fn insert(&self, tx: &impl Transaction) -> Result<()> {
-        tx.execute(
-            "INSERT INTO process_grants (scope_id, process, session_id, scope_identity,
-                 session_identity, checksum, descriptor)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            &[
-                Value::Text(&self.scope_id),
-                Value::Integer(self.process),
-                Value::Text(&self.session_id),
-                Value::Integer(scope_identity(&self.scope_id)),
-                Value::Integer(session_identity(&self.session_id)),
-                Value::Integer(self.checksum()),
-                Value::Blob(&self.descriptor),
-            ],
-        )?;
+        let values = self.values(
+            Value::Integer(scope_identity(&self.scope_id)),
+            Value::Integer(session_identity(&self.session_id)),
+        );
+        tx.execute(Self::INSERT, &values)?;
         Ok(())
     }
 
@@ -91,14 +67,14 @@ pub(super) fn find(
     process: i64,
 ) -> Result<Option<(GrantRow, i64)>> {
     let rows = tx.query(
-        "SELECT scope_id, process, session_id, checksum, descriptor
-         FROM process_grants WHERE scope_id = ?1 AND process = ?2",
+        sql!(GrantRow::SELECT, "WHERE scope_id = ?1 AND process = ?2"),
         &[Value::Text(scope_id), Value::Integer(process)],
     )?;
-    let Some((row, checksum)) = read_one(TABLE, &rows, GrantRow::read)? else {
+    let Some((row, checksum)) = read_one(GrantRow::TABLE, &rows, GrantRow::read_with_checksum)?
+    else {
         confirm_absent(
             tx,
-            TABLE,
+            GrantRow::TABLE,
             scope_id,
             "SELECT 1 FROM process_grants INDEXED BY process_grants_scope_identity
              WHERE scope_identity = ?1 AND process = ?2 LIMIT 1",
@@ -110,7 +86,7 @@ pub(super) fn find(
         return Ok(None);
     };
     let found = row.scope_id == scope_id && row.process == process;
-    confirm_found(TABLE, scope_id, found)?;
+    confirm_found(GrantRow::TABLE, scope_id, found)?;
     Ok(Some((row, checksum)))
 }
 
@@ -118,14 +94,16 @@ pub(super) fn find(
 /// checksums.
 pub(super) fn of_process(tx: &impl Transaction, process: i64) -> Result<Vec<(GrantRow, i64)>> {
     let rows = tx.query(
-        "SELECT scope_id, process, session_id, checksum, descriptor
-         FROM process_grants INDEXED BY process_grants_process WHERE process = ?1
-         ORDER BY session_id, scope_id",
+        sql!(
+            GrantRow::SELECT,
+            "INDEXED BY process_grants_process WHERE process = ?1
+             ORDER BY session_id, scope_id"
+        ),
         &[Value::Integer(process)],
     )?;
-    let grants = read_all(TABLE, &rows, GrantRow::read)?;
+    let grants = read_all(GrantRow::TABLE, &rows, GrantRow::read_with_checksum)?;
     for (row, _) in &grants {
-        confirm_found(TABLE, process, row.process == process)?;
+        confirm_found(GrantRow::TABLE, process, row.process == process)?;
     }
     Ok(grants)
 }
@@ -133,8 +111,10 @@ pub(super) fn of_process(tx: &impl Transaction, process: i64) -> Result<Vec<(Gra
 /// Reads the grants to all scopes of a session, with their checksums.
 pub(super) fn of_session(tx: &impl Transaction, session_id: &str) -> Result<Vec<(GrantRow, i64)>> {
     let rows = tx.query(
-        "SELECT scope_id, process, session_id, checksum, descriptor
-         FROM process_grants INDEXED BY process_grants_session WHERE session_id = ?1",
+        sql!(
+            GrantRow::SELECT,
+            "INDEXED BY process_grants_session WHERE session_id = ?1"
+        ),
         &[Value::Text(session_id)],
     )?;
     let counted = tx.query(
@@ -143,9 +123,9 @@ pub(super) fn of_session(tx: &impl Transaction, session_id: &str) -> Result<Vec<
         &[Value::Integer(session_identity(session_id))],
     )?;
     confirm_count(u64::from(rows.count), &counted)?;
-    let grants = read_all(TABLE, &rows, GrantRow::read)?;
+    let grants = read_all(GrantRow::TABLE, &rows, GrantRow::read_with_checksum)?;
     for (row, _) in &grants {
-        confirm_found(TABLE, session_id, row.session_id == session_id)?;
+        confirm_found(GrantRow::TABLE, session_id, row.session_id == session_id)?;
     }
     Ok(grants)
 }
@@ -166,6 +146,6 @@ pub(super) fn confirm_count_of_scope(
 }
 
 fn confirm_count(found: u64, counted: &Rows) -> Result<()> {
-    let expected = read_one(TABLE, counted, RowReader::integer)?.unwrap_or(0);
-    verify_count(TABLE, found, unsigned(expected))
+    let expected = read_one(GrantRow::TABLE, counted, RowReader::integer)?.unwrap_or(0);
+    verify_count(GrantRow::TABLE, found, unsigned(expected))
 }

@@ -14,35 +14,36 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, verify_complete};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
+use crate::storage::sql::sql;
 
-use super::grant_row::{self, GrantRow, TABLE};
-use super::process_row::{self, ProcessRow, select_processes};
+use super::grant_row::{self, GrantRow};
+use super::process_row::{self, ProcessRow};
 
 /// How many handles one query of `of-scope` reads.
 const PAGE: i64 = 64;
 
-/// A query for the grants of a scope, and for their processes with the states. The
-/// states of all are read, because only a whole row says for sure that its process
-/// ended; outcome and content of those that `$wanted` selects.
-macro_rules! select_handles {
-    ($wanted:literal) => {
-        select_processes!(
-            "g.scope_id, g.process, g.session_id, g.checksum, g.descriptor, ",
-            concat!(
-                ", CASE WHEN ",
-                $wanted,
-                " THEN o.checksum END, CASE WHEN ",
-                $wanted,
-                " THEN o.outcome END, CASE WHEN ",
-                $wanted,
-                " THEN p.content END"
-            ),
-            "LEFT JOIN process_outcomes o ON o.seq = p.seq
-             JOIN process_grants g ON g.process = p.seq
-             WHERE g.scope_id = ?1 AND g.process > ?2 ORDER BY g.process LIMIT ?3"
-        )
-    };
-}
+/// What `of-scope` reads before the outcome and the content: the grants of a scope, and
+/// their processes with the states.
+const COLUMNS: &str = sql!("SELECT ", GrantRow::QUALIFIED, ", ", process_row::COLUMNS);
+
+const TABLES: &str = sql!(
+    process_row::WHOLE_TABLES,
+    "JOIN process_grants ON process_grants.process = p.seq
+     WHERE process_grants.scope_id = ?1 AND process_grants.process > ?2
+     ORDER BY process_grants.process LIMIT ?3"
+);
+
+const ALL: &str = sql!(COLUMNS, ", o.checksum, o.outcome, p.content", TABLES);
+
+/// The states of all are read, because only a whole row says for sure that its process
+/// ended.
+const RUNNING: &str = sql!(
+    COLUMNS,
+    ", CASE WHEN s.status = 0 THEN o.checksum END,
+     CASE WHEN s.status = 0 THEN o.outcome END,
+     CASE WHEN s.status = 0 THEN p.content END",
+    TABLES
+);
 
 /// Removes a grant and writes the process that has one less.
 fn remove(
@@ -132,8 +133,8 @@ pub fn of_scope(
 ) -> Result<Vec<(Grant, Process)>> {
     let tx = env.begin(TransactionMode::Read)?;
     let sql = match selection {
-        Selection::All => select_handles!("1"),
-        Selection::Running => select_handles!("s.status = 0"),
+        Selection::All => ALL,
+        Selection::Running => RUNNING,
     };
     let mut handles = Vec::new();
     let mut found = 0;
@@ -147,15 +148,15 @@ pub fn of_scope(
                 Value::Integer(PAGE),
             ],
         )?;
-        let mut reader = RowReader::new(TABLE, &rows);
+        let mut reader = RowReader::new(GrantRow::TABLE, &rows);
         while reader.advance() {
-            let (grant, _) = GrantRow::read(&mut reader)?;
+            let (grant, _) = GrantRow::read_with_checksum(&mut reader)?;
             let next = grant.scope_id == scope_id && grant.process > last;
-            confirm_found(TABLE, scope_id, next)?;
+            confirm_found(GrantRow::TABLE, scope_id, next)?;
             last = grant.process;
             found += 1;
             let process = ProcessRow::read(&mut reader)?;
-            confirm_found(TABLE, scope_id, process.seq == grant.process)?;
+            confirm_found(GrantRow::TABLE, scope_id, process.seq == grant.process)?;
             if selection == Selection::All || process.state.is_running() {
                 let process = process.read_rest(&mut reader, None)?.process;
                 handles.push((into_grant(grant, process.id.clone()), process));
@@ -202,7 +203,7 @@ pub fn of_process(env: &impl Environment, process_id: &str) -> Result<Option<Vec
         found.insert(checksum);
         grants.push(into_grant(grant, process_id.to_string()));
     }
-    verify_complete(TABLE, found, process.state.grants)?;
+    verify_complete(GrantRow::TABLE, found, process.state.grants)?;
     Ok(Some(grants))
 }
 

@@ -34,6 +34,7 @@ use crate::storage::corruption::{confirm_found, invalid, verify_complete};
 use crate::storage::digests::Digests;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp};
+use crate::storage::sql::sql;
 
 pub use events::{
     acknowledge_wake, after, append, first_of_type, get_basis, get_position, last_sequences,
@@ -49,7 +50,7 @@ pub use retention::{prunable, prune};
 pub use statistics::statistics;
 pub use verify::verify;
 
-use process_row::{ProcessRow, select_whole_processes};
+use process_row::{ProcessRow, SELECT_WHOLE};
 use state_row::State;
 
 const TABLE: &str = "processes";
@@ -105,9 +106,9 @@ pub fn get(env: &impl Environment, id: &str, known_hash: Option<&str>) -> Result
 pub fn list(env: &impl Environment, selection: Selection) -> Result<Vec<Process>> {
     let transaction = ProcessTransaction::read(env)?;
     let sql = match selection {
-        Selection::All => select_whole_processes!("0", "WHERE p.seq > ?1 ORDER BY p.seq LIMIT ?2"),
-        Selection::Running => select_whole_processes!(
-            "0",
+        Selection::All => sql!(SELECT_WHOLE, "WHERE p.seq > ?1 ORDER BY p.seq LIMIT ?2"),
+        Selection::Running => sql!(
+            SELECT_WHOLE,
             "WHERE p.seq IN (
                  SELECT seq FROM process_states WHERE status = 0 AND seq > ?1
                  ORDER BY seq LIMIT ?2)

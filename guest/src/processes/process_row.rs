@@ -9,51 +9,39 @@ use crate::storage::checksum::{self, Checksum};
 use crate::storage::corruption::{confirm_absent, confirm_found, corrupt, missing, verify};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Transaction, Value, optional_text, unsigned};
+use crate::storage::sql::sql;
 
 use super::state_row::State;
 
 const TABLE: &str = "processes";
 const OUTCOMES: &str = "process_outcomes";
 
-/// A query for processes and their states. `$before` are columns before these, each
-/// with a comma after it; `$columns` are columns after them, each with a comma before
-/// it; `$rest` is more tables, and the condition.
-macro_rules! select_processes {
-    ($columns:expr, $rest:expr) => {
-        $crate::processes::process_row::select_processes!("", $columns, $rest)
-    };
-    ($before:literal, $columns:expr, $rest:expr) => {
-        concat!(
-            "SELECT ",
-            $before,
-            "p.seq, p.id, p.registration_hash, p.created_at_ms, p.content_hash, ",
-            "p.checksum, s.status, s.updated_at_ms, s.ended_at_ms, s.last_sequence, ",
-            "s.grant_count, s.grant_sum, s.wake_count, s.wake_sum, s.fencing_token, ",
-            "s.lease_owner, s.lease_token, s.lease_claimed_ms, s.lease_expires_ms, s.checksum, ",
-            "s.wait, s.external_ref",
-            $columns,
-            " FROM processes p LEFT JOIN process_states s ON s.seq = p.seq ",
-            $rest
-        )
-    };
-}
-pub(super) use select_processes;
+/// What [`ProcessRow::read`] reads: a process and its state.
+pub(super) const COLUMNS: &str = "\
+    p.seq, p.id, p.registration_hash, p.created_at_ms, p.content_hash, p.checksum, s.status, \
+    s.updated_at_ms, s.ended_at_ms, s.last_sequence, s.grant_count, s.grant_sum, s.wake_count, \
+    s.wake_sum, s.fencing_token, s.lease_owner, s.lease_token, s.lease_claimed_ms, \
+    s.lease_expires_ms, s.checksum, s.wait, s.external_ref";
 
-/// As [`select_processes!`], with the outcomes, and the content unless `$known` says
-/// that the caller has it.
-macro_rules! select_whole_processes {
-    ($known:literal, $rest:literal) => {
-        $crate::processes::process_row::select_processes!(
-            concat!(
-                ", o.checksum, o.outcome, CASE WHEN ",
-                $known,
-                " THEN NULL ELSE p.content END"
-            ),
-            concat!("LEFT JOIN process_outcomes o ON o.seq = p.seq ", $rest)
-        )
-    };
-}
-pub(super) use select_whole_processes;
+const TABLES: &str = " FROM processes p LEFT JOIN process_states s ON s.seq = p.seq ";
+
+/// The tables of whole processes.
+pub(super) const WHOLE_TABLES: &str =
+    sql!(TABLES, "LEFT JOIN process_outcomes o ON o.seq = p.seq ");
+
+/// Selects processes with their states.
+pub(super) const SELECT: &str = sql!("SELECT ", COLUMNS, TABLES);
+
+/// Selects whole processes: what [`ProcessRow::read_rest`] reads too.
+pub(super) const SELECT_WHOLE: &str = sql!(
+    "SELECT ",
+    COLUMNS,
+    ", o.checksum, o.outcome, p.content",
+    WHOLE_TABLES
+);
+
+/// The whole processes from a number on, in order.
+pub(super) const FROM: &str = sql!(SELECT_WHOLE, "WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2");
 
 /// What a process is, with its state.
 pub(super) struct ProcessRow {
@@ -103,7 +91,7 @@ impl ProcessRow {
         row
     }
 
-    /// Reads and checks the columns that [`select_processes!`] names.
+    /// Reads and checks [`COLUMNS`].
     pub(super) fn read(reader: &mut RowReader<'_>) -> Result<Self> {
         let seq = reader.integer()?;
         let id = reader.text()?.to_string();
@@ -124,8 +112,8 @@ impl ProcessRow {
         Ok(row)
     }
 
-    /// Reads and checks the columns that [`select_whole_processes!`] names. The
-    /// content of what was registered with `known_hash` was not selected.
+    /// Reads and checks a whole process. The content of what was registered with
+    /// `known_hash` was not selected.
     pub(super) fn read_whole(
         reader: &mut RowReader<'_>,
         known_hash: Option<&str>,
@@ -133,7 +121,7 @@ impl ProcessRow {
         Self::read(reader)?.read_rest(reader, known_hash)
     }
 
-    /// Reads and checks the columns that [`select_whole_processes!`] adds.
+    /// Reads and checks the outcome and the content.
     pub(super) fn read_rest(
         self,
         reader: &mut RowReader<'_>,
@@ -156,7 +144,7 @@ impl ProcessRow {
         })
     }
 
-    /// Skips the columns that [`select_whole_processes!`] adds.
+    /// Skips what [`read_rest`](Self::read_rest) reads.
     pub(super) fn skip_rest(reader: &mut RowReader<'_>) -> Result<()> {
         reader.optional_integer()?;
         reader.optional_blob()?;
@@ -274,7 +262,7 @@ impl ProcessRow {
 
 /// Reads a process without its content and outcome.
 pub(super) fn find(tx: &impl Transaction, id: &str) -> Result<Option<ProcessRow>> {
-    let rows = tx.query(select_processes!("", "WHERE p.id = ?1"), &[Value::Text(id)])?;
+    let rows = tx.query(sql!(SELECT, "WHERE p.id = ?1"), &[Value::Text(id)])?;
     match read_one(TABLE, &rows, ProcessRow::read)? {
         Some(row) => {
             confirm_found(TABLE, id, row.id == id)?;
@@ -286,10 +274,7 @@ pub(super) fn find(tx: &impl Transaction, id: &str) -> Result<Option<ProcessRow>
 
 /// Reads the process with a number that another row has.
 pub(super) fn find_numbered(tx: &impl Transaction, seq: i64) -> Result<ProcessRow> {
-    let rows = tx.query(
-        select_processes!("", "WHERE p.seq = ?1"),
-        &[Value::Integer(seq)],
-    )?;
+    let rows = tx.query(sql!(SELECT, "WHERE p.seq = ?1"), &[Value::Integer(seq)])?;
     let row = read_one(TABLE, &rows, ProcessRow::read)?.ok_or_else(|| missing(TABLE, seq))?;
     confirm_found(TABLE, seq, row.seq == seq)?;
     Ok(row)
@@ -303,7 +288,14 @@ pub(super) fn find_whole(
     known_hash: Option<&str>,
 ) -> Result<Option<Whole>> {
     let rows = tx.query(
-        select_whole_processes!("p.registration_hash = ?2", "WHERE p.id = ?1"),
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            ", o.checksum, o.outcome,
+             CASE WHEN p.registration_hash = ?2 THEN NULL ELSE p.content END",
+            WHOLE_TABLES,
+            "WHERE p.id = ?1"
+        ),
         &[Value::Text(id), optional_text(known_hash)],
     )?;
     let read = |reader: &mut RowReader<'_>| ProcessRow::read_whole(reader, known_hash);

@@ -8,9 +8,10 @@ use crate::processes::digests::ProcessTransaction;
 use crate::storage::corruption::verify_count;
 use crate::storage::rows::{RowReader, capacity};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
+use crate::storage::sql::sql;
 
 use super::event_row::{self, LAST_SEQUENCE};
-use super::process_row::{self, ProcessRow, select_processes};
+use super::process_row::{self, ProcessRow, SELECT};
 
 const TABLE: &str = "processes";
 
@@ -30,8 +31,8 @@ pub fn prunable(env: &impl Environment, ended_before_ms: u64, limit: u32) -> Res
     let now_ms = env.now_ms();
     let ended_before_ms = clamp(ended_before_ms);
     let rows = tx.query(
-        select_processes!(
-            "",
+        sql!(
+            SELECT,
             "WHERE p.seq IN (
                  SELECT seq FROM process_states INDEXED BY process_states_prunable
                  WHERE status <> 0 AND grant_count = 0

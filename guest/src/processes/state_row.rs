@@ -9,6 +9,7 @@ use crate::storage::checksum::{Checksum, SetDigest};
 use crate::storage::corruption::{corrupt, missing, verify};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value, optional_blob, optional_text};
+use crate::storage::table::{Column, codes};
 
 const TABLE: &str = "process_states";
 
@@ -35,22 +36,12 @@ pub(super) struct State {
     pub(super) external_ref: Option<Vec<u8>>,
 }
 
-fn code(status: Status) -> i64 {
-    match status {
-        Status::Running => 0,
-        Status::Completed => 1,
-        Status::Failed => 2,
-        Status::Cancelled => 3,
-    }
-}
-
-fn from_code(code: i64) -> Option<Status> {
-    match code {
-        0 => Some(Status::Running),
-        1 => Some(Status::Completed),
-        2 => Some(Status::Failed),
-        3 => Some(Status::Cancelled),
-        _ => None,
+codes! {
+    Status, "the status is unknown" {
+        Running = 0,
+        Completed = 1,
+        Failed = 2,
+        Cancelled = 3,
     }
 }
 
@@ -74,14 +65,13 @@ impl State {
         }
     }
 
-    /// Reads and checks the columns that `select_processes!` names, of the process
-    /// with this number.
+    /// Reads and checks its columns of `process_row::COLUMNS`, of the process with this
+    /// number.
     pub(super) fn read(reader: &mut RowReader<'_>, seq: i64) -> Result<Self> {
         let Some(status) = reader.optional_integer()? else {
             return Err(missing(TABLE, seq));
         };
-        let status =
-            from_code(status).ok_or_else(|| corrupt(TABLE, seq, "the status is unknown"))?;
+        let status = Status::decode(status).map_err(|reason| corrupt(TABLE, seq, reason))?;
         let state = Self {
             status,
             updated_at_ms: reader.integer()?,
@@ -131,7 +121,7 @@ impl State {
     fn checksum(&self, seq: i64) -> i64 {
         Checksum::of(TABLE)
             .integer(seq)
-            .integer(code(self.status))
+            .integer(self.status.code())
             .integer(self.updated_at_ms)
             .integer(self.ended_at_ms)
             .integer(self.last_sequence)
@@ -158,7 +148,7 @@ impl State {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             &[
                 Value::Integer(seq),
-                Value::Integer(code(self.status)),
+                Value::Integer(self.status.code()),
                 Value::Integer(self.updated_at_ms),
                 Value::Integer(self.ended_at_ms),
                 Value::Integer(self.last_sequence),
@@ -217,7 +207,7 @@ impl State {
             "UPDATE process_states SET status = ?2, ended_at_ms = ?3 WHERE seq = ?1",
             &[
                 Value::Integer(seq),
-                Value::Integer(code(self.status)),
+                Value::Integer(self.status.code()),
                 Value::Integer(self.ended_at_ms),
             ],
         )?;

@@ -6,7 +6,8 @@ use crate::processes::digests::ProcessTransaction;
 use crate::storage::counts::counts;
 use crate::storage::seam::{Environment, Value};
 
-use super::{TABLE, event_row, grant_row};
+use super::grant_row::GrantRow;
+use super::{TABLE, event_row};
 
 /// The WIT function `process-inspection.statistics`.
 pub fn statistics(env: &impl Environment) -> Result<ProcessStatistics> {
@@ -32,7 +33,7 @@ pub fn statistics(env: &impl Environment) -> Result<ProcessStatistics> {
     )?;
     let [handles] = counts(
         &store.tx,
-        grant_row::TABLE,
+        GrantRow::TABLE,
         "SELECT count(*) FROM process_grants",
         &[],
     )?;

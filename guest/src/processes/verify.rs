@@ -9,31 +9,31 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{Environment, Transaction, Value};
+use crate::storage::sql::sql;
 
 use super::TABLE;
-use super::event_row::{self, EventRow, Wake, key, select_events};
+use super::event_row::{self, EventRow, Wake, key};
 use super::grant_row::{self, GrantRow};
-use super::process_row::{ProcessRow, select_processes, select_whole_processes};
+use super::process_row::{self, ProcessRow};
 
 const PROCESSES: Pages = Pages {
     table: TABLE,
-    sql: select_whole_processes!("0", "WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2"),
+    sql: process_row::FROM,
     columns: 25,
     size: 64,
 };
 
 const EVENTS: Pages = Pages {
     table: event_row::TABLE,
-    sql: select_events!(", content", "WHERE id >= ?1 ORDER BY id LIMIT ?2"),
+    sql: sql!(event_row::SELECT, "WHERE id >= ?1 ORDER BY id LIMIT ?2"),
     columns: 8,
     size: 128,
 };
 
 const GRANTS: Pages = Pages {
-    table: grant_row::TABLE,
-    sql: "SELECT id, scope_id, process, session_id, checksum, descriptor
-          FROM process_grants NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
-    columns: 6,
+    table: GrantRow::TABLE,
+    sql: grant_row::FROM,
+    columns: 1 + GrantRow::WIDTH,
     size: 128,
 };
 
@@ -85,7 +85,7 @@ fn verify_processes<T: Transaction>(
         let state = &row.state;
         let mut grants = SetDigest::default();
         let found = grant_row::of_process(&store.tx, row.seq);
-        let found = findings.note(grant_row::TABLE, found)?.unwrap_or_default();
+        let found = findings.note(GrantRow::TABLE, found)?.unwrap_or_default();
         for (_, checksum) in &found {
             grants.insert(*checksum);
         }
@@ -192,7 +192,7 @@ fn verify_last(
         return Ok(());
     };
     let rows = tx.query(
-        select_processes!("", "WHERE p.seq = ?1"),
+        sql!(process_row::SELECT, "WHERE p.seq = ?1"),
         &[Value::Integer(events.process)],
     )?;
     let key = events.process.to_string();
@@ -217,14 +217,14 @@ fn verify_last(
 fn verify_grants(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
     findings.walk(tx, &GRANTS, &mut |findings, reader| {
         reader.integer()?;
-        let (row, _) = GrantRow::read(reader)?;
+        let (row, _) = GrantRow::read_with_checksum(reader)?;
         let known = count(
             tx,
             "SELECT count(*) FROM processes WHERE seq = ?1",
             row.process,
         )? == 1;
         findings.require(
-            grant_row::TABLE,
+            GrantRow::TABLE,
             &row.scope_id,
             known,
             "the process of the handle is missing",

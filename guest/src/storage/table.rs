@@ -101,6 +101,14 @@ plain! {
 /// Says how the values of an enum are stored, and the error for another number.
 macro_rules! codes {
     ($type:ident, $unknown:literal { $($variant:ident = $code:literal,)+ }) => {
+        impl $type {
+            pub(crate) fn code(self) -> i64 {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
+            }
+        }
+
         impl<'r> $crate::storage::table::Column<'r> for $type {
             type Raw = i64;
 
@@ -116,9 +124,7 @@ macro_rules! codes {
             }
 
             fn value(&self) -> $crate::storage::seam::Value<'_> {
-                $crate::storage::seam::Value::Integer(match self {
-                    $(Self::$variant => $code,)+
-                })
+                $crate::storage::seam::Value::Integer(self.code())
             }
         }
     };
@@ -251,3 +257,120 @@ macro_rules! table {
     };
 }
 pub(crate) use table;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::bindings::lash::store::types::{Corruption, Error};
+    use crate::storage::seam::Rows;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Side {
+        Left,
+        Right,
+    }
+
+    codes! {
+        Side, "the side is unknown" {
+            Left = 3,
+            Right = 5,
+        }
+    }
+
+    table! {
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        struct Sample<'r> in "samples", named by name, uncovered (identity) {
+            name: &'r str,
+            side: Side,
+            note: Option<&'r [u8]>,
+        }
+    }
+
+    const SAMPLE: Sample<'_> = Sample {
+        name: "a",
+        side: Side::Right,
+        note: None,
+    };
+
+    fn packed(values: &[Value<'_>]) -> Rows {
+        let mut cells = Vec::new();
+        for value in values {
+            let (tag, bytes) = match value {
+                Value::Integer(value) => (1, &value.to_le_bytes()[..]),
+                Value::Text(value) => (3, value.as_bytes()),
+                Value::Blob(value) => (4, *value),
+                Value::Null | Value::Real(_) => (0, &[][..]),
+            };
+            cells.push(tag);
+            if tag > 1 {
+                cells.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
+            }
+            cells.extend(bytes);
+        }
+        Rows { count: 1, cells }
+    }
+
+    fn damage(values: &[Value<'_>]) -> Corruption {
+        match Sample::read_all(&packed(values)) {
+            Err(Error::Corrupt(damage)) => damage,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_declaration_gives_the_statements() {
+        assert_eq!(
+            Sample::SELECT,
+            "SELECT name, side, note, checksum FROM samples "
+        );
+        assert_eq!(
+            Sample::QUALIFIED,
+            "samples.name, samples.side, samples.note, samples.checksum"
+        );
+        assert_eq!(
+            Sample::INSERT,
+            "INSERT INTO samples (name, side, note, checksum, identity) VALUES (?1, ?2, ?3, ?4, ?5)"
+        );
+    }
+
+    #[test]
+    fn the_checksum_covers_every_column_as_it_is_stored() {
+        let of = Checksum::of("samples").bytes(b"a").integer(5);
+        assert_eq!(SAMPLE.checksum(), of.optional(None).finish());
+        let noted = Sample {
+            note: Some(b"n"),
+            ..SAMPLE
+        };
+        assert_eq!(noted.checksum(), of.optional(Some(b"n")).finish());
+    }
+
+    #[test]
+    fn a_row_is_read_back_and_an_error_names_it() {
+        let checksum = SAMPLE.checksum();
+        let values = |side| {
+            [
+                Value::Text("a"),
+                Value::Integer(side),
+                Value::Null,
+                Value::Integer(checksum),
+            ]
+        };
+        assert_eq!(Sample::read_all(&packed(&values(5))).unwrap(), [SAMPLE]);
+        assert_eq!(
+            packed(&SAMPLE.values(Value::Null)[..4]).cells,
+            packed(&values(5)).cells
+        );
+        let unknown = damage(&values(4));
+        assert_eq!(
+            (&*unknown.key, &*unknown.reason),
+            ("a", "the side is unknown")
+        );
+        let changed = damage(&values(3));
+        assert_eq!(
+            (&*changed.key, &*changed.reason),
+            ("a", "the checksum does not match")
+        );
+    }
+}

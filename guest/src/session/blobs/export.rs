@@ -6,9 +6,10 @@ use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::{corrupt, verify_complete};
 use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
+use crate::storage::sql::sql;
 
 use super::key::BlobKey;
-use super::{BlobRow, TABLE, load_referenced};
+use super::{BlobRow, COLUMNS, TABLE, load_referenced};
 
 /// The content is read with the blob itself, one at a time.
 const BLOBS: Numbered = Numbered {
@@ -17,8 +18,11 @@ const BLOBS: Numbered = Numbered {
         "SELECT max(length, length(content)) FROM blobs NOT INDEXED
          WHERE id >= ?1 ORDER BY id LIMIT ?2",
     ),
-    rows: "SELECT id, key, kind, encoding, length, edges, checksum FROM blobs NOT INDEXED
-           WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    rows: sql!(
+        "SELECT id, key, ",
+        COLUMNS,
+        " FROM blobs NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
+    ),
 };
 
 /// Exports the blobs, and what is in those that are manifests.

@@ -20,12 +20,13 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, invalid, missing, verify_complete};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
+use crate::storage::sql::sql;
 
 use encoding::Encoding;
 pub(crate) use export::{export, kind_name};
 pub use import::add;
 use key::BlobKey;
-use row::{BlobRow, TABLE, select};
+use row::{BlobRow, COLUMNS, TABLE, select};
 pub(crate) use row::{kind_code, kind_from_code, read_edges, write_edges};
 pub(crate) use verify::{edges, require as require_stored, require_whole, verify_all};
 
@@ -296,8 +297,11 @@ pub(crate) fn visit<T: Transaction>(
     let mut next = i64::MIN;
     loop {
         let rows = session.tx.query(
-            "SELECT id, key, kind, encoding, length, edges, checksum
-             FROM blobs NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+            sql!(
+                "SELECT id, key, ",
+                COLUMNS,
+                " FROM blobs NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
+            ),
             &[Value::Integer(next), Value::Integer(PAGE)],
         )?;
         let mut reader = RowReader::new(TABLE, &rows);

@@ -8,12 +8,16 @@ use crate::storage::checksum::Checksum;
 use crate::storage::corruption::{corrupt, verify};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Rows, Transaction, Value};
+use crate::storage::sql::sql;
 
 use super::MAX_LENGTH;
 use super::encoding::{self, Encoding};
 use super::key::{BlobKey, KEY_LENGTH};
 
 pub(super) const TABLE: &str = "blobs";
+
+/// What [`BlobRow::read`] reads.
+pub(super) const COLUMNS: &str = "kind, encoding, length, edges, checksum";
 
 pub(super) struct BlobRow<'r> {
     pub(super) kind: i64,
@@ -23,7 +27,7 @@ pub(super) struct BlobRow<'r> {
 }
 
 impl<'r> BlobRow<'r> {
-    /// Reads and checks every column but the content.
+    /// Reads and checks [`COLUMNS`].
     pub(super) fn read(reader: &mut RowReader<'r>, key: &BlobKey) -> Result<Self> {
         let row = Self {
             kind: reader.integer()?,
@@ -62,7 +66,7 @@ impl<'r> BlobRow<'r> {
 
 pub(super) fn select(tx: &impl Transaction, key: &BlobKey) -> Result<Rows> {
     Ok(tx.query(
-        "SELECT kind, encoding, length, edges, checksum, content FROM blobs WHERE key = ?1",
+        sql!("SELECT ", COLUMNS, ", content FROM blobs WHERE key = ?1"),
         &[Value::Blob(key.as_bytes())],
     )?)
 }

@@ -10,14 +10,18 @@ use crate::storage::corruption::corrupt;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::rows::read_one;
 use crate::storage::seam::{Transaction, Value};
+use crate::storage::sql::sql;
 
 use super::key::BlobKey;
-use super::{BlobRow, TABLE, exists, read_edges};
+use super::{BlobRow, COLUMNS, TABLE, exists, read_edges};
 
 const PAGES: Pages = Pages {
     table: TABLE,
-    sql: "SELECT id, key, kind, encoding, length, edges, checksum, content
-          FROM blobs NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    sql: sql!(
+        "SELECT id, key, ",
+        COLUMNS,
+        ", content FROM blobs NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
+    ),
     columns: 8,
     // One may be as large as 256 MiB.
     size: 2,
@@ -64,7 +68,7 @@ pub(crate) fn require_whole<T: Transaction>(
 /// What a blob refers to. A row that is damaged is named where all are read.
 pub(crate) fn edges(tx: &impl Transaction, key: &BlobKey) -> Result<Vec<BlobKey>> {
     let rows = tx.query(
-        "SELECT kind, encoding, length, edges, checksum FROM blobs WHERE key = ?1",
+        sql!("SELECT ", COLUMNS, " FROM blobs WHERE key = ?1"),
         &[Value::Blob(key.as_bytes())],
     )?;
     let read = read_one(TABLE, &rows, |reader| {

@@ -5,20 +5,23 @@ use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
+use crate::storage::sql::sql;
 
 use super::TABLE;
-use super::row::NodeRow;
+use super::row::{COLUMNS, NodeRow};
 
 const NODES: Numbered = Numbered {
     table: TABLE,
     lengths: Some(
         "SELECT length(body) FROM graph_nodes NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
     ),
-    rows: "SELECT node.seq, node.node_id, node.parent_seq, node.prompt, node.tombstoned,
-                  node.checksum, node.body, parent.node_id
-           FROM graph_nodes AS node NOT INDEXED
-           LEFT JOIN graph_nodes AS parent ON parent.seq = node.parent_seq
-           WHERE node.seq >= ?1 ORDER BY node.seq LIMIT ?2",
+    rows: sql!(
+        "SELECT ",
+        COLUMNS,
+        ", parent.node_id FROM graph_nodes NOT INDEXED
+         LEFT JOIN graph_nodes AS parent ON parent.seq = graph_nodes.parent_seq
+         WHERE graph_nodes.seq >= ?1 ORDER BY graph_nodes.seq LIMIT ?2"
+    ),
 };
 
 const REMOVED: Numbered = Numbered {

@@ -14,8 +14,9 @@ use crate::storage::rows::{read_all, read_one};
 use crate::storage::seam::{
     Environment, Transaction, Value, clamp, execute_rows, optional_integer, unsigned,
 };
+use crate::storage::sql::sql;
 
-use super::row::{self, NodeRow, select_nodes};
+use super::row::{self, NodeRow, SELECT};
 use super::verify::is_own_ancestor;
 use super::{TABLE, row::tombstoned_checksum};
 
@@ -115,7 +116,7 @@ pub fn check(env: &impl Environment, from: u64) -> Result<CheckedNodes> {
     for (seq, parent_seq) in &suspects {
         let rows = session
             .tx
-            .query(select_nodes!("WHERE seq = ?1"), &[Value::Integer(*seq)])?;
+            .query(sql!(SELECT, "WHERE seq = ?1"), &[Value::Integer(*seq)])?;
         let row = read_one(TABLE, &rows, NodeRow::read)?.ok_or_else(|| missing(TABLE, *seq))?;
         let reason = if !super::verify::exists(&session.tx, *parent_seq)? {
             "the parent of the node is missing"

@@ -20,11 +20,12 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};
 use crate::storage::rows::{RowReader, capacity, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
+use crate::storage::sql::sql;
 
 pub(crate) use change::{append_nodes, replace_nodes};
 pub(crate) use export::{export, export_removed};
 pub use import::{add, check};
-use row::{NodeRow, select_nodes};
+use row::{COLUMNS, NodeRow, SELECT};
 pub(crate) use verify::verify_all;
 
 const TABLE: &str = "graph_nodes";
@@ -54,7 +55,10 @@ fn visit<T: Transaction>(
     let mut last = 0;
     loop {
         let rows = session.tx.query(
-            select_nodes!("WHERE seq > ?1 AND tombstoned = 0 ORDER BY seq LIMIT ?2"),
+            sql!(
+                SELECT,
+                "WHERE seq > ?1 AND tombstoned = 0 ORDER BY seq LIMIT ?2"
+            ),
             &[Value::Integer(last), Value::Integer(i64::from(PAGE))],
         )?;
         let mut reader = RowReader::new(TABLE, &rows);
@@ -81,17 +85,19 @@ pub(crate) fn load_path<T: Transaction>(
     // parents, the recursion ends.
     let longest = clamp(session.digests.nodes.count.saturating_add(1));
     let rows = session.tx.query(
-        "WITH RECURSIVE path (seq, parent_seq, length) AS (
-             SELECT seq, parent_seq, 1 FROM graph_nodes
-             WHERE node_id = ?1 AND tombstoned = 0
-             UNION ALL
-             SELECT node.seq, node.parent_seq, path.length + 1
-             FROM path JOIN graph_nodes AS node ON node.seq = path.parent_seq
-             WHERE node.tombstoned = 0 AND path.length < ?2
-         )
-         SELECT node.seq, node.node_id, node.parent_seq, node.prompt, node.tombstoned,
-                node.checksum, node.body
-         FROM path JOIN graph_nodes AS node ON node.seq = path.seq",
+        sql!(
+            "WITH RECURSIVE path (seq, parent_seq, length) AS (
+                 SELECT seq, parent_seq, 1 FROM graph_nodes
+                 WHERE node_id = ?1 AND tombstoned = 0
+                 UNION ALL
+                 SELECT node.seq, node.parent_seq, path.length + 1
+                 FROM path JOIN graph_nodes AS node ON node.seq = path.parent_seq
+                 WHERE node.tombstoned = 0 AND path.length < ?2
+             )
+             SELECT ",
+            COLUMNS,
+            " FROM path JOIN graph_nodes ON graph_nodes.seq = path.seq"
+        ),
         &[Value::Text(leaf), Value::Integer(longest)],
     )?;
     if rows.count == 0 {
@@ -127,7 +133,7 @@ pub(crate) fn load_path<T: Transaction>(
 /// A path ended although its last node has a parent: the parent must have been
 /// tombstoned or removed.
 fn confirm_removed(tx: &impl Transaction, seq: i64) -> Result<()> {
-    let rows = tx.query(select_nodes!("WHERE seq = ?1"), &[Value::Integer(seq)])?;
+    let rows = tx.query(sql!(SELECT, "WHERE seq = ?1"), &[Value::Integer(seq)])?;
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
         let row = NodeRow::read(&mut reader)?;
@@ -166,7 +172,7 @@ fn confirm_not_visible<T: Transaction>(
 /// The index led to no visible node; the table must agree.
 fn confirm_hidden_or_absent(tx: &impl Transaction, node_id: &str) -> Result<()> {
     let rows = tx.query(
-        select_nodes!("NOT INDEXED WHERE node_id = ?1"),
+        sql!(SELECT, "NOT INDEXED WHERE node_id = ?1"),
         &[Value::Text(node_id)],
     )?;
     let mut reader = RowReader::new(TABLE, &rows);
@@ -183,7 +189,7 @@ fn confirm_hidden_or_absent(tx: &impl Transaction, node_id: &str) -> Result<()> 
 pub(crate) fn find(tx: &impl Transaction, node_id: &str) -> Result<Option<i64>> {
     // The whole row is read and checked: a damaged index could name another one,
     // and nodes to come would be hung on that.
-    let rows = tx.query(select_nodes!("WHERE node_id = ?1"), &[Value::Text(node_id)])?;
+    let rows = tx.query(sql!(SELECT, "WHERE node_id = ?1"), &[Value::Text(node_id)])?;
     read_one(TABLE, &rows, |reader| {
         let row = NodeRow::read(reader)?;
         confirm_found(TABLE, node_id, row.node_id == node_id)?;
@@ -201,7 +207,7 @@ pub fn load_node(env: &impl Environment, node_id: &str) -> Result<Option<Vec<u8>
     let session = SessionTransaction::read(env)?;
     let rows = session
         .tx
-        .query(select_nodes!("WHERE node_id = ?1"), &[Value::Text(node_id)])?;
+        .query(sql!(SELECT, "WHERE node_id = ?1"), &[Value::Text(node_id)])?;
     let mut reader = RowReader::new(TABLE, &rows);
     if !reader.advance() {
         confirm_not_visible(&session, node_id)?;
@@ -221,7 +227,7 @@ pub(crate) fn first_prompt<T: Transaction>(
         return Ok(None);
     }
     let rows = session.tx.query(
-        select_nodes!("WHERE seq = ?1"),
+        sql!(SELECT, "WHERE seq = ?1"),
         &[Value::Integer(clamp(seq))],
     )?;
     let row = read_one(TABLE, &rows, NodeRow::read)?.ok_or_else(|| missing(TABLE, seq))?;
@@ -250,7 +256,7 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
     for node_id in node_ids {
         let rows = session
             .tx
-            .query(select_nodes!("WHERE node_id = ?1"), &[Value::Text(node_id)])?;
+            .query(sql!(SELECT, "WHERE node_id = ?1"), &[Value::Text(node_id)])?;
         let mut reader = RowReader::new(TABLE, &rows);
         if !reader.advance() {
             confirm_hidden_or_absent(&session.tx, node_id)?;
@@ -287,7 +293,7 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
     // are not tombstoned.
     let rows = session
         .tx
-        .query(select_nodes!("WHERE tombstoned = 1"), &[])?;
+        .query(sql!(SELECT, "WHERE tombstoned = 1"), &[])?;
     let mut reader = RowReader::new(TABLE, &rows);
     let mut found = SetDigest::default();
     let mut seqs = Vec::with_capacity(capacity(&rows));

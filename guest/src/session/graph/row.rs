@@ -4,6 +4,7 @@ use crate::Result;
 use crate::storage::checksum::Checksum;
 use crate::storage::corruption::verify;
 use crate::storage::rows::RowReader;
+use crate::storage::sql::sql;
 
 use super::TABLE;
 
@@ -22,19 +23,16 @@ pub(super) struct NodeRow<'r> {
     pub(super) body: &'r [u8],
 }
 
-/// A query for all columns of the nodes that a condition selects.
-macro_rules! select_nodes {
-    ($condition:literal) => {
-        concat!(
-            "SELECT seq, node_id, parent_seq, prompt, tombstoned, checksum, body FROM graph_nodes ",
-            $condition
-        )
-    };
-}
-pub(super) use select_nodes;
+/// What [`NodeRow::read`] reads, also of a query of several tables.
+pub(super) const COLUMNS: &str = "graph_nodes.seq, graph_nodes.node_id, graph_nodes.parent_seq, \
+                                  graph_nodes.prompt, graph_nodes.tombstoned, \
+                                  graph_nodes.checksum, graph_nodes.body";
+
+/// Selects that from the whole table.
+pub(super) const SELECT: &str = sql!("SELECT ", COLUMNS, " FROM graph_nodes ");
 
 impl<'r> NodeRow<'r> {
-    /// Reads and checks the columns that [`select_nodes!`] names.
+    /// Reads and checks [`COLUMNS`].
     pub(super) fn read(reader: &mut RowReader<'r>) -> Result<Self> {
         let seq = reader.integer()?;
         let node_id = reader.text()?;

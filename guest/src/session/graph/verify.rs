@@ -6,13 +6,14 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value, unsigned};
+use crate::storage::sql::sql;
 
-use super::row::{NodeRow, select_nodes};
+use super::row::{NodeRow, SELECT};
 use super::{PAGE, TABLE};
 
 const PAGES: Pages = Pages {
     table: TABLE,
-    sql: select_nodes!("NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
+    sql: sql!(SELECT, "NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
     columns: 7,
     size: PAGE,
 };

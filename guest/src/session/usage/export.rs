@@ -7,22 +7,18 @@ use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
-use super::row::{ENTRIES, TOTALS, UsageRow};
+use super::row::{ENTRIES, ENTRIES_FROM, TOTALS, TOTALS_FROM, UsageRow};
 
 const ENTRY_ROWS: Numbered = Numbered {
     table: ENTRIES,
     lengths: None,
-    rows: "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                  reasoning_tokens, recorded_at_ms, checksum
-           FROM usage_entries WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
+    rows: ENTRIES_FROM,
 };
 
 const TOTAL_ROWS: Numbered = Numbered {
     table: TOTALS,
     lengths: None,
-    rows: "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                  reasoning_tokens, recorded_at_ms, checksum
-           FROM usage_totals NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
+    rows: TOTALS_FROM,
 };
 
 /// Exports the entries.

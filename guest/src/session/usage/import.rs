@@ -7,7 +7,7 @@ use crate::bindings::lash::store::types::UsageEntry;
 use crate::session::digests::SessionTransaction;
 use crate::storage::seam::{Environment, Value, clamp, execute_rows};
 
-use super::row::{ENTRIES, UsageRow};
+use super::row::{ENTRIES, INSERT_ENTRY, UsageRow, WIDTH};
 use super::{merge_into_total, total};
 
 /// The WIT function `session-import.add-usage`. Entries of the same source and model
@@ -37,17 +37,11 @@ pub fn add(env: &impl Environment, entries: Vec<UsageEntry>) -> Result<()> {
             recorded_at_ms: now_ms,
         });
     }
-    let params: Vec<[Value<'_>; 9]> = rows
+    let params: Vec<[Value<'_>; WIDTH]> = rows
         .iter()
         .map(|row| row.params(row.checksum(ENTRIES)))
         .collect();
-    execute_rows(
-        &session.tx,
-        "INSERT INTO usage_entries (seq, source, model, input_tokens, output_tokens,
-             cached_tokens, reasoning_tokens, recorded_at_ms, checksum)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        &params,
-    )?;
+    execute_rows(&session.tx, INSERT_ENTRY, &params)?;
     for row in &rows {
         session.digests.usage_entries.insert(row.checksum(ENTRIES));
     }

@@ -15,9 +15,10 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::confirm_found;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows};
+use crate::storage::sql::{excluded, placeholders, sql};
 pub(crate) use export::{export_entries, export_totals};
 pub use import::add;
-use row::{ENTRIES, TOTALS, UsageRow};
+use row::{COLUMNS, ENTRIES, INSERT_ENTRY, TOTALS, UsageRow, WIDTH};
 pub(crate) use verify::verify_all;
 
 /// Adds entries to the ledger and to the totals.
@@ -58,9 +59,7 @@ pub(crate) fn load_totals<T: Transaction>(
     session: &SessionTransaction<T>,
 ) -> Result<Vec<UsageEntry>> {
     let rows = session.tx.query(
-        "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                reasoning_tokens, recorded_at_ms, checksum
-         FROM usage_totals ORDER BY seq",
+        sql!("SELECT ", COLUMNS, " FROM usage_totals ORDER BY seq"),
         &[],
     )?;
     let totals = UsageRow::all(TOTALS, &rows, session.digests.usage_totals)?;
@@ -118,13 +117,7 @@ fn total(entry: &UsageEntry) -> i64 {
 
 fn insert_entry<T: Transaction>(session: &mut SessionTransaction<T>, row: &UsageRow) -> Result<()> {
     let checksum = row.checksum(ENTRIES);
-    row.store(
-        &session.tx,
-        "INSERT INTO usage_entries (seq, source, model, input_tokens, output_tokens,
-             cached_tokens, reasoning_tokens, recorded_at_ms, checksum)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        checksum,
-    )?;
+    row.store(&session.tx, INSERT_ENTRY, checksum)?;
     session.digests.usage_entries.insert(checksum);
     Ok(())
 }
@@ -147,9 +140,11 @@ fn merge_into_total<T: Transaction>(
     now_ms: i64,
 ) -> Result<()> {
     let rows = session.tx.query(
-        "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                reasoning_tokens, recorded_at_ms, checksum
-         FROM usage_totals WHERE source = ?1 AND model = ?2",
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            " FROM usage_totals WHERE source = ?1 AND model = ?2"
+        ),
         &[Value::Text(&entry.source), Value::Text(&entry.model)],
     )?;
     let mut reader = RowReader::new(TOTALS, &rows);
@@ -170,16 +165,21 @@ fn merge_into_total<T: Transaction>(
     let checksum = row.checksum(TOTALS);
     row.store(
         &session.tx,
-        "INSERT INTO usage_totals (seq, source, model, input_tokens, output_tokens,
-             cached_tokens, reasoning_tokens, recorded_at_ms, checksum)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT (seq) DO UPDATE SET
-             input_tokens = excluded.input_tokens,
-             output_tokens = excluded.output_tokens,
-             cached_tokens = excluded.cached_tokens,
-             reasoning_tokens = excluded.reasoning_tokens,
-             recorded_at_ms = excluded.recorded_at_ms,
-             checksum = excluded.checksum",
+        sql!(
+            "INSERT INTO usage_totals (",
+            COLUMNS,
+            ") VALUES (",
+            placeholders(WIDTH),
+            ") ON CONFLICT (seq) DO UPDATE SET ",
+            excluded!(
+                input_tokens,
+                output_tokens,
+                cached_tokens,
+                reasoning_tokens,
+                recorded_at_ms,
+                checksum
+            )
+        ),
         checksum,
     )?;
     session.digests.usage_totals.insert(checksum);
@@ -188,9 +188,7 @@ fn merge_into_total<T: Transaction>(
 
 fn load_entries<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<UsageRow>> {
     let rows = session.tx.query(
-        "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                reasoning_tokens, recorded_at_ms, checksum
-         FROM usage_entries ORDER BY seq",
+        sql!("SELECT ", COLUMNS, " FROM usage_entries ORDER BY seq"),
         &[],
     )?;
     UsageRow::all(ENTRIES, &rows, session.digests.usage_entries)

@@ -9,9 +9,41 @@ use crate::storage::checksum::{Checksum, SetDigest};
 use crate::storage::corruption::{verify, verify_complete};
 use crate::storage::rows::{RowReader, capacity};
 use crate::storage::seam::{Rows, Transaction, Value};
+use crate::storage::sql::{placeholders, sql};
 
 pub(super) const ENTRIES: &str = "usage_entries";
 pub(super) const TOTALS: &str = "usage_totals";
+
+/// The columns of both tables, in the order of [`UsageRow::read`] and
+/// [`UsageRow::params`].
+pub(super) const COLUMNS: &str = "seq, source, model, input_tokens, output_tokens, cached_tokens, \
+                                  reasoning_tokens, recorded_at_ms, checksum";
+
+/// How many these are.
+pub(super) const WIDTH: usize = 9;
+
+/// The entries from a number on, in order.
+pub(super) const ENTRIES_FROM: &str = sql!(
+    "SELECT ",
+    COLUMNS,
+    " FROM usage_entries WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
+);
+
+/// The totals from a number on, in order.
+pub(super) const TOTALS_FROM: &str = sql!(
+    "SELECT ",
+    COLUMNS,
+    " FROM usage_totals NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
+);
+
+/// Adds an entry.
+pub(super) const INSERT_ENTRY: &str = sql!(
+    "INSERT INTO usage_entries (",
+    COLUMNS,
+    ") VALUES (",
+    placeholders(WIDTH),
+    ")"
+);
 
 /// An entry, or the sum of several.
 pub(super) struct UsageRow {
@@ -22,9 +54,7 @@ pub(super) struct UsageRow {
 }
 
 impl UsageRow {
-    /// Reads and checks `seq, source, model, input_tokens, output_tokens,
-    /// cached_tokens, reasoning_tokens, recorded_at_ms, checksum`; returns the
-    /// checksum too.
+    /// Reads and checks [`COLUMNS`]; returns the checksum too.
     pub(super) fn read(table: &'static str, reader: &mut RowReader<'_>) -> Result<(Self, i64)> {
         let row = Self {
             seq: reader.integer()?,
@@ -76,8 +106,8 @@ impl UsageRow {
         Ok(())
     }
 
-    /// All columns in order.
-    pub(super) fn params(&self, checksum: i64) -> [Value<'_>; 9] {
+    /// The values of [`COLUMNS`].
+    pub(super) fn params(&self, checksum: i64) -> [Value<'_>; WIDTH] {
         [
             Value::Integer(self.seq),
             Value::Text(&self.entry.source),

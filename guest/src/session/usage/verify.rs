@@ -6,23 +6,19 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::seam::Transaction;
 
-use super::row::{ENTRIES, TOTALS, UsageRow};
+use super::row::{ENTRIES, ENTRIES_FROM, TOTALS, TOTALS_FROM, UsageRow, WIDTH};
 
 const ENTRY_PAGES: Pages = Pages {
     table: ENTRIES,
-    sql: "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                 reasoning_tokens, recorded_at_ms, checksum
-          FROM usage_entries WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
-    columns: 9,
+    sql: ENTRIES_FROM,
+    columns: WIDTH,
     size: 1024,
 };
 
 const TOTAL_PAGES: Pages = Pages {
     table: TOTALS,
-    sql: "SELECT seq, source, model, input_tokens, output_tokens, cached_tokens,
-                 reasoning_tokens, recorded_at_ms, checksum
-          FROM usage_totals NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
-    columns: 9,
+    sql: TOTALS_FROM,
+    columns: WIDTH,
     size: 1024,
 };
 
