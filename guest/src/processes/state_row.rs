@@ -9,6 +9,7 @@ use crate::storage::checksum::{Checksum, SetDigest};
 use crate::storage::corruption::{corrupt, missing, verify};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value, optional_blob, optional_text};
+use crate::storage::sql::{placeholders, sql};
 use crate::storage::table::{Column, codes};
 
 const TABLE: &str = "process_states";
@@ -139,32 +140,42 @@ impl State {
             .finish()
     }
 
+    /// The values of all columns, in their order.
+    fn values(&self, seq: i64) -> [Value<'_>; 17] {
+        [
+            Value::Integer(seq),
+            Value::Integer(self.status.code()),
+            Value::Integer(self.updated_at_ms),
+            Value::Integer(self.ended_at_ms),
+            Value::Integer(self.last_sequence),
+            Value::Integer(self.grants.count.cast_signed()),
+            Value::Integer(self.grants.sum.cast_signed()),
+            Value::Integer(self.wakes.count.cast_signed()),
+            Value::Integer(self.wakes.sum.cast_signed()),
+            Value::Integer(self.fencing_token),
+            optional_text(self.lease_owner.as_deref()),
+            optional_text(self.lease_token.as_deref()),
+            Value::Integer(self.lease_claimed_ms),
+            Value::Integer(self.lease_expires_ms),
+            Value::Integer(self.checksum(seq)),
+            optional_blob(self.wait.as_deref()),
+            optional_blob(self.external_ref.as_deref()),
+        ]
+    }
+
     /// Writes the row of a new process.
     pub(super) fn insert(&self, tx: &impl Transaction, seq: i64) -> Result<()> {
         tx.execute(
-            "INSERT INTO process_states (seq, status, updated_at_ms, ended_at_ms, last_sequence,
-                 grant_count, grant_sum, wake_count, wake_sum, fencing_token, lease_owner,
-                 lease_token, lease_claimed_ms, lease_expires_ms, checksum, wait, external_ref)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-            &[
-                Value::Integer(seq),
-                Value::Integer(self.status.code()),
-                Value::Integer(self.updated_at_ms),
-                Value::Integer(self.ended_at_ms),
-                Value::Integer(self.last_sequence),
-                Value::Integer(self.grants.count.cast_signed()),
-                Value::Integer(self.grants.sum.cast_signed()),
-                Value::Integer(self.wakes.count.cast_signed()),
-                Value::Integer(self.wakes.sum.cast_signed()),
-                Value::Integer(self.fencing_token),
-                optional_text(self.lease_owner.as_deref()),
-                optional_text(self.lease_token.as_deref()),
-                Value::Integer(self.lease_claimed_ms),
-                Value::Integer(self.lease_expires_ms),
-                Value::Integer(self.checksum(seq)),
-                optional_blob(self.wait.as_deref()),
-                optional_blob(self.external_ref.as_deref()),
-            ],
+            sql!(
+                "INSERT INTO process_states (seq, status, updated_at_ms, ended_at_ms,
+                     last_sequence, grant_count, grant_sum, wake_count, wake_sum, fencing_token,
+                     lease_owner, lease_token, lease_claimed_ms, lease_expires_ms, checksum, wait,
+                     external_ref)
+                 VALUES (",
+                placeholders(17),
+                ")"
+            ),
+            &self.values(seq),
         )?;
         Ok(())
     }
@@ -174,28 +185,12 @@ impl State {
         // Without the columns that only the end of a process changes: naming them
         // would make SQLite write the index of the running processes each time.
         tx.execute(
-            "UPDATE process_states SET updated_at_ms = ?2, last_sequence = ?3, grant_count = ?4,
-                 grant_sum = ?5, wake_count = ?6, wake_sum = ?7, fencing_token = ?8,
-                 lease_owner = ?9, lease_token = ?10, lease_claimed_ms = ?11,
-                 lease_expires_ms = ?12, checksum = ?13, wait = ?14, external_ref = ?15
+            "UPDATE process_states SET updated_at_ms = ?3, last_sequence = ?5, grant_count = ?6,
+                 grant_sum = ?7, wake_count = ?8, wake_sum = ?9, fencing_token = ?10,
+                 lease_owner = ?11, lease_token = ?12, lease_claimed_ms = ?13,
+                 lease_expires_ms = ?14, checksum = ?15, wait = ?16, external_ref = ?17
              WHERE seq = ?1",
-            &[
-                Value::Integer(seq),
-                Value::Integer(self.updated_at_ms),
-                Value::Integer(self.last_sequence),
-                Value::Integer(self.grants.count.cast_signed()),
-                Value::Integer(self.grants.sum.cast_signed()),
-                Value::Integer(self.wakes.count.cast_signed()),
-                Value::Integer(self.wakes.sum.cast_signed()),
-                Value::Integer(self.fencing_token),
-                optional_text(self.lease_owner.as_deref()),
-                optional_text(self.lease_token.as_deref()),
-                Value::Integer(self.lease_claimed_ms),
-                Value::Integer(self.lease_expires_ms),
-                Value::Integer(self.checksum(seq)),
-                optional_blob(self.wait.as_deref()),
-                optional_blob(self.external_ref.as_deref()),
-            ],
+            &self.values(seq),
         )?;
         Ok(())
     }
