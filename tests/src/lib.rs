@@ -1,8 +1,6 @@
-//! Suites of lash-wasm-store. What they have in common is in `support`.
+//! The examples of the README and of the pages in docs/, compiled and run. What the suites
+//! have in common is in `support`.
 
-pub use lash_wasm_store_testing::*;
-
-/// The examples of the README and of the pages in docs/ are compiled and run.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../README.md")]

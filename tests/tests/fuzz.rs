@@ -9,8 +9,8 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lash_wasm_store_tests::damage::{Random, setting};
-use lash_wasm_store_tests::fuzz::{TARGETS, Target, run};
+use lash_wasm_store_testing::damage::{Random, setting};
+use lash_wasm_store_testing::fuzz::{TARGETS, Target, run};
 
 /// How many panics there were, on whatever thread.
 static PANICS: AtomicUsize = AtomicUsize::new(0);

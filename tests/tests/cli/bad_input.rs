@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use lash_core::RuntimePersistence;
-use lash_wasm_store_tests::fixtures::{Place, append, large_node};
-use lash_wasm_store_tests::fuzz::image;
-use lash_wasm_store_tests::program::{Run, values};
+use lash_wasm_store_testing::fixtures::{Place, append, large_node};
+use lash_wasm_store_testing::fuzz::image;
+use lash_wasm_store_testing::program::{Run, values};
 
 use crate::{PROGRAM, fill};
 

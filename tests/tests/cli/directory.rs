@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use lash_core::ProcessRegistry;
-use lash_wasm_store_tests::effects::{self, controller, effect, returning, run};
-use lash_wasm_store_tests::fixtures::Raw;
-use lash_wasm_store_tests::host_events::{self, record, reserve, subscribe};
-use lash_wasm_store_tests::process_fixtures::{self, register, tick};
-use lash_wasm_store_tests::program::{Run, values};
+use lash_wasm_store_testing::effects::{self, controller, effect, returning, run};
+use lash_wasm_store_testing::fixtures::Raw;
+use lash_wasm_store_testing::host_events::{self, record, reserve, subscribe};
+use lash_wasm_store_testing::process_fixtures::{self, register, tick};
+use lash_wasm_store_testing::program::{Run, values};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -1,6 +1,6 @@
 //! What the program says about itself.
 
-use lash_wasm_store_tests::program::Run;
+use lash_wasm_store_testing::program::Run;
 
 use crate::PROGRAM;
 

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use lash_wasm_store::{BlobArtifactDescriptor, Store};
-use lash_wasm_store_tests::fixtures::{Place, noise};
-use lash_wasm_store_tests::program::interrupt;
+use lash_wasm_store_testing::fixtures::{Place, noise};
+use lash_wasm_store_testing::program::interrupt;
 
 use crate::{PROGRAM, fill};
 
@@ -65,7 +65,7 @@ async fn an_export_to_a_file_leaves_nothing_when_it_is_interrupted() {
     fill(place.path()).await;
     let locked = place.path().with_file_name("b.db");
     fill(&locked).await;
-    let raw = lash_wasm_store_tests::fixtures::Raw::open(&locked);
+    let raw = lash_wasm_store_testing::fixtures::Raw::open(&locked);
     raw.batch("PRAGMA locking_mode = EXCLUSIVE");
     raw.execute("CREATE TABLE t (a)");
     let before = beside(place.path());

@@ -12,8 +12,8 @@ use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, RuntimeCommit, RuntimePersistence,
 };
 use lash_wasm_store::{BlobArtifactDescriptor, Store};
-use lash_wasm_store_tests::fixtures::{SESSION, append, chain, full_checkpoint, usage, work};
-use lash_wasm_store_tests::program::Program;
+use lash_wasm_store_testing::fixtures::{SESSION, append, chain, full_checkpoint, usage, work};
+use lash_wasm_store_testing::program::Program;
 
 const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_lash-store-tested"));
 

@@ -2,8 +2,8 @@
 
 use lash_core::RuntimePersistence;
 use lash_wasm_store::inspect::{Inspector, Statistics};
-use lash_wasm_store_tests::fixtures::{Place, chain, ids};
-use lash_wasm_store_tests::program::{Run, values};
+use lash_wasm_store_testing::fixtures::{Place, chain, ids};
+use lash_wasm_store_testing::program::{Run, values};
 use serde_json::{Value, json};
 
 use crate::{PROGRAM, fill};

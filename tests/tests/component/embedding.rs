@@ -18,7 +18,7 @@ use lash_wasm_store_embedding::database::{Database, Runtime};
 use lash_wasm_store_embedding::imports::Imports;
 use lash_wasm_store_embedding::imports::bindings::exports::lash::store::format::Kind;
 use lash_wasm_store_embedding::{conformance, scenario, types};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, chain, full_checkpoint, json as to_json, ledger, usage, work,
 };
 use rusqlite::{Connection, OpenFlags};

@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 use lash_core::store::RuntimeCommit;
 use lash_core::{BlobRef, HydratedSessionCheckpoint, RuntimePersistence, SessionReadScope};
 use lash_wasm_store::{EngineError, Error, Store};
-use lash_wasm_store_tests::child;
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::child;
+use lash_wasm_store_testing::fixtures::{
     Place, append, chain, checkpointed, commit, ids, meta, node, replace,
 };
-use lash_wasm_store_tests::fuzz::image;
+use lash_wasm_store_testing::fuzz::image;
 
 const FULL: SessionReadScope = SessionReadScope::FullGraph;
 

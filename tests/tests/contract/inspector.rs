@@ -6,7 +6,7 @@ use lash_core::{
 };
 use lash_wasm_store::inspect::{BlobKind, Inspector, Problem, SessionStatistics, Statistics};
 use lash_wasm_store::{BlobArtifactDescriptor, DatabaseKind, EngineError, Store};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, chain, checkpointed, claim, full_checkpoint, usage, work,
 };
 

@@ -7,7 +7,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
 };
 use lash_wasm_store_guest::effects;
 use lash_wasm_store_guest::seam::TransactionMode;
-use lash_wasm_store_tests::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
+use lash_wasm_store_testing::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
 
 fn recorder() -> Recorder {
     Recorder::new(effects::initialize)

@@ -6,7 +6,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
     FanOut, OccurrenceDraft, Recorded, Settlement, SubscriptionDraft, SubscriptionFilter,
 };
 use lash_wasm_store_guest::host_events;
-use lash_wasm_store_tests::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
+use lash_wasm_store_testing::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
 
 fn recorder() -> Recorder {
     Recorder::new(host_events::initialize)

@@ -13,7 +13,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
 };
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_guest::seam::TransactionMode;
-use lash_wasm_store_tests::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
+use lash_wasm_store_testing::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
 
 fn draft(id: &str, process_number: u64, last_sequence: u64) -> Draft {
     Draft {

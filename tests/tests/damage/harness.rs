@@ -17,9 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lash_wasm_store_tests::damage::{Random, setting};
-use lash_wasm_store_tests::fixtures::Place;
-use lash_wasm_store_tests::flips::{self, is_sound};
+use lash_wasm_store_testing::damage::{Random, setting};
+use lash_wasm_store_testing::fixtures::Place;
+use lash_wasm_store_testing::flips::{self, is_sound};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lash_core::BlobRef;
 use lash_wasm_store::inspect::Inspector;
 use lash_wasm_store::{Error, Limits, Store, StoreBuilder, StoreComponent};
-use lash_wasm_store_tests::fixtures::Place;
+use lash_wasm_store_testing::fixtures::Place;
 use tokio::sync::Notify;
 use xtask::HOSTILE;
 use xtask::build::built;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lash_wasm_store::{Error, StoreComponent};
-use lash_wasm_store_tests::contained::contained;
+use lash_wasm_store_testing::contained::contained;
 
 use super::arena::{Arena, holdable, shared};
 use super::attacks::{ATTACKS, Attack, Stopped};

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lash_core::ProcessRegistry;
 use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder};
-use lash_wasm_store_tests::contained::contained;
-use lash_wasm_store_tests::fixtures::Place;
-use lash_wasm_store_tests::{host_events, process_fixtures as processes};
+use lash_wasm_store_testing::contained::contained;
+use lash_wasm_store_testing::fixtures::Place;
+use lash_wasm_store_testing::{host_events, process_fixtures as processes};
 
 use super::arena::shared;
 

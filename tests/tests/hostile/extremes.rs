@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lash_wasm_store::plugin::{Grant, NameSpace, Plugin};
 use lash_wasm_store::{COMPONENT, EngineError, Error, Limits, Store, StoreBuilder, StoreComponent};
-use lash_wasm_store_tests::contained::contained;
+use lash_wasm_store_testing::contained::contained;
 use xtask::PROBE;
 use xtask::build::built;
 

@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use lash_wasm_store::{COMPONENT, EngineError, Error, Limits, StoreBuilder, StoreComponent};
-use lash_wasm_store_tests::fixtures::{Place, Raw};
+use lash_wasm_store_testing::fixtures::{Place, Raw};
 
-use lash_wasm_store_tests::contained::contained;
+use lash_wasm_store_testing::contained::contained;
 
 use super::arena::{Arena, hostile, open, shared};
 use super::attacks::Stopped;

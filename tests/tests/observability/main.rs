@@ -18,9 +18,9 @@ use lash_wasm_store::{
     BlobArtifactDescriptor, BuiltinBlobProfile, SqliteSessionStoreFactory, StoreBuilder,
     StoreOptions,
 };
-use lash_wasm_store_tests::effects::{self, controller, effect, forbidden, returning};
-use lash_wasm_store_tests::fixtures::{Place, SESSION, append, chain, meta, noise};
-use lash_wasm_store_tests::process_fixtures::{self, registration};
+use lash_wasm_store_testing::effects::{self, controller, effect, forbidden, returning};
+use lash_wasm_store_testing::fixtures::{Place, SESSION, append, chain, meta, noise};
+use lash_wasm_store_testing::process_fixtures::{self, registration};
 use tracing::Instrument;
 
 use subscriber::{Span, recorded};

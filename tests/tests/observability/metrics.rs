@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lash_core::RuntimePersistence;
 use lash_wasm_store::StoreBuilder;
-use lash_wasm_store_tests::fixtures::{Place, append, chain, large_node};
+use lash_wasm_store_testing::fixtures::{Place, append, chain, large_node};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,

@@ -2,7 +2,7 @@
 
 use lash_wasm_store::Limits;
 use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, NameSpace, Plugin};
-use lash_wasm_store_tests::fixtures::Place;
+use lash_wasm_store_testing::fixtures::Place;
 use lashlang::LashlangArtifactStore;
 use xtask::PROBE;
 use xtask::build::built;

@@ -13,13 +13,13 @@ use lash_core::{
 use lash_wasm_store::{BlobArtifactDescriptor, StoreBuilder};
 use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
 use lash_wasm_store_guest::session::graph;
-use lash_wasm_store_tests::effects::{controller, effect_with, ending, outcome, run};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::effects::{controller, effect_with, ending, outcome, run};
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, claim, full_checkpoint, message_node, meta, usage, work,
 };
-use lash_wasm_store_tests::native::NativeEnvironment;
-use lash_wasm_store_tests::process_fixtures::{registration, success, tick, wake};
-use lash_wasm_store_tests::{effects, host_events, process_fixtures};
+use lash_wasm_store_testing::native::NativeEnvironment;
+use lash_wasm_store_testing::process_fixtures::{registration, success, tick, wake};
+use lash_wasm_store_testing::{effects, host_events, process_fixtures};
 use serde_json::json;
 
 use crate::subscriber::recorded;

@@ -4,8 +4,8 @@ use lash_core::runtime::QueuedWorkPayload;
 use lash_core::{RuntimePersistence, TurnInput};
 use lash_wasm_store::Store;
 use lash_wasm_store::plugin::GrantedPlugin;
-use lash_wasm_store_tests::contained::contained;
-use lash_wasm_store_tests::fixtures::{SESSION, claim, json, work};
+use lash_wasm_store_testing::contained::contained;
+use lash_wasm_store_testing::fixtures::{SESSION, claim, json, work};
 
 use super::{everything, probe, says};
 

@@ -3,8 +3,8 @@
 use lash_core::RuntimePersistence;
 use lash_wasm_store::plugin::{Access, Error, Grant, Plugin};
 use lash_wasm_store::{COMPONENT, Limits, Store};
-use lash_wasm_store_tests::contained::contained;
-use lash_wasm_store_tests::fixtures::{Place, append, chain};
+use lash_wasm_store_testing::contained::contained;
+use lash_wasm_store_testing::fixtures::{Place, append, chain};
 
 use super::{everything, names, probe, says};
 
@@ -153,7 +153,7 @@ async fn a_store_that_can_not_be_written_says_so_to_the_plugin() {
 #[tokio::test]
 #[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn a_plugin_knows_the_time_of_the_store() {
-    let clock = lash_wasm_store_tests::fixtures::TestClock::at(5_000);
+    let clock = lash_wasm_store_testing::fixtures::TestClock::at(5_000);
     let store = clock.builder().memory().await.unwrap();
     let plugin = probe().with(&store, everything("one")).unwrap();
     assert_eq!(says(&plugin, "time").await, "5");

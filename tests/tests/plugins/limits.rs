@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use lash_core::RuntimePersistence;
 use lash_wasm_store::plugin::{Error, GrantedPlugin, Plugin};
 use lash_wasm_store::{Limit, Limits, Store, StoreBuilder};
-use lash_wasm_store_tests::contained::contained;
-use lash_wasm_store_tests::fixtures::{Place, append, chain};
+use lash_wasm_store_testing::contained::contained;
+use lash_wasm_store_testing::fixtures::{Place, append, chain};
 use xtask::PROBE;
 use xtask::build::built;
 
@@ -197,7 +197,7 @@ fn at_most_eight_calls_of_one_plugin_run_at_a_time() {
         .collect();
     gate.wait_for(8);
     let mut further = Box::pin(other.run("head"));
-    assert!(lash_wasm_store_tests::fixtures::poll_once(further.as_mut()).is_pending());
+    assert!(lash_wasm_store_testing::fixtures::poll_once(further.as_mut()).is_pending());
     // It has not begun, or it would make its call all the same.
     drop(further);
     gate.open();
@@ -223,7 +223,7 @@ async fn a_call_whose_future_is_dropped_goes_on() {
     let store = Store::memory().await.unwrap();
     let plugin = bound(&store, "one");
     let mut run = Box::pin(plugin.run("repeat 50 put name x"));
-    assert!(lash_wasm_store_tests::fixtures::poll_once(run.as_mut()).is_pending());
+    assert!(lash_wasm_store_testing::fixtures::poll_once(run.as_mut()).is_pending());
     drop(run);
     while plugin.usage().calls < 50 {
         tokio::task::yield_now().await;

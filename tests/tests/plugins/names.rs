@@ -2,8 +2,8 @@
 
 use lash_core::RuntimePersistence;
 use lash_wasm_store::Store;
-use lash_wasm_store_tests::contained::contained;
-use lash_wasm_store_tests::fixtures::{SESSION, append, chain, work};
+use lash_wasm_store_testing::contained::contained;
+use lash_wasm_store_testing::fixtures::{SESSION, append, chain, work};
 use lashlang::LashlangArtifactStore;
 
 use super::{bound, says};
@@ -186,7 +186,7 @@ async fn a_session_is_read_as_it_is() {
 #[tokio::test]
 #[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn what_the_store_says_does_not_reach_the_plugin() {
-    let place = lash_wasm_store_tests::fixtures::Place::new();
+    let place = lash_wasm_store_testing::fixtures::Place::new();
     let store = place.open().await;
     let plugin = bound(&store, "one");
     store

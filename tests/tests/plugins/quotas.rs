@@ -5,8 +5,8 @@ use std::time::Duration;
 use lash_core::RuntimePersistence;
 use lash_wasm_store::plugin::{Access, Error, Grant, GrantedPlugin, Quota};
 use lash_wasm_store::{Limits, Store, StoreBuilder, StoreComponent};
-use lash_wasm_store_tests::contained::contained;
-use lash_wasm_store_tests::fixtures::SESSION;
+use lash_wasm_store_testing::contained::contained;
+use lash_wasm_store_testing::fixtures::SESSION;
 use xtask::HOSTILE;
 use xtask::build::built;
 

@@ -13,7 +13,7 @@ mod ours;
 use std::sync::OnceLock;
 
 use driver::{Driver, Host, Rule};
-use lash_wasm_store_tests::dialect::named_functions;
+use lash_wasm_store_testing::dialect::named_functions;
 use mutant::{MUTATIONS, Mutant, Mutation};
 use ours::Ours;
 use wasmtime::component::Component;

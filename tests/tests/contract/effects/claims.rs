@@ -11,11 +11,11 @@ use lash_core::{
     SessionScope, TestLocalProcessRegistry,
 };
 use lash_wasm_store::{SqliteEffectReplayOptions, StoreBuilder};
-use lash_wasm_store_tests::effects::{
+use lash_wasm_store_testing::effects::{
     Count, LONG, code, controller, effect, ending, forbidden, gated, marker, open, open_with,
     outcome, place, process, returning, run, sleep, spawn, until, until_waiting,
 };
-use lash_wasm_store_tests::fixtures::{TestClock, guarded, poll_once};
+use lash_wasm_store_testing::fixtures::{TestClock, guarded, poll_once};
 use tokio::sync::oneshot;
 
 /// R1: a lease of the native crate is never renewed. An effect that took longer

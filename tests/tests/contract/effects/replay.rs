@@ -9,11 +9,11 @@ use lash_core::{
 use lash_wasm_store::{
     EngineError, Error, SqliteEffectHost, SqliteRuntimeEffectController, Store, StoreBuilder,
 };
-use lash_wasm_store_tests::effects::{
+use lash_wasm_store_testing::effects::{
     Count, LONG, code, controller, controller_of, effect, effect_with, ending, forbidden, marker,
     open, open_with, outcome, place, returning, run, sleep, turn,
 };
-use lash_wasm_store_tests::fixtures::{Place, TestClock};
+use lash_wasm_store_testing::fixtures::{Place, TestClock};
 
 #[tokio::test]
 async fn an_effect_is_executed_once_and_replayed_by_every_later_controller() {

@@ -2,11 +2,11 @@
 
 use lash_core::EffectScope;
 use lash_wasm_store::{EngineError, Error, SqliteEffectHost};
-use lash_wasm_store_tests::effects::{
+use lash_wasm_store_testing::effects::{
     Count, LONG, controller, controller_of, effect, forbidden, gated, marker, open, open_with,
     outcome, place, returning, run, spawn, turn, until,
 };
-use lash_wasm_store_tests::fixtures::{TestClock, at};
+use lash_wasm_store_testing::fixtures::{TestClock, at};
 
 async fn record(host: &SqliteEffectHost, scope: &EffectScope, keys: &[&str]) {
     let controller = controller_of(host, scope.clone());

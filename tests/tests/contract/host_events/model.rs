@@ -10,8 +10,8 @@ use lash_core::{
     TriggerSubscriptionDraft, TriggerSubscriptionFilter, TriggerSubscriptionRecord,
 };
 use lash_wasm_store::{Durability, SqliteHostEventStore, StoreBuilder};
-use lash_wasm_store_tests::fixtures::Place;
-use lash_wasm_store_tests::host_events::{SOURCE_TYPE, draft, host_draft, request, timeless};
+use lash_wasm_store_testing::fixtures::Place;
+use lash_wasm_store_testing::host_events::{SOURCE_TYPE, draft, host_draft, request, timeless};
 use proptest::prelude::*;
 
 const SESSIONS: [&str; 3] = ["a", "b", "a/frame"];

@@ -6,11 +6,11 @@ use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
     OccurrenceDraft, Settlement, SubscriptionFilter,
 };
 use lash_wasm_store_guest::host_events;
-use lash_wasm_store_tests::fixtures::{Place, TestClock};
-use lash_wasm_store_tests::host_events::{
+use lash_wasm_store_testing::fixtures::{Place, TestClock};
+use lash_wasm_store_testing::host_events::{
     draft, handles, open, open_with, record, request, reserve, subscribe,
 };
-use lash_wasm_store_tests::recorder::Recorder;
+use lash_wasm_store_testing::recorder::Recorder;
 
 use super::message;
 

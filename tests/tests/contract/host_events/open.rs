@@ -4,9 +4,9 @@ use std::path::Path;
 
 use lash_core::{DurabilityTier, HostEventStore};
 use lash_wasm_store::{EngineError, Error, SqliteHostEventStore, Store};
-use lash_wasm_store_tests::fixtures::Place;
-use lash_wasm_store_tests::fuzz::image;
-use lash_wasm_store_tests::host_events::{listed, open, subscribe};
+use lash_wasm_store_testing::fixtures::Place;
+use lash_wasm_store_testing::fuzz::image;
+use lash_wasm_store_testing::host_events::{listed, open, subscribe};
 
 use super::everything;
 

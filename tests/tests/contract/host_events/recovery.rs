@@ -18,12 +18,12 @@ use lash_core::{
     RuntimeEffectOutcome, TestLocalProcessRegistry, TriggerDeliveryReservation,
 };
 use lash_wasm_store::{SqliteHostEventStore, SqliteProcessRegistry, TriggerRedelivery};
-use lash_wasm_store_tests::child::{self, Child};
-use lash_wasm_store_tests::fixtures::{Place, poll_once};
-use lash_wasm_store_tests::host_events::{
+use lash_wasm_store_testing::child::{self, Child};
+use lash_wasm_store_testing::fixtures::{Place, poll_once};
+use lash_wasm_store_testing::host_events::{
     draft, handles, module, open, record, request, reserve, subscribe,
 };
-use lash_wasm_store_tests::process_fixtures::success;
+use lash_wasm_store_testing::process_fixtures::success;
 
 /// Starts processes, until its patience ends.
 struct Starter {

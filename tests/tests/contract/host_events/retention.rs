@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lash_core::HostEventStore;
-use lash_wasm_store_tests::fixtures::{Place, TestClock, at};
-use lash_wasm_store_tests::host_events::{open_with, record, reserve, subscribe};
+use lash_wasm_store_testing::fixtures::{Place, TestClock, at};
+use lash_wasm_store_testing::host_events::{open_with, record, reserve, subscribe};
 
 use super::message;
 

@@ -7,8 +7,8 @@ use lash_core::{
     TriggerSubscriptionFilter,
 };
 use lash_wasm_store::{Durability, SqliteHostEventStore, StoreBuilder};
-use lash_wasm_store_tests::fixtures::{Place, TestClock};
-use lash_wasm_store_tests::host_events::{
+use lash_wasm_store_testing::fixtures::{Place, TestClock};
+use lash_wasm_store_testing::host_events::{
     SOURCE_TYPE, draft, handles, host_draft, listed, open, open_with, record, reserve, subscribe,
 };
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use lash_core::{ProcessEventAppendRequest, ProcessRegistry};
 use lash_wasm_store::SqliteProcessRegistry;
-use lash_wasm_store_tests::fixtures::{Place, json};
-use lash_wasm_store_tests::process_fixtures::{open, register, says, success, tick};
+use lash_wasm_store_testing::fixtures::{Place, json};
+use lash_wasm_store_testing::process_fixtures::{open, register, says, success, tick};
 
 /// Two registries of one file. The first knows the process, which has one event.
 async fn two(place: &Place) -> (SqliteProcessRegistry, SqliteProcessRegistry) {

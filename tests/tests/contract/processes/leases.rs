@@ -5,8 +5,8 @@ use std::pin::pin;
 
 use lash_core::{ProcessLease, ProcessLeaseCompletion, ProcessRegistry};
 use lash_wasm_store::SqliteProcessRegistry;
-use lash_wasm_store_tests::fixtures::{Place, TestClock, at, poll_once};
-use lash_wasm_store_tests::process_fixtures::{open, open_with, register, says, success, tick};
+use lash_wasm_store_testing::fixtures::{Place, TestClock, at, poll_once};
+use lash_wasm_store_testing::process_fixtures::{open, open_with, register, says, success, tick};
 
 const LOST: &str = "process lease for `p` is missing or expired";
 

@@ -9,9 +9,9 @@ use lash_core::{
     ProcessRegistry, ProcessStatusFilter, SessionScope, WaitKind, WaitState,
 };
 use lash_wasm_store::{Durability, EngineError, Error, SqliteProcessRegistry, Store};
-use lash_wasm_store_tests::child::{self, Child};
-use lash_wasm_store_tests::fixtures::{Place, TestClock, at, json};
-use lash_wasm_store_tests::process_fixtures::{
+use lash_wasm_store_testing::child::{self, Child};
+use lash_wasm_store_testing::fixtures::{Place, TestClock, at, json};
+use lash_wasm_store_testing::process_fixtures::{
     open, open_with, register, registration, says, success, tick, wake,
 };
 

@@ -5,9 +5,9 @@ use std::pin::pin;
 
 use lash_core::ProcessRegistry;
 use lash_wasm_store::SqliteProcessRegistry;
-use lash_wasm_store_tests::child::{self, Child};
-use lash_wasm_store_tests::fixtures::{Place, TestClock, guarded, poll_once};
-use lash_wasm_store_tests::process_fixtures::{
+use lash_wasm_store_testing::child::{self, Child};
+use lash_wasm_store_testing::fixtures::{Place, TestClock, guarded, poll_once};
+use lash_wasm_store_testing::process_fixtures::{
     open, open_with, register, says, success, tick, wake,
 };
 

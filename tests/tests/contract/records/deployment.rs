@@ -3,10 +3,10 @@
 use lash_core::{
     EffectScope, HostEventStore, ProcessHandleDescriptor, ProcessRegistry, SessionScope,
 };
-use lash_wasm_store_tests::effects::{self, controller_of, effect, outcome, returning, run};
-use lash_wasm_store_tests::fixtures::{Place, json};
-use lash_wasm_store_tests::host_events::{self, host_draft, record, reserve, subscribe};
-use lash_wasm_store_tests::process_fixtures::{self, register, success, tick, wake};
+use lash_wasm_store_testing::effects::{self, controller_of, effect, outcome, returning, run};
+use lash_wasm_store_testing::fixtures::{Place, json};
+use lash_wasm_store_testing::host_events::{self, host_draft, record, reserve, subscribe};
+use lash_wasm_store_testing::process_fixtures::{self, register, success, tick, wake};
 
 use super::{assert_complete, records};
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lash_wasm_store::inspect::{Inspector, Records};
-use lash_wasm_store_tests::fixtures::Raw;
+use lash_wasm_store_testing::fixtures::Raw;
 use serde_json::Value;
 
 /// All records of a file, by name, as a program would read them from JSON lines.

@@ -5,8 +5,8 @@ use lash_core::{
 };
 use lash_wasm_store::inspect::Inspector;
 use lash_wasm_store::{BlobArtifactDescriptor, EngineError, Store};
-use lash_wasm_store_tests::damage_fixture::Session;
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::damage_fixture::Session;
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, json, large_node, ledger, noise, work,
 };
 use serde_json::{Value, json};

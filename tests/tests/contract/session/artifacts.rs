@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lash_core::{DurabilityTier, LashlangArtifactStore, RuntimePersistence};
 use lash_wasm_store::Store;
-use lash_wasm_store_tests::fixtures::Place;
+use lash_wasm_store_testing::fixtures::Place;
 use lashlang::{ArtifactStoreError, ModuleArtifact};
 
 fn module(name: &str) -> ModuleArtifact {

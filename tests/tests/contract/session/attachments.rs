@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use lash_core::{AttachmentId, AttachmentIntent, AttachmentManifest};
 use lash_wasm_store::Store;
-use lash_wasm_store_tests::fixtures::{Place, SESSION, poll_once};
+use lash_wasm_store_testing::fixtures::{Place, SESSION, poll_once};
 
 fn record(store: &Store, session_id: &str, id: &str, at: u64) {
     store

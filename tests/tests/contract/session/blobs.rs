@@ -9,7 +9,7 @@ use lash_wasm_store::{
     BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile, EngineError, Error,
     PersistedArtifactKind, Store, StoreBuilder, StoreGcPolicy, StoreOptions,
 };
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, checkpointed, commit, full_checkpoint, json, meta,
 };
 

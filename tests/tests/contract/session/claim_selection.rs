@@ -6,7 +6,7 @@ use lash_core::{DeliveryPolicy, MergeKey, RuntimePersistence, SlotPolicy};
 use lash_wasm_store::Store;
 use lash_wasm_store_guest::bindings::exports::lash::store::queue as wit;
 use lash_wasm_store_guest::session::queue::selection::{Candidate, claimed_prefix};
-use lash_wasm_store_tests::fixtures::{SESSION, TestClock, claimed_ids, work};
+use lash_wasm_store_testing::fixtures::{SESSION, TestClock, claimed_ids, work};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]

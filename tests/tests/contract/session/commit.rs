@@ -9,7 +9,7 @@ use lash_core::{
     RuntimePersistence, SessionHead, SessionMeta, SessionReadScope, StoreError,
 };
 use lash_wasm_store::{EngineError, Error, Store};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, TestClock, append, chain, checkpointed, claim, commit, full_checkpoint, graph,
     ids, joining_work, json, ledger, node, replace, usage, work,
 };

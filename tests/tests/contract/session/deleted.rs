@@ -16,8 +16,8 @@ use lash_core::{
     SessionRelation, SessionStoreCreateRequest, SessionStoreFactory,
 };
 use lash_wasm_store::{EngineError, Error, SqliteSessionStoreFactory, Store};
-use lash_wasm_store_tests::child::{self, Child};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::child::{self, Child};
+use lash_wasm_store_testing::fixtures::{
     Raw, SESSION, append, chain, claim, commit, full_checkpoint, ids, meta, node, usage, work,
 };
 

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use lash_core::store::RuntimeTurnCommitStamp;
 use lash_core::{RuntimePersistence, SessionReadScope};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, chain, full_checkpoint, ids, large_node, poll_once, usage, work,
 };
 

@@ -5,7 +5,7 @@ use lash_core::{
     SessionStoreFactory,
 };
 use lash_wasm_store::{EngineError, Error, SqliteSessionStoreFactory, StoreOptions};
-use lash_wasm_store_tests::fixtures::{TestClock, json, meta};
+use lash_wasm_store_testing::fixtures::{TestClock, json, meta};
 use proptest::prelude::*;
 
 fn request(session_id: &str, model: &str) -> SessionStoreCreateRequest {

@@ -6,7 +6,7 @@ use lash_core::{
     SessionReadScope, SessionRelation, StoreError,
 };
 use lash_wasm_store::{EngineError, Error, Store};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, chain, checkpointed, commit, full_checkpoint, graph, ids, json, ledger,
     message_node, meta, node, replace, usage,
 };

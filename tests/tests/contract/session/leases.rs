@@ -5,7 +5,9 @@ use std::pin::pin;
 
 use lash_core::runtime::QueuedWorkClaimBoundary;
 use lash_core::{RuntimePersistence, StoreError};
-use lash_wasm_store_tests::fixtures::{Place, SESSION, TestClock, claim, commit, poll_once, work};
+use lash_wasm_store_testing::fixtures::{
+    Place, SESSION, TestClock, claim, commit, poll_once, work,
+};
 
 fn expired(error: &StoreError) -> bool {
     matches!(error, StoreError::QueuedWorkClaimExpired { .. })

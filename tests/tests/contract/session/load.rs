@@ -2,7 +2,7 @@
 
 use lash_core::{RuntimePersistence, SessionReadScope};
 use lash_wasm_store::Store;
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     SESSION, append, chain, commit, ids, json, ledger, node, usage,
 };
 

@@ -8,7 +8,7 @@ use lash_core::{
     SessionReadScope,
 };
 use lash_wasm_store::Store;
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, chain, claim, commit, full_checkpoint, message_node, meta, poll_once,
     usage, work,
 };

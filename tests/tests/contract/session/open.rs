@@ -7,7 +7,7 @@ use lash_core::{DurabilityTier, LashlangArtifactStore, RuntimePersistence, Sessi
 use lash_wasm_store::{
     Durability, EngineError, Error, Store, StoreBuilder, StoreGcPolicy, StoreOptions,
 };
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, chain, claim, commit, full_checkpoint, ids, meta, work,
 };
 

@@ -5,7 +5,7 @@ use std::pin::pin;
 use lash_core::runtime::{QueuedWorkBatchDraft, QueuedWorkClaimBoundary, QueuedWorkPayload};
 use lash_core::{DeliveryPolicy, MergeKey, RuntimePersistence, StoreError, TurnInput};
 use lash_wasm_store::Store;
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, TestClock, claim, claimed_ids, commit, guarded, joining_work, json, poll_once,
     work,
 };

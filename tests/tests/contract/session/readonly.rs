@@ -4,7 +4,9 @@
 use lash_core::RuntimePersistence;
 use lash_core::store::{SessionHead, SessionHeadMeta};
 use lash_wasm_store::{BlobArtifactDescriptor, EngineError, Error, Store};
-use lash_wasm_store_tests::fixtures::{Place, chain, commit, full_checkpoint, graph, meta, usage};
+use lash_wasm_store_testing::fixtures::{
+    Place, chain, commit, full_checkpoint, graph, meta, usage,
+};
 
 #[tokio::test]
 async fn metadata_that_could_not_be_saved_is_an_error() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lash_core::store::{RuntimeCommit, RuntimeTurnCommitStamp};
 use lash_core::{RuntimePersistence, RuntimeSessionState, SessionReadScope};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, commit, large_node, node, noise, replace,
 };
 

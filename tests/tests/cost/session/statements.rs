@@ -13,7 +13,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::session::{
 use lash_wasm_store_guest::bindings::lash::store::types::{BlobProfile, BlobSource, UsageEntry};
 use lash_wasm_store_guest::seam::TransactionMode;
 use lash_wasm_store_guest::session::{self, graph, maintenance, queue};
-use lash_wasm_store_tests::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
+use lash_wasm_store_testing::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
 
 fn commit(recorder: &Recorder, turn: u64, nodes: usize, completions: Vec<Completion>) {
     let node = |index: usize| Node {

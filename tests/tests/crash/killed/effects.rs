@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lash_core::{RuntimeEffectLocalExecutor, ScopedEffectController};
 use lash_wasm_store::StoreBuilder;
-use lash_wasm_store_tests::child::{self, Child};
-use lash_wasm_store_tests::effects::{
+use lash_wasm_store_testing::child::{self, Child};
+use lash_wasm_store_testing::effects::{
     LONG, controller, effect, forbidden, marker, open, open_with, outcome, place, returning, run,
     sleep, spawn, until_waiting,
 };
-use lash_wasm_store_tests::fixtures::{TestClock, guarded};
+use lash_wasm_store_testing::fixtures::{TestClock, guarded};
 
 /// How long the claims of the other process last that is killed.
 const TTL: Duration = Duration::from_millis(300);

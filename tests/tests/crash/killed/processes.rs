@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use lash_core::ProcessRegistry;
-use lash_wasm_store_tests::child::{self, Child};
-use lash_wasm_store_tests::fixtures::{Place, TestClock};
-use lash_wasm_store_tests::process_fixtures::{
+use lash_wasm_store_testing::child::{self, Child};
+use lash_wasm_store_testing::fixtures::{Place, TestClock};
+use lash_wasm_store_testing::process_fixtures::{
     open, open_with, register, registration, says, success,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use lash_wasm_store_tests::dialect::named_functions;
+use lash_wasm_store_testing::dialect::named_functions;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 

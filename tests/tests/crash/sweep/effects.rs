@@ -6,7 +6,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
     Acquired, Claim, EffectKey, Recorded, Request,
 };
 use lash_wasm_store_guest::effects;
-use lash_wasm_store_tests::faults::FaultyEnvironment;
+use lash_wasm_store_testing::faults::FaultyEnvironment;
 
 use crate::sweep::deployment_import;
 use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};

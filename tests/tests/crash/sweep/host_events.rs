@@ -6,7 +6,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
     FanOut, OccurrenceDraft, Settlement, SubscriptionDraft, SubscriptionFilter,
 };
 use lash_wasm_store_guest::host_events;
-use lash_wasm_store_tests::faults::FaultyEnvironment;
+use lash_wasm_store_testing::faults::FaultyEnvironment;
 
 use crate::sweep::deployment_import;
 use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};

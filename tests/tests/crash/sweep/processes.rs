@@ -9,7 +9,7 @@ use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
     Registered, Registration, Selection, Status,
 };
 use lash_wasm_store_guest::processes;
-use lash_wasm_store_tests::faults::FaultyEnvironment;
+use lash_wasm_store_testing::faults::FaultyEnvironment;
 
 use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};
 use crate::sweep::{deployment_import, process_handles};

@@ -9,7 +9,7 @@ use lash_wasm_store_guest::Result;
 use lash_wasm_store_guest::bindings::exports::lash::store::inspection_types::Verification;
 use lash_wasm_store_guest::bindings::lash::store::types;
 use lash_wasm_store_guest::seam::TransactionMode;
-use lash_wasm_store_tests::faults::{Ended, Fault, FaultyEnvironment, Step, injected};
+use lash_wasm_store_testing::faults::{Ended, Fault, FaultyEnvironment, Step, injected};
 
 /// When everything happens, in ms since 1970.
 pub const NOW: i64 = 1_000_000;

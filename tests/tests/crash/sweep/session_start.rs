@@ -18,7 +18,7 @@ use lash_wasm_store_guest::bindings::lash::store::types::{
 use lash_wasm_store_guest::session::{
     self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue, usage,
 };
-use lash_wasm_store_tests::faults::FaultyEnvironment;
+use lash_wasm_store_testing::faults::FaultyEnvironment;
 
 use crate::sweep::run::NOW;
 

@@ -7,11 +7,11 @@ use lash_core::{EffectScope, RuntimeEffectControllerError};
 use lash_wasm_store::{
     Durability, Error, SqliteEffectHost, SqliteEffectReplayOptions, StoreBuilder,
 };
-use lash_wasm_store_tests::effects::{
+use lash_wasm_store_testing::effects::{
     Ended, LONG, controller_of, effect, effect_with, ending, forbidden, gated, open_with, outcome,
     place, returning, run, sleep, spawn,
 };
-use lash_wasm_store_tests::fixtures::{TestClock, at, json};
+use lash_wasm_store_testing::fixtures::{TestClock, at, json};
 
 use crate::harness::{self, Answers, Subject, copied, passes};
 

@@ -1,6 +1,6 @@
 //! A damaged row is neither replayed nor executed.
 
-use lash_wasm_store_tests::effects::{
+use lash_wasm_store_testing::effects::{
     code, controller, effect, forbidden, gated, marker, open, outcome, place, returning, run,
     sleep, spawn,
 };
@@ -127,13 +127,13 @@ async fn a_result_of_a_later_release_is_said_to_be_unreadable() {
         Acquired, EffectKey, Recorded, Request,
     };
     use lash_wasm_store_guest::effects;
-    use lash_wasm_store_tests::native::NativeEnvironment;
+    use lash_wasm_store_testing::native::NativeEnvironment;
 
     let place = place();
     let host = open(place.path()).await;
     let request = Request {
         key: EffectKey {
-            scope: serde_json::to_string(&lash_wasm_store_tests::effects::turn()).unwrap(),
+            scope: serde_json::to_string(&lash_wasm_store_testing::effects::turn()).unwrap(),
             replay_key: "a".to_owned(),
         },
         envelope_hash: effect("a").stable_hash().unwrap(),

@@ -12,9 +12,9 @@ use lash_core::{
     TriggerDeliveryReservation, TriggerSubscriptionDraft, TriggerSubscriptionFilter,
 };
 use lash_wasm_store::{Durability, Error, SqliteHostEventStore};
-use lash_wasm_store_tests::damage::wait_until_closed;
-use lash_wasm_store_tests::fixtures::{Place, TestClock};
-use lash_wasm_store_tests::host_events::{SOURCE_TYPE, draft, host_draft, request, subscribe};
+use lash_wasm_store_testing::damage::wait_until_closed;
+use lash_wasm_store_testing::fixtures::{Place, TestClock};
+use lash_wasm_store_testing::host_events::{SOURCE_TYPE, draft, host_draft, request, subscribe};
 
 use crate::harness::{Answers, copied};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lash_wasm_store_tests::damage::{empty_index, update_table_only};
+use lash_wasm_store_testing::damage::{empty_index, update_table_only};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 

@@ -9,8 +9,8 @@ use lash_core::{
     ProcessStatusFilter, SessionScope,
 };
 use lash_wasm_store::{Durability, SqliteProcessRegistry, StoreBuilder};
-use lash_wasm_store_tests::fixtures::{Place, TestClock, json};
-use lash_wasm_store_tests::process_fixtures::{
+use lash_wasm_store_testing::fixtures::{Place, TestClock, json};
+use lash_wasm_store_testing::process_fixtures::{
     open_with, register, registration, success, tick, wake,
 };
 

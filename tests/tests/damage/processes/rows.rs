@@ -2,9 +2,9 @@
 
 use lash_core::{ProcessHandleDescriptor, ProcessListFilter, ProcessRegistry, SessionScope};
 use lash_wasm_store::{EngineError, Error, SqliteProcessRegistry};
-use lash_wasm_store_tests::damage::hide_from_index;
-use lash_wasm_store_tests::fixtures::Place;
-use lash_wasm_store_tests::process_fixtures::{open, register, says, success, tick, wake};
+use lash_wasm_store_testing::damage::hide_from_index;
+use lash_wasm_store_testing::fixtures::Place;
+use lash_wasm_store_testing::process_fixtures::{open, register, says, success, tick, wake};
 
 /// A registry with a bit of everything, closed.
 async fn filled(place: &Place) {

@@ -6,7 +6,7 @@ use lash_wasm_store::{
     StoreOptions,
 };
 use lash_wasm_store_guest::seam::Value;
-use lash_wasm_store_tests::fixtures::{Place, checkpointed, noise};
+use lash_wasm_store_testing::fixtures::{Place, checkpointed, noise};
 
 const FULL: SessionReadScope = SessionReadScope::FullGraph;
 

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use lash_wasm_store_tests::damage_fixture::{AFTER, Session, WRITES};
+use lash_wasm_store_testing::damage_fixture::{AFTER, Session, WRITES};
 
 use crate::harness::{Answers, Subject, passes};
 

@@ -1,7 +1,7 @@
 //! Garbage collection over damaged rows: what may be referred to stays.
 
 use lash_core::{LashlangArtifactStore, RuntimePersistence};
-use lash_wasm_store_tests::fixtures::{Place, checkpointed};
+use lash_wasm_store_testing::fixtures::{Place, checkpointed};
 
 /// Defect D1 of the native crate: a head that it cannot decode counts as no head, so
 /// every blob is garbage. Here a reference that cannot be followed stops the collection.

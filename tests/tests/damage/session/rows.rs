@@ -5,7 +5,7 @@ use lash_core::{
     SessionStoreCreateRequest,
 };
 use lash_wasm_store::{EngineError, Error, SqliteSessionStoreFactory};
-use lash_wasm_store_tests::fixtures::{
+use lash_wasm_store_testing::fixtures::{
     Place, Raw, SESSION, append, chain, commit, full_checkpoint, message_node, meta, usage,
 };
 

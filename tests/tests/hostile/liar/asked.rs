@@ -13,8 +13,8 @@ use lash_wasm_store::{
     SqliteEffectHost, SqliteEffectReplayOptions, SqliteHostEventStore, SqliteProcessRegistry,
     Store, StoreComponent,
 };
-use lash_wasm_store_tests::fixtures::{commit, meta, usage, work};
-use lash_wasm_store_tests::{effects, host_events, process_fixtures as processes};
+use lash_wasm_store_testing::fixtures::{commit, meta, usage, work};
+use lash_wasm_store_testing::{effects, host_events, process_fixtures as processes};
 
 use super::{Lies, Tally};
 

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use lash_wasm_store::{Limits, StoreBuilder, StoreComponent};
-use lash_wasm_store_tests::contained::contained;
+use lash_wasm_store_testing::contained::contained;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::{Resolve, WorldItem};

@@ -4,7 +4,7 @@
 use std::error::Error as _;
 
 use lash_wasm_store::{EngineError, Error, Limits, StoreComponent};
-use lash_wasm_store_tests::contained::contained;
+use lash_wasm_store_testing::contained::contained;
 
 use super::{Lies, Tricks, component};
 
