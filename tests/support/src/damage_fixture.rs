@@ -19,6 +19,7 @@ use lash_wasm_store::{
 use lashlang::ModuleArtifact;
 use serde_json::json;
 
+use crate::damage::wait_until_closed;
 use crate::fixtures::{
     Place, SESSION, TestClock, append, full_checkpoint, json, ledger, message_node, meta, node,
     usage, work,
@@ -68,18 +69,10 @@ fn builder() -> StoreBuilder {
         })
 }
 
-/// Waits until the file has taken over its log, which the last handle does when
-/// it is closed.
+/// Reads a file once it is closed.
 fn closed(path: &Path) -> Vec<u8> {
-    let mut log = path.as_os_str().to_os_string();
-    log.push("-wal");
-    for _ in 0..500 {
-        if !Path::new(&log).exists() {
-            return std::fs::read(path).expect("the file is read");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    unreachable!("the log stays");
+    wait_until_closed(path);
+    std::fs::read(path).expect("the file is read")
 }
 
 fn module() -> ModuleArtifact {
