@@ -119,6 +119,12 @@ impl StoreComponent {
         Arc::clone(&self.0.as_ref().unwrap().pool)
     }
 
+    /// Its epoch is the time of calls.
+    #[cfg(test)]
+    pub(crate) fn engine_for_tests(&self) -> Engine {
+        self.0.as_ref().unwrap().sandbox.engine().clone()
+    }
+
     /// Makes an instance for the call that begins now. A component that is not trusted may
     /// run code already then.
     pub(crate) fn instantiate(
