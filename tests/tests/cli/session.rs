@@ -50,6 +50,9 @@ async fn inspect_shows_what_the_library_counts() {
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
+    // `tests/native` has a SQLite that is warned of.
+    assert!(!file.wal_reset_bug);
+    assert!(!text.contains("warning"), "{text}");
     let garbage = statistics.garbage.unwrap().blobs;
     assert!(garbage > 0);
     let promised = text.lines().find(|line| line.contains("gc frees"));

@@ -14,6 +14,7 @@ use lash_core::{
     EffectHost, ProcessRegistry, RuntimePersistence, SessionPolicy, SessionReadScope,
     SessionStoreCreateRequest, SessionStoreFactory, StoreError,
 };
+use lash_wasm_store::inspect::Inspector;
 use lash_wasm_store::{
     BlobArtifactDescriptor, BuiltinBlobProfile, SqliteSessionStoreFactory, StoreBuilder,
     StoreOptions,
@@ -234,4 +235,15 @@ async fn calls_about_a_process_name_it() {
     let claims = recorded().operations(place.path(), "claim process");
     let named: Vec<&str> = claims.iter().map(|span| span.text("process")).collect();
     assert_eq!(named, ["p", "p", "q"]);
+}
+
+/// `tests/native` has a SQLite that is warned of.
+#[tokio::test]
+async fn a_sqlite_without_the_wal_reset_bug_is_not_warned_of() {
+    recorded();
+    let place = Place::new();
+    drop(place.open().await);
+    let inspector = Inspector::open(place.path()).await.unwrap();
+    assert!(!inspector.file_statistics().await.unwrap().wal_reset_bug);
+    assert!(!recorded().everything().contains("walresetbug"));
 }
