@@ -77,3 +77,8 @@ pub use time::epoch_ms;
 
 #[cfg(test)]
 mod testing;
+
+/// The example of the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
