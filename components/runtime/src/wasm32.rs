@@ -1,7 +1,7 @@
-//! What the standard library would bring beside the allocator: a panic handler, and two
-//! functions that on this target are left to a libc, which is not linked because
-//! it would bring imports of its own: the compiler's `memcmp`, and `cabi_realloc`
-//! of the canonical ABI.
+//! What the standard library would bring in addition to the allocator: a panic handler,
+//! and two functions that on this target are left to a libc, which is not linked because
+//! it would bring more imports: the compiler's `memcmp`, and `cabi_realloc` of the
+//! canonical ABI.
 
 extern crate alloc;
 

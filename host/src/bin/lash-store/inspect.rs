@@ -77,7 +77,7 @@ fn file(file: &FileStatistics, facts: &mut Facts) {
     facts.add(
         "journal",
         format!(
-            "{}, {} beside the file",
+            "{}, {} next to the file",
             file.journal_mode,
             bytes(file.log_bytes)
         ),
