@@ -6,8 +6,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::survived;
 use crate::Result;
-use crate::bindings::lash::store::sqlite::{Database, Transaction, TransactionMode, Value};
-use crate::bindings::lash::store::types::Error;
+use crate::bindings::sqlite::{Database, Transaction, TransactionMode, Value};
+use crate::bindings::types::Error;
 
 /// The imports as the canonical ABI has them, for arguments that no Rust type has.
 mod raw {

@@ -5,10 +5,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::effects::Pruned;
-use crate::bindings::exports::lash::store::export_types::Page;
-use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut};
-use crate::bindings::lash::store::sqlite::Database;
+use crate::bindings::effect_types::Pruned;
+use crate::bindings::export_types::Page;
+use crate::bindings::host_event_types::{Delivery, FanOut};
+use crate::bindings::sqlite::Database;
 use crate::host_events;
 
 /// What is asked to be removed before this time in ms is never at an end.

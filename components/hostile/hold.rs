@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::survived;
 use crate::Result;
-use crate::bindings::lash::store::sqlite::{Database, TransactionMode};
+use crate::bindings::sqlite::{Database, TransactionMode};
 use crate::bindings::wasi::clocks::wall_clock;
 
 /// What the clock shows beside its seconds while the test holds an attack.

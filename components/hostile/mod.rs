@@ -1,7 +1,8 @@
-//! A component that means harm: the store, which attacks when a blob tells it to.
+//! Components that mean harm: the store, which attacks when a blob tells it to, and its
+//! tools, whose pages never end.
 //!
-//! `cargo xtask component` compiles this into the guest for
-//! `target/components/hostile.wasm`, which the tests run, and into nothing
+//! `cargo xtask component` compiles this into the guest for `hostile.wasm` and
+//! `hostile_tools.wasm` in `target/components`, which the tests run, and into nothing
 //! else. A blob with the content `attack NAME ARGUMENT` is not stored: the attack is
 //! run instead. Everything else is what the store does, so that the call after an attack
 //! can be an honest one.
@@ -15,7 +16,7 @@ mod time;
 use alloc::string::String;
 
 use crate::Result;
-use crate::bindings::lash::store::sqlite::Database;
+use crate::bindings::sqlite::Database;
 
 /// What an attack returns that was not stopped.
 const SURVIVED: &str = "not stopped";

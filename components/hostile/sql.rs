@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::survived;
 use crate::Result;
-use crate::bindings::lash::store::sqlite::{Database, Transaction, TransactionMode, Value};
+use crate::bindings::sqlite::{Database, Transaction, TransactionMode, Value};
 use crate::session::blobs::key::BlobKey;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::Checksum;

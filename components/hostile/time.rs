@@ -5,7 +5,7 @@ use core::hint::black_box;
 
 use super::survived;
 use crate::Result;
-use crate::bindings::lash::store::sqlite::{Database, Transaction, TransactionMode};
+use crate::bindings::sqlite::{Database, Transaction, TransactionMode};
 
 /// A change that would be seen if it were committed.
 const CHANGE: &str = "INSERT INTO removed_nodes (seq) VALUES (4711)";

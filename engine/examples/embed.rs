@@ -20,20 +20,19 @@ use wasmtime::component::{Component, Linker, Resource};
 use wasmtime::error::Context;
 use wasmtime::{Engine, Result, bail};
 
-use bindings::exports::lash::store::checkpoints::CheckpointDraft;
-use bindings::exports::lash::store::format::{Initialized, Kind, State};
-use bindings::exports::lash::store::graph::Node;
-use bindings::exports::lash::store::session::{
-    CommitOutcome, CommitRequest, GraphChange, HeadBody, ReadScope,
+use bindings::SessionStore;
+use bindings::lash::store::format_types::{Initialized, Kind, State};
+use bindings::lash::store::session_types::{
+    BlobProfile, CheckpointDraft, CommitOutcome, CommitRequest, GraphChange, HeadBody, Node,
+    ReadScope,
 };
-use bindings::lash::store::types::BlobProfile;
 
 /// What wasmtime generates from `wit/`, with the handles of this crate's host.
 #[allow(missing_docs, unreachable_pub)]
 mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",
-        world: "store",
+        world: "session-store",
         with: {
             "lash:store/sqlite.database": lash_store_engine::sqlite::Database,
             "lash:store/sqlite.transaction": lash_store_engine::sqlite::Transaction,
@@ -55,7 +54,7 @@ impl SqliteView for MyState {
 /// An instance of the component.
 struct Instance {
     store: wasmtime::Store<MyState>,
-    exports: bindings::Store,
+    exports: SessionStore,
 }
 
 impl Instance {
@@ -66,7 +65,7 @@ impl Instance {
         wasi::add_to_linker(&mut linker, |_| SystemTime::now())?;
         let sqlite = SqliteCtx::new();
         let mut store = wasmtime::Store::new(engine, MyState { sqlite });
-        let exports = bindings::Store::instantiate(&mut store, &component, &linker)?;
+        let exports = SessionStore::instantiate(&mut store, &component, &linker)?;
         Ok(Self { store, exports })
     }
 
@@ -76,7 +75,7 @@ impl Instance {
         &mut self,
         connection: SqliteConnection,
         export: impl FnOnce(
-            &bindings::Store,
+            &SessionStore,
             &mut wasmtime::Store<MyState>,
             Resource<sqlite::Database>,
         ) -> Result<T>,

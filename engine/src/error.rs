@@ -15,7 +15,7 @@ use crate::kind::DatabaseKind;
 use crate::limits::Limit;
 use crate::observability::{Chain, Failure};
 use crate::sqlite;
-use crate::wit::format::{Found, Mismatch};
+use crate::wit::format::{Found, Mismatch, UnsupportedVersion};
 
 /// The path of a database that has no file.
 pub const MEMORY: &str = ":memory:";
@@ -41,16 +41,14 @@ pub enum Error {
     },
 
     /// The file is a SQLite database of another program. It was not touched.
-    #[error("{}", foreign(path, *application_id, *version, *expected_version, kind))]
+    #[error("{}", foreign(path, *application_id, *user_version, kind))]
     Foreign {
         /// The file, or `:memory:`.
         path: PathBuf,
         /// The `application_id` that was found.
         application_id: u32,
         /// The `user_version` that was found.
-        version: u32,
-        /// The schema version that this crate reads and writes.
-        expected_version: u32,
+        user_version: u32,
         /// What was expected, for example `session`.
         kind: &'static str,
     },
@@ -79,7 +77,7 @@ pub enum Error {
     OtherVersion {
         /// The file, or `:memory:`.
         path: PathBuf,
-        /// The `user_version` that was found.
+        /// The schema version of the file.
         version: u32,
         /// The schema version that this crate reads and writes.
         expected_version: u32,
@@ -249,9 +247,24 @@ pub enum Error {
         source: Option<Box<Error>>,
     },
 
+    /// The component does not have what the call needs.
+    #[error(
+        "{operation} on {} needs a component of the world lash:store/{world}, and the one that it was opened with is none; {}",
+        path.display(),
+        if *world == "tools" { "give it its tools, see `StoreComponent::tools`" } else { "open it with one that is" }
+    )]
+    Unsupported {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// The world of `wit/` that is missing.
+        world: &'static str,
+    },
+
     /// A component that is not trusted could not be loaded.
     #[error(
-        "this is no component of the world lash:store/store that can be run here; build it for the `wit/` of this release"
+        "this is no component of a world of lash:store that can be run here; build it for the `wit/` of this release"
     )]
     Load {
         /// Why it could not be.
@@ -281,7 +294,8 @@ impl Error {
             | Self::Sqlite { path, .. }
             | Self::Io { path, .. }
             | Self::Component { path, .. }
-            | Self::Limit { path, .. } => path,
+            | Self::Limit { path, .. }
+            | Self::Unsupported { path, .. } => path,
             Self::Load { .. } => Path::new(""),
         }
     }
@@ -307,6 +321,7 @@ impl Error {
             Self::Io { .. } => "io",
             Self::Component { .. } => "component",
             Self::Limit { .. } => "limit",
+            Self::Unsupported { .. } => "unsupported",
             Self::Load { .. } => "load",
         }
     }
@@ -391,13 +406,11 @@ impl Error {
             Mismatch::NotADatabase => Self::NotADatabase { path },
             Mismatch::Foreign(Found {
                 application_id,
-                version,
-                expected_version,
+                user_version,
             }) => Self::Foreign {
                 path,
                 application_id,
-                version,
-                expected_version,
+                user_version,
                 kind,
             },
             Mismatch::OtherKind(Found { application_id, .. }) => Self::OtherKind {
@@ -405,16 +418,14 @@ impl Error {
                 application_id,
                 kind,
             },
-            Mismatch::OtherVersion(Found {
-                version,
-                expected_version,
-                ..
-            }) => Self::OtherVersion {
-                path,
-                version,
-                expected_version,
-                kind,
-            },
+            Mismatch::OtherVersion(UnsupportedVersion { version, supported }) => {
+                Self::OtherVersion {
+                    path,
+                    version,
+                    expected_version: supported,
+                    kind,
+                }
+            }
         }
     }
 
@@ -451,15 +462,9 @@ impl Failure for Error {
     }
 }
 
-fn foreign(
-    path: &Path,
-    application_id: u32,
-    version: u32,
-    expected_version: u32,
-    kind: &str,
-) -> String {
+fn foreign(path: &Path, application_id: u32, user_version: u32, kind: &str) -> String {
     let found = format!(
-        "{} is not a lash {kind} database of this crate: found application_id {application_id:#010x} and schema version {version}, expected schema version {expected_version} and an application_id of this crate",
+        "{} is not a lash {kind} database of this crate: found application_id {application_id:#010x} and user_version {user_version}",
         path.display()
     );
     if application_id == 0 {
@@ -475,16 +480,15 @@ fn foreign(
 mod tests {
     use super::*;
 
-    fn found(application_id: u32, version: u32) -> Found {
+    fn found(application_id: u32, user_version: u32) -> Found {
         Found {
             application_id,
-            version,
-            expected_version: 3,
+            user_version,
         }
     }
 
     #[test]
-    fn an_unsupported_schema_reports_both_versions_and_what_to_do() {
+    fn a_file_without_a_mark_reports_its_version_and_what_to_do() {
         let error = Error::from_mismatch(
             Mismatch::Foreign(found(0, 99)),
             Path::new("/tmp/old.db"),
@@ -493,8 +497,7 @@ mod tests {
         let message = error.to_string();
         for part in [
             "/tmp/old.db",
-            "99",
-            "version 3",
+            "user_version 99",
             "lash-sqlite-store",
             "import",
         ] {

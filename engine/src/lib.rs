@@ -1,9 +1,9 @@
-//! The engine of a durable store: runs a component of the world `store` in `wit/`, and
-//! gives it SQLite.
+//! The engine of a durable store: runs a component of the world `store` in `wit/`, or of
+//! the world of one kind of database, and gives it SQLite.
 //!
 //! A [`Database`] is one SQLite file. Jobs call the component for it through a [`Call`],
 //! which has a method for each interface that the component exports. The component,
-//! [`COMPONENT`] or another one of the same world, decides what is stored and how; this
+//! [`COMPONENT`] or another one, decides what is stored and how; this
 //! crate owns the SQLite connections, the transactions and the threads, and knows no
 //! table.
 //!
@@ -50,6 +50,7 @@
 //! Nothing depends on the asynchronous runtime that a database was opened in.
 #![deny(unsafe_code)]
 
+#[allow(unreachable_pub, reason = "what is generated is public")]
 mod bindings;
 mod blocking;
 mod component;
@@ -67,7 +68,7 @@ mod time;
 pub mod wasi;
 pub mod wit;
 
-pub use component::{COMPONENT, StoreComponent};
+pub use component::{COMPONENT, StoreComponent, TOOLS};
 pub use database::interfaces;
 pub use database::{Call, Database, Durability, JobError, OpenOptions, Probe, Waiter};
 pub use error::{Error, MEMORY, Source};

@@ -1,14 +1,36 @@
-//! What wit-bindgen makes of `wit/`: the types that the logic is written in.
+//! What wit-bindgen makes of `wit/`: the types that the logic is written in. What a
+//! component exports is in its room of [`component`](crate::component).
 
 wit_bindgen::generate!({
     path: "../wit",
-    world: "store",
+    inline: "
+        package lash:guest;
+
+        world imports {
+            import lash:store/sqlite@0.1.0;
+            import lash:store/types@0.1.0;
+            import lash:store/format-types@0.1.0;
+            import lash:store/session-types@0.1.0;
+            import lash:store/process-types@0.1.0;
+            import lash:store/host-event-types@0.1.0;
+            import lash:store/effect-types@0.1.0;
+            import lash:store/inspection-types@0.1.0;
+            import lash:store/export-types@0.1.0;
+            import lash:store/import-types@0.1.0;
+            import wasi:clocks/wall-clock@0.2.0;
+            import wasi:random/random@0.2.0;
+        }
+    ",
+    world: "lash:guest/imports",
     ownership: Borrowing { duplicate_if_necessary: false },
     generate_all,
-    pub_export_macro: true,
+    generate_unused_types: true,
 });
 
-use lash::store::{sqlite, types};
+pub use self::lash::store::{
+    effect_types, export_types, format_types, host_event_types, import_types, inspection_types,
+    process_types, session_types, sqlite, types,
+};
 
 impl From<sqlite::Error> for types::Error {
     fn from(error: sqlite::Error) -> Self {

@@ -3,7 +3,9 @@
 use alloc::string::ToString;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::format::{Found, Initialized, Kind, Mismatch, State};
+use crate::bindings::format_types::{
+    Found, Initialized, Kind, Mismatch, State, UnsupportedVersion,
+};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode};
 
@@ -16,40 +18,54 @@ const APPLICATION_OFFSET: usize = 68;
 /// The length of the header.
 const HEADER_LENGTH: usize = 100;
 
+/// What every `application_id` begins with: "LS".
+const PREFIX: [u8; 2] = *b"LS";
+
 /// What marks the files of one kind of database.
 pub(crate) struct Format {
     kind: Kind,
-    application_id: u32,
-    /// The only `user_version` that is supported.
-    version: u32,
+    /// The byte of `application_id` that says the kind.
+    letter: u8,
+    /// The only version of the schema that is supported: the last byte of
+    /// `application_id`.
+    version: u8,
+    /// Says nothing of the version. Programs that know files of lash look at it.
+    user_version: u32,
+}
+
+impl Format {
+    const fn application_id(&self) -> u32 {
+        let [l, s] = PREFIX;
+        u32::from_be_bytes([l, s, self.letter, self.version])
+    }
 }
 
 pub(crate) const SESSION: Format = Format {
     kind: Kind::Session,
-    // "LSSS"
-    application_id: 0x4c53_5353,
-    version: 3,
+    letter: b'S',
+    version: 1,
+    user_version: 3,
 };
 
 pub(crate) const PROCESSES: Format = Format {
     kind: Kind::Processes,
-    // "LSSP"
-    application_id: 0x4c53_5350,
+    letter: b'P',
     version: 1,
+    user_version: 1,
 };
 
 pub(crate) const HOST_EVENTS: Format = Format {
     kind: Kind::HostEvents,
-    // "LSSH"
-    application_id: 0x4c53_5348,
+    letter: b'H',
     version: 1,
+    user_version: 1,
 };
 
 pub(crate) const EFFECTS: Format = Format {
     kind: Kind::Effects,
-    // "LSSE"
-    application_id: 0x4c53_5345,
+    letter: b'E',
     version: 1,
+    user_version: 1,
 };
 
 const FORMATS: [&Format; 4] = [&SESSION, &PROCESSES, &HOST_EVENTS, &EFFECTS];
@@ -78,25 +94,30 @@ fn big_endian(header: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes))
 }
 
-fn judge(application_id: u32, version: u32, kind: Kind) -> core::result::Result<State, Mismatch> {
-    let expected_version = FORMATS
-        .iter()
-        .find(|format| format.kind == kind)
-        .map_or(0, |format| format.version);
+fn judge(
+    application_id: u32,
+    user_version: u32,
+    kind: Kind,
+) -> core::result::Result<State, Mismatch> {
     let found = Found {
         application_id,
-        version,
-        expected_version,
+        user_version,
     };
-    match FORMATS
-        .iter()
-        .find(|format| format.application_id == application_id)
-    {
-        Some(format) if format.kind != kind => Err(Mismatch::OtherKind(found)),
-        Some(_) if version == expected_version => Ok(State::Ready),
-        Some(_) => Err(Mismatch::OtherVersion(found)),
-        None if application_id == 0 && version == 0 => Ok(State::Empty),
-        None => Err(Mismatch::Foreign(found)),
+    if application_id == 0 && user_version == 0 {
+        return Ok(State::Empty);
+    }
+    let [l, s, letter, version] = application_id.to_be_bytes();
+    let format = FORMATS.iter().find(|format| format.letter == letter);
+    match format {
+        Some(format) if [l, s] == PREFIX && format.kind != kind => Err(Mismatch::OtherKind(found)),
+        Some(format) if [l, s] == PREFIX && format.version != version => {
+            Err(Mismatch::OtherVersion(UnsupportedVersion {
+                version: version.into(),
+                supported: format.version.into(),
+            }))
+        }
+        Some(_) if [l, s] == PREFIX => Ok(State::Ready),
+        _ => Err(Mismatch::Foreign(found)),
     }
 }
 
@@ -110,15 +131,14 @@ pub(crate) fn initialize<E: Environment>(
 ) -> Result<Initialized> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
     let application_id = pragma(&tx, "PRAGMA application_id")?;
-    let version = pragma(&tx, "PRAGMA user_version")?;
-    match judge(application_id, version, format.kind) {
+    let user_version = pragma(&tx, "PRAGMA user_version")?;
+    match judge(application_id, user_version, format.kind) {
         Ok(State::Ready) => return Ok(Initialized::Ready),
         Ok(State::Empty) if is_empty(&tx)? => {}
         Ok(State::Empty) => {
             return Ok(Initialized::Refused(Mismatch::Foreign(Found {
                 application_id,
-                version,
-                expected_version: format.version,
+                user_version,
             })));
         }
         Err(mismatch) => return Ok(Initialized::Refused(mismatch)),
@@ -127,8 +147,8 @@ pub(crate) fn initialize<E: Environment>(
         tx.execute(statement, &[])?;
     }
     fill(&tx)?;
-    set_pragma(&tx, "application_id", format.application_id)?;
-    set_pragma(&tx, "user_version", format.version)?;
+    set_pragma(&tx, "application_id", format.application_id())?;
+    set_pragma(&tx, "user_version", format.user_version)?;
     tx.commit()?;
     Ok(Initialized::Ready)
 }
@@ -177,11 +197,13 @@ mod tests {
 
     #[test]
     fn the_right_kind_and_version_is_ready() {
-        let state = classify(
-            &header(SESSION.application_id, SESSION.version),
-            Kind::Session,
-        );
+        assert_eq!(SESSION.application_id(), 0x4c53_5301);
+        let state = classify(&header(0x4c53_5301, 3), Kind::Session);
         assert_eq!(state.unwrap(), State::Ready);
+        for format in FORMATS {
+            let header = header(format.application_id(), format.user_version);
+            assert_eq!(classify(&header, format.kind).unwrap(), State::Ready);
+        }
     }
 
     #[test]
@@ -192,15 +214,20 @@ mod tests {
             refused(&header(0, 0)[..50]),
             Mismatch::NotADatabase
         ));
-        assert!(matches!(refused(&header(0, 3)), Mismatch::Foreign(f) if f.version == 3));
-        assert!(matches!(refused(&header(7, 0)), Mismatch::Foreign(f) if f.application_id == 7));
-        assert!(matches!(
-            refused(&header(0x4c53_5350, 1)),
-            Mismatch::OtherKind(_)
-        ));
-        assert!(matches!(
-            refused(&header(SESSION.application_id, 4)),
-            Mismatch::OtherVersion(f) if f.version == 4 && f.expected_version == 3
-        ));
+        assert!(matches!(refused(&header(0, 3)), Mismatch::Foreign(f) if f.user_version == 3));
+        for id in [7, 0x4c53_0001, 0x4c54_5301, 0x4d53_5301] {
+            let mismatch = refused(&header(id, 3));
+            assert!(matches!(mismatch, Mismatch::Foreign(f) if f.application_id == id));
+        }
+        // A version of another kind that is not known yet is of another kind all the same.
+        for id in [0x4c53_5001, 0x4c53_5002, 0x4c53_48ff] {
+            assert!(matches!(refused(&header(id, 1)), Mismatch::OtherKind(_)));
+        }
+        for version in [0, 2, 255] {
+            assert!(matches!(
+                refused(&header(0x4c53_5300 + version, 3)),
+                Mismatch::OtherVersion(found) if found.version == version && found.supported == 1
+            ));
+        }
     }
 }

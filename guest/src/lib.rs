@@ -17,6 +17,7 @@ pub mod bindings;
 mod component;
 #[cfg(all(target_arch = "wasm32", feature = "hostile"))]
 #[path = "../../components/hostile/mod.rs"]
+#[allow(dead_code, reason = "each world has some of the attacks")]
 mod hostile;
 
 pub mod effects;

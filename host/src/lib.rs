@@ -11,7 +11,7 @@
 //! No persistence decision is made in this crate. It encodes what only the
 //! application understands into bytes, and calls the component, whose interface is
 //! `wit/` in the repository. The component runs in wasmtime, sees the one database
-//! that the call is for, and nothing else. This crate owns the SQLite
+//! that the call is for, and nothing else. The crate `lash-store-engine` owns the SQLite
 //! connections, the transactions and the threads.
 //!
 //! # Threads
@@ -62,7 +62,7 @@ pub use error::Error;
 pub use host_events::{SqliteHostEventStore, TriggerRedelivery};
 pub use lash_store_engine::{
     COMPONENT, DatabaseKind, Durability, Error as EngineError, Limit, Limits, Source,
-    StoreComponent, inspect, plugin, sqlite, wasi,
+    StoreComponent, TOOLS, inspect, plugin, sqlite, wasi,
 };
 pub use processes::SqliteProcessRegistry;
 pub use session::{

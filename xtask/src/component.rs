@@ -1,11 +1,12 @@
 //! Builds components, and checks that the committed one is what its sources build.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use xtask::{
-    ARTIFACTS, Artifact, FAST_PROFILE, PROFILE, STORE, build, digest, sources, surface,
+    ARTIFACTS, Artifact, COMMITTED, FAST_PROFILE, PROFILE, build, digest, sources, surface,
     workspace_root,
 };
 
@@ -27,34 +28,43 @@ pub(crate) fn write(names: &[String], fast: bool) -> Result<()> {
     Ok(())
 }
 
-/// Fails if the committed component is not what its sources build.
+/// Fails if the committed components are not what their sources build.
 pub(crate) fn check() -> Result<()> {
     let root = workspace_root()?;
+    COMMITTED
+        .iter()
+        .try_for_each(|artifact| check_one(&root, artifact))
+}
+
+fn check_one(root: &Path, artifact: &Artifact) -> Result<()> {
     let Artifact {
-        component, digest, ..
-    } = STORE;
+        name,
+        component,
+        digest,
+        ..
+    } = artifact;
     let recorded =
         fs::read_to_string(root.join(digest)).with_context(|| format!("cannot read {digest}"))?;
-    let current = sources::digest(&root, &STORE, PROFILE)?;
+    let current = sources::digest(root, artifact, PROFILE)?;
     if recorded.trim() != current {
         bail!(
             "{component} was built from other sources, or with --fast; \
-             run `cargo xtask component store`\n  {digest}: {}\n  the sources: {current}",
+             run `cargo xtask component {name}`\n  {digest}: {}\n  the sources: {current}",
             recorded.trim(),
         );
     }
     let kept =
         fs::read(root.join(component)).with_context(|| format!("cannot read {component}"))?;
-    let built = build::component(&root, &STORE, PROFILE)?;
+    let built = build::component(root, artifact, PROFILE)?;
     if kept != built {
         bail!(
             "{component} is not what its sources build\n  kept:  {}\n  built: {}\n\
-             If the sources are what they should be, run `cargo xtask component store`.",
+             If the sources are what they should be, run `cargo xtask component {name}`.",
             describe(&kept),
             describe(&built),
         );
     }
-    show(&STORE, "is current", &built)
+    show(artifact, "is current", &built)
 }
 
 fn show(artifact: &Artifact, verdict: &str, component: &[u8]) -> Result<()> {

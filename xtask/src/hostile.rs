@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use xtask::build::built;
 use xtask::cargo::{build_tests, cargo};
-use xtask::{HOSTILE, PROBE, workspace_root};
+use xtask::{HOSTILE, HOSTILE_TOOLS, PROBE, workspace_root};
 
 use crate::libtest;
 
@@ -14,7 +14,7 @@ const SUITES: [&str; 2] = ["hostile", "plugins"];
 
 pub(crate) fn run() -> Result<()> {
     // Without them the suites would be skipped.
-    for artifact in [&HOSTILE, &PROBE] {
+    for artifact in [&HOSTILE, &HOSTILE_TOOLS, &PROBE] {
         built(artifact)?;
     }
     // As `cargo test --workspace` builds it, so that nothing is built twice.

@@ -32,14 +32,36 @@ pub struct Artifact {
     pub digest: &'static str,
 }
 
-/// The store, which the host crate embeds. It alone is shipped and committed.
+/// The sources of the guest.
+const GUEST: [&str; 4] = ["guest", "components/runtime", "rust-toolchain.toml", "wit"];
+
+const HOSTILE_SOURCES: [&str; 5] = [
+    "guest",
+    "components/hostile",
+    "components/runtime",
+    "rust-toolchain.toml",
+    "wit",
+];
+
+/// The store. It and the [`TOOLS`] are embedded by the engine, and are what is shipped and
+/// committed.
 pub const STORE: Artifact = Artifact {
     name: "store",
     package: "lash-wasm-store-guest",
-    features: &[],
-    sources: &["guest", "components/runtime", "rust-toolchain.toml", "wit"],
+    features: &["store"],
+    sources: &GUEST,
     component: "engine/component/lash_store.wasm",
-    digest: "engine/component/sources.sha256",
+    digest: "engine/component/lash_store.sha256",
+};
+
+/// What inspects, verifies, exports and fills the databases of the store.
+pub const TOOLS: Artifact = Artifact {
+    name: "tools",
+    package: "lash-wasm-store-guest",
+    features: &["tools"],
+    sources: &GUEST,
+    component: "engine/component/lash_store_tools.wasm",
+    digest: "engine/component/lash_store_tools.sha256",
 };
 
 /// What checks an embedder of the store.
@@ -61,16 +83,20 @@ pub const CONFORMANCE: Artifact = Artifact {
 pub const HOSTILE: Artifact = Artifact {
     name: "hostile",
     package: "lash-wasm-store-guest",
-    features: &["hostile"],
-    sources: &[
-        "guest",
-        "components/hostile",
-        "components/runtime",
-        "rust-toolchain.toml",
-        "wit",
-    ],
+    features: &["store", "hostile"],
+    sources: &HOSTILE_SOURCES,
     component: "target/components/hostile.wasm",
     digest: "target/components/hostile.sha256",
+};
+
+/// Its tools, which attack too.
+pub const HOSTILE_TOOLS: Artifact = Artifact {
+    name: "hostile-tools",
+    package: "lash-wasm-store-guest",
+    features: &["tools", "hostile"],
+    sources: &HOSTILE_SOURCES,
+    component: "target/components/hostile_tools.wasm",
+    digest: "target/components/hostile_tools.sha256",
 };
 
 /// A plugin that keeps notes.
@@ -119,7 +145,19 @@ pub const PROBE: Artifact = Artifact {
 };
 
 /// All of them.
-pub const ARTIFACTS: [&Artifact; 6] = [&STORE, &CONFORMANCE, &HOSTILE, &NOTES, &SNOOP, &PROBE];
+pub const ARTIFACTS: [&Artifact; 8] = [
+    &STORE,
+    &TOOLS,
+    &CONFORMANCE,
+    &HOSTILE,
+    &HOSTILE_TOOLS,
+    &NOTES,
+    &SNOOP,
+    &PROBE,
+];
+
+/// Those that are committed.
+pub const COMMITTED: [&Artifact; 2] = [&STORE, &TOOLS];
 
 /// The target that they are built for.
 pub const TARGET: &str = "wasm32-wasip2";

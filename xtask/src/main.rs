@@ -44,8 +44,8 @@ enum Task {
     },
     /// Builds components, and prints what they import and export.
     ///
-    /// `store` is what the crate embeds and is committed: engine/component/lash_store.wasm.
-    /// The others are written to target/components, where the tests, which make them when
+    /// `store` and `tools` are what the engine embeds, and are committed, in
+    /// engine/component. The others are written to target/components, where the tests, which make them when
     /// they are needed, take them from.
     Component {
         /// Only these; all if none is named.

@@ -1,78 +1,89 @@
-//! Components: the embedded one, compiled once per process, and others, each in a
+//! Components: the embedded ones, compiled once per process, and others, each in a
 //! [`sandbox`] with an engine of its own.
 
 mod config;
+mod embedded;
+mod instance;
 mod linker;
 mod sandbox;
 mod state;
 mod ticker;
 mod trap;
+mod worlds;
 
+pub(crate) use instance::{Instance, Unavailable};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use state::{Growth, State};
 pub(crate) use trap::limit as limit_of;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use wasmtime::component::Component;
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
+use wasmtime::component::{Component, InstancePre};
 
-use crate::bindings::StorePre;
 use crate::database::Clock;
 use crate::error::{Error, Source};
 use crate::limits::Limits;
 use crate::pool::Pool;
 use linker::linker;
+use worlds::{StoreWorlds, ToolsWorld};
 
 /// The component of the world `store` in `wit/`, for wasmtime or for any other
 /// runtime of components.
 pub const COMPONENT: &[u8] = include_bytes!("../../component/lash_store.wasm");
 
-/// How many bytes one call of the embedded component may hand to the host. Many times
-/// the largest request; a bound on what a component that runs wild can allocate.
-const LARGEST_IMPORT: usize = 2 << 30;
+/// The component of the world `tools` in `wit/`, for databases of [`COMPONENT`].
+pub const TOOLS: &[u8] = include_bytes!("../../component/lash_store_tools.wasm");
 
-/// How many handles the embedded component may have. It needs two.
-const HANDLES: usize = 1000;
-
-/// A component of the world `store`: the one of this crate, or somebody else's build,
-/// which is not trusted.
+/// A component of the world `store`, or of those of some kinds of database: the one of
+/// this crate, or somebody else's build, which is not trusted.
 ///
 /// Clones share the compiled code. [`OpenOptions::component`](crate::OpenOptions::component)
 /// opens databases with it.
 #[derive(Clone, Default)]
-pub struct StoreComponent(Option<Arc<Untrusted>>);
+pub struct StoreComponent(Option<Untrusted>);
+
+/// A component that is not trusted, and its tools.
+#[derive(Clone)]
+struct Untrusted {
+    store: Arc<UntrustedStore>,
+    tools: Option<Arc<Tools>>,
+}
 
 /// What the instances of one component that is not trusted share.
-struct Untrusted {
+struct UntrustedStore {
     sandbox: Sandbox,
-    component: StorePre<State>,
+    code: Code<StoreWorlds>,
     pool: Arc<Pool>,
 }
 
-impl Drop for Untrusted {
+impl Drop for UntrustedStore {
     fn drop(&mut self) {
         self.pool.close();
     }
 }
 
-struct Embedded {
-    engine: Engine,
-    component: StorePre<State>,
+type Tools = Code<ToolsWorld>;
+
+/// A compiled component, and where it exports what.
+struct Code<W> {
+    component: InstancePre<State>,
+    worlds: W,
 }
 
 impl StoreComponent {
-    /// The component that the crate embeds, [`COMPONENT`]. It is trusted: it has no
-    /// limits but a guard against bugs, and shares threads and instances with all
-    /// databases of the process.
+    /// The components that the crate embeds, [`COMPONENT`] and [`TOOLS`]. They are
+    /// trusted: they have no limits but a guard against bugs, and share threads and
+    /// instances with all databases of the process.
     #[must_use]
     pub fn embedded() -> Self {
         Self(None)
     }
 
     /// Compiles a component that is not trusted, in the binary format. Its imports
-    /// must be those of the world `store`, or fewer, and its exports those of the world.
+    /// must be those of the world `store`, or fewer, and its exports those of the world
+    /// of one kind of database at least. Databases of other kinds cannot be opened with it.
     ///
     /// It runs on threads of its own, at most 64, of which each database takes one at a
     /// time; an instance serves one database only. The threads end when the last
@@ -86,74 +97,91 @@ impl StoreComponent {
     ///
     /// [`Error::Load`] if these bytes are no component, or one of another world.
     pub fn untrusted(wasm: &[u8], limits: Limits) -> Result<Self, Error> {
-        let load = || -> wasmtime::Result<Untrusted> {
+        let load = || -> wasmtime::Result<UntrustedStore> {
             let sandbox = Sandbox::new(limits)?;
-            Ok(Untrusted {
-                component: compile(sandbox.engine(), wasm)?,
+            Ok(UntrustedStore {
+                code: Code::store(sandbox.engine(), wasm)?,
                 pool: Pool::patient(sandbox.thread_stack()),
                 sandbox,
             })
         };
-        let loaded = load().map_err(|error| Error::Load {
-            source: Source::from(error.into_boxed_dyn_error()),
-        })?;
-        Ok(Self(Some(Arc::new(loaded))))
+        let store = Arc::new(load().map_err(unloadable)?);
+        Ok(Self(Some(Untrusted { store, tools: None })))
+    }
+
+    /// Compiles the tools of a component that is not trusted: what inspects, verifies,
+    /// exports and fills its databases. They are not trusted either, and run in the
+    /// sandbox of the component: an instance of theirs counts towards the limits of the
+    /// component's instance. Without tools, these calls return [`Error::Unsupported`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] if these bytes are no component, or one of another world; and for
+    /// the [`embedded`](Self::embedded) component, which has its tools.
+    pub fn tools(self, wasm: &[u8]) -> Result<Self, Error> {
+        let Some(Untrusted { store, .. }) = self.0 else {
+            return Err(unloadable(wasmtime::Error::msg(
+                "the embedded component has its tools already",
+            )));
+        };
+        let tools = Code::tools(store.sandbox.engine(), wasm).map_err(unloadable)?;
+        let tools = Some(Arc::new(tools));
+        Ok(Self(Some(Untrusted { store, tools })))
     }
 
     /// The limits of a component that is not trusted.
     #[must_use]
     pub fn limits(&self) -> Option<&Limits> {
-        self.0.as_ref().map(|untrusted| untrusted.sandbox.limits())
+        self.0.as_ref().map(|own| own.store.sandbox.limits())
     }
 
     /// The threads that run it.
     pub(crate) fn pool(&self) -> &Pool {
         match &self.0 {
-            Some(untrusted) => &untrusted.pool,
+            Some(own) => &own.store.pool,
             None => Pool::global(),
         }
     }
 
     #[cfg(test)]
     pub(crate) fn pool_for_tests(&self) -> Arc<Pool> {
-        Arc::clone(&self.0.as_ref().unwrap().pool)
+        Arc::clone(&self.0.as_ref().unwrap().store.pool)
     }
 
     /// Its epoch is the time of calls.
     #[cfg(test)]
-    pub(crate) fn engine_for_tests(&self) -> Engine {
-        self.0.as_ref().unwrap().sandbox.engine().clone()
+    pub(crate) fn engine_for_tests(&self) -> wasmtime::Engine {
+        self.0.as_ref().unwrap().store.sandbox.engine().clone()
     }
 
     /// Makes an instance for the call that begins now. A component that is not trusted may
     /// run code already then.
-    pub(crate) fn instantiate(
-        &self,
-        clock: Clock,
-    ) -> wasmtime::Result<(Store<State>, crate::bindings::Store)> {
+    pub(crate) fn instantiate(&self, clock: Clock) -> wasmtime::Result<Instance> {
         let state = State::new(self.limits(), clock);
-        let (mut store, component) = match &self.0 {
-            Some(untrusted) => {
-                let store = untrusted.sandbox.store(state, |state| &mut state.growth);
-                (store, &untrusted.component)
+        match &self.0 {
+            Some(Untrusted { store, .. }) => {
+                let wasm = store.sandbox.store(state, |state| &mut state.growth);
+                Instance::new(wasm, &store.code)
             }
             None => {
-                let Embedded { engine, component } = embedded().map_err(repeat)?;
-                let mut store = Store::new(engine, state);
-                store.limiter(|state| &mut state.growth);
-                store.set_hostcall_fuel(LARGEST_IMPORT);
-                store.set_max_component_handles(HANDLES);
-                (store, component)
+                let code = embedded::store()?;
+                Instance::new(embedded::wasm_store(state)?, code)
             }
-        };
-        let exports = component.instantiate(&mut store)?;
-        Ok((store, exports))
+        }
+    }
+
+    /// The tools; none for a component that has none.
+    fn tools_code(&self) -> wasmtime::Result<Option<&Tools>> {
+        match &self.0 {
+            Some(own) => Ok(own.tools.as_deref()),
+            None => embedded::tools().map(Some),
+        }
     }
 
     /// From now on the time of a call is counted.
     pub(crate) fn begin_call(&self, store: &mut Store<State>) {
-        if let Some(untrusted) = &self.0 {
-            untrusted.sandbox.begin_call(store);
+        if let Some(own) = &self.0 {
+            own.store.sandbox.begin_call(store);
         }
     }
 }
@@ -166,33 +194,33 @@ impl fmt::Debug for StoreComponent {
     }
 }
 
-fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<StorePre<State>> {
-    let component = Component::from_binary(engine, wasm)?;
-    StorePre::new(linker(engine)?.instantiate_pre(&component)?)
+impl<W> Code<W> {
+    fn new(
+        engine: &wasmtime::Engine,
+        wasm: &[u8],
+        worlds: impl FnOnce(&Component, &InstancePre<State>) -> wasmtime::Result<W>,
+    ) -> wasmtime::Result<Self> {
+        let wasm = Component::from_binary(engine, wasm)?;
+        let component = linker(engine)?.instantiate_pre(&wasm)?;
+        let worlds = worlds(&wasm, &component)?;
+        Ok(Self { component, worlds })
+    }
 }
 
-/// The compiled embedded component. The first call compiles it, and others wait for
-/// that; if it fails, it fails for the whole life of the process.
-fn embedded() -> Result<&'static Embedded, &'static wasmtime::Error> {
-    static EMBEDDED: OnceLock<wasmtime::Result<Embedded>> = OnceLock::new();
-    let load = || {
-        let engine = Engine::new(&config::embedded())?;
-        let component = compile(&engine, COMPONENT)?;
-        Ok(Embedded { engine, component })
-    };
-    EMBEDDED.get_or_init(load).as_ref()
+impl Code<StoreWorlds> {
+    fn store(engine: &wasmtime::Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
+        Self::new(engine, wasm, StoreWorlds::of)
+    }
 }
 
-fn repeat(error: &wasmtime::Error) -> wasmtime::Error {
-    wasmtime::Error::msg(format!("{error:#}"))
+impl Code<ToolsWorld> {
+    fn tools(engine: &wasmtime::Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
+        Self::new(engine, wasm, |_, component| ToolsWorld::new(component))
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_embedded_component_fits_the_world() {
-        assert!(embedded().is_ok(), "{:?}", embedded().err());
+fn unloadable(error: wasmtime::Error) -> Error {
+    Error::Load {
+        source: Source::from(error.into_boxed_dyn_error()),
     }
 }

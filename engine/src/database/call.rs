@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use super::Context;
 use crate::bindings::types;
+use crate::component::{Instance, State, StoreComponent, Unavailable};
 use crate::error::{Error, Source};
 use crate::kind::DatabaseKind;
 use crate::limits::Limit;
-use crate::pool::Instance;
 use crate::sqlite;
 use crate::wit::format;
 
@@ -18,6 +19,12 @@ type Db = Resource<sqlite::Database>;
 
 /// What an exported function returns.
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+
+/// Where the exports of a world are.
+type Exports<E> = for<'i> fn(
+    &'i mut Instance,
+    &StoreComponent,
+) -> Result<(&'i E, &'i mut Store<State>), Unavailable>;
 
 /// The right to call the component for one database, within one job.
 ///
@@ -104,25 +111,40 @@ impl<'a> Call<'a> {
         header: &[u8],
         kind: DatabaseKind,
     ) -> Result<format::State, Error> {
-        let state = self.run(|instance, _| {
-            let format = instance.exports.lash_store_format();
-            format
-                .call_classify(&mut instance.store, header, kind.format())
-                .map(Ok)
-        })?;
+        macro_rules! classify {
+            ($world:ident) => {
+                self.run(Instance::$world, |exports, store, _| {
+                    let format = exports.lash_store_format();
+                    format.call_classify(store, header, kind.format()).map(Ok)
+                })
+            };
+        }
+        let state = match kind {
+            DatabaseKind::Session => classify!(session_store),
+            DatabaseKind::Processes => classify!(process_store),
+            DatabaseKind::HostEvents => classify!(host_event_store),
+            DatabaseKind::Effects => classify!(effect_store),
+        }?;
         state.map_err(|mismatch| Error::from_mismatch(mismatch, self.path(), kind))
     }
 
-    /// Calls an exported function.
-    pub(super) fn run<T>(
+    /// Calls an exported function of a world.
+    pub(super) fn run<E: 'static, T>(
         &mut self,
-        call: impl FnOnce(&mut Instance, Db) -> Answer<T>,
+        world: Exports<E>,
+        call: impl FnOnce(&E, &mut Store<State>, Db) -> Answer<T>,
     ) -> Result<T, Error> {
         if self.instance.broken {
             return Err(self.stopped("the instance was stopped by an earlier call"));
         }
-        let db = self.instance.store.data_mut().sqlite.begin_call();
-        let answer = call(self.instance, db);
+        let answer = match world(self.instance, &self.context.options.component) {
+            Ok((exports, store)) => {
+                let db = store.data_mut().sqlite.begin_call();
+                call(exports, store, db)
+            }
+            Err(Unavailable::World(world)) => return Err(self.unsupported(world)),
+            Err(Unavailable::Trap(trap)) => Err(trap),
+        };
         let sqlite = &mut self.instance.store.data_mut().sqlite;
         let reached = match &answer {
             Ok(Err(types::Error::Sqlite(error))) => sqlite.reached(error.code.into()),
@@ -147,6 +169,14 @@ impl<'a> Call<'a> {
                 let committed = self.has_committed();
                 Err(self.context.trapped(trap, self.operation, committed))
             }
+        }
+    }
+
+    fn unsupported(&self, world: &'static str) -> Error {
+        Error::Unsupported {
+            path: self.path().to_path_buf(),
+            operation: self.operation,
+            world,
         }
     }
 

@@ -1,7 +1,8 @@
-//! The functions that the component exports, a method for each: one line a function, in
-//! the order of the world `store`. What they do is specified in `wit/`.
+//! The functions that the components export, a method for each: one line a function, in
+//! the order of the worlds. What they do is specified in `wit/`.
 
 use super::call::Call;
+use crate::component::Instance;
 use crate::error::Error;
 use crate::wit::{
     artifacts, attachments, checkpoints, effect_import, effect_inspection, effects, export_types,
@@ -12,7 +13,7 @@ use crate::wit::{
 };
 
 macro_rules! interfaces {
-    ($(
+    ($world:ident: $(
         $interface:ident: $name:ident = $accessor:ident {$(
             $function:ident($($argument:ident: $type:ty),*) -> $result:ty = $call:ident;
         )*}
@@ -35,9 +36,8 @@ macro_rules! interfaces {
                 ///
                 /// All of [`Error`] that are about a call.
                 pub fn $function(&mut self, $($argument: $type),*) -> Result<$result, Error> {
-                    self.0.run(|instance, db| {
-                        let exports = instance.exports.$accessor();
-                        exports.$call(&mut instance.store, db, $($argument),*)
+                    self.0.run(Instance::$world, |exports, store, db| {
+                        exports.$accessor().$call(store, db, $($argument),*)
                     })
                 }
             )*}
@@ -46,6 +46,8 @@ macro_rules! interfaces {
 }
 
 interfaces! {
+    session_store:
+
     session: Session = lash_store_session {
         initialize() -> format::Initialized = call_initialize;
         retire() -> () = call_retire;
@@ -59,7 +61,7 @@ interfaces! {
         load_node(id: &str) -> Option<Vec<u8>> = call_load_node;
         append(nodes: &[graph::Node]) -> () = call_append;
         replace(nodes: &[graph::Node]) -> () = call_replace;
-        tombstone(ids: &[String]) -> () = call_tombstone;
+        tombstone(ids: &[String]) -> u64 = call_tombstone;
     }
     blobs: Blobs = lash_store_blobs {
         put(content: &[u8], kind: types::BlobKind, compressible: bool, profile: types::BlobProfile) -> String = call_put;
@@ -78,16 +80,16 @@ interfaces! {
         load() -> Vec<types::UsageEntry> = call_load;
     }
     attachments: Attachments = lash_store_attachments {
-        record_intent(intent: &attachments::Intent) -> () = call_record_intent;
+        record_intent(intent: &attachments::AttachmentIntent) -> () = call_record_intent;
         commit(session_id: &str, attachment_ids: &[String]) -> () = call_commit;
-        list_uncommitted(older_than_ms: u64) -> Vec<attachments::Intent> = call_list_uncommitted;
+        list_uncommitted(older_than_ms: u64) -> Vec<attachments::AttachmentIntent> = call_list_uncommitted;
         forget(attachment_id: &str) -> () = call_forget;
     }
     queue: Queue = lash_store_queue {
-        enqueue(draft: &queue::Draft) -> queue::Batch = call_enqueue;
+        enqueue(draft: &queue::BatchDraft) -> queue::Batch = call_enqueue;
         claim(request: &queue::ClaimRequest) -> Option<queue::HeldClaim> = call_claim;
         renew(held: &queue::Completion, lease_ttl_ms: u64) -> Option<u64> = call_renew;
-        abandon(held: &queue::Completion) -> () = call_abandon;
+        abandon(held: &queue::Completion) -> u64 = call_abandon;
         cancel(session_id: &str, batch_id: &str) -> Option<queue::Batch> = call_cancel;
         list(session_id: &str, pending_only: bool) -> Vec<queue::Batch> = call_list;
     }
@@ -104,24 +106,11 @@ interfaces! {
     retention: Retention = lash_store_retention {
         prune(before_ms: u64) -> retention::Pruned = call_prune;
     }
-    session_export: SessionExport = lash_store_session_export {
-        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
-    }
-    session_inspection: SessionInspection = lash_store_session_inspection {
-        statistics() -> session_inspection::SessionStatistics = call_statistics;
-        verify() -> inspection_types::Verification = call_verify;
-    }
-    session_import: SessionImport = lash_store_session_import {
-        add_blobs(blobs: &[session_import::ImportedBlob], profile: types::BlobProfile) -> () = call_add_blobs;
-        add_artifacts(artifacts: &[session_import::ImportedArtifact]) -> () = call_add_artifacts;
-        add_nodes(nodes: &[session_import::ImportedNode]) -> () = call_add_nodes;
-        check_nodes(from: u64) -> session_import::CheckedNodes = call_check_nodes;
-        add_head(draft: &session::HeadDraft) -> () = call_add_head;
-        add_usage(entries: &[types::UsageEntry]) -> () = call_add_usage;
-        add_turns(turns: &[session_import::ImportedTurn]) -> () = call_add_turns;
-        add_batches(batches: &[session_import::ImportedBatch]) -> () = call_add_batches;
-        add_attachments(attachments: &[session_import::ImportedAttachment]) -> () = call_add_attachments;
-    }
+}
+
+interfaces! {
+    process_store:
+
     processes: Processes = lash_store_processes {
         initialize() -> format::Initialized = call_initialize;
         register(registration: &processes::Registration) -> processes::Registered = call_register;
@@ -133,14 +122,14 @@ interfaces! {
         prune(ended_before_ms: u64, ids: &[String]) -> Vec<String> = call_prune;
     }
     process_events: ProcessEvents = lash_store_process_events {
-        append(draft: &process_events::Draft) -> process_events::Appended = call_append;
+        append(draft: &process_events::EventDraft) -> process_events::Appended = call_append;
         get_basis(process_id: &str, known_hash: Option<&str>, replay_key: Option<&str>) -> Option<process_events::Basis> = call_get_basis;
         after(process_id: &str, sequence: u64) -> Option<Vec<Vec<u8>>> = call_after;
         wakes_after(process_id: &str, sequence: u64) -> Option<Vec<Vec<u8>>> = call_wakes_after;
         first_of_type(process_id: &str, event_type: &str, sequence: u64) -> process_events::Awaited = call_first_of_type;
         acknowledge_wake(process_id: &str, sequence: u64) -> bool = call_acknowledge_wake;
         get_position(process_id: &str) -> Option<process_events::Position> = call_get_position;
-        last_sequences(process_ids: &[String]) -> Vec<u64> = call_last_sequences;
+        last_sequences(process_ids: &[String]) -> Vec<Option<u64>> = call_last_sequences;
     }
     process_handles: ProcessHandles = lash_store_process_handles {
         grant_handle(grant: &process_handles::Grant) -> bool = call_grant_handle;
@@ -156,18 +145,11 @@ interfaces! {
         renew(process_id: &str, token: &str, ttl_ms: u64) -> Option<u64> = call_renew;
         release(process_id: &str, token: &str) -> () = call_release;
     }
-    process_inspection: ProcessInspection = lash_store_process_inspection {
-        statistics() -> process_inspection::ProcessStatistics = call_statistics;
-        verify() -> inspection_types::Verification = call_verify;
-    }
-    process_export: ProcessExport = lash_store_process_export {
-        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
-    }
-    process_import: ProcessImport = lash_store_process_import {
-        add_processes(processes: &[process_import::ImportedProcess]) -> () = call_add_processes;
-        add_events(process_id: &str, last_sequence: u64, events: &[process_import::ImportedEvent]) -> () = call_add_events;
-        add_handles(handles: &[process_import::ImportedHandle]) -> () = call_add_handles;
-    }
+}
+
+interfaces! {
+    host_event_store:
+
     host_events: HostEvents = lash_store_host_events {
         initialize() -> format::Initialized = call_initialize;
         subscribe(draft: &host_events::SubscriptionDraft) -> host_events::Subscription = call_subscribe;
@@ -180,19 +162,11 @@ interfaces! {
         settle(settlements: &[host_events::Settlement]) -> () = call_settle;
         prune(occurred_before_ms: u64, limit: u32) -> u64 = call_prune;
     }
-    host_event_inspection: HostEventInspection = lash_store_host_event_inspection {
-        statistics() -> host_event_inspection::HostEventStatistics = call_statistics;
-        verify() -> inspection_types::Verification = call_verify;
-    }
-    host_event_export: HostEventExport = lash_store_host_event_export {
-        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
-    }
-    host_event_import: HostEventImport = lash_store_host_event_import {
-        add_subscriptions(subscriptions: &[host_event_import::ImportedSubscription]) -> () = call_add_subscriptions;
-        skip_subscriptions(last_sequence: u64) -> () = call_skip_subscriptions;
-        add_occurrences(occurrences: &[host_event_import::ImportedOccurrence]) -> () = call_add_occurrences;
-        add_deliveries(deliveries: &[host_event_import::ImportedDelivery]) -> () = call_add_deliveries;
-    }
+}
+
+interfaces! {
+    effect_store:
+
     effects: Effects = lash_store_effects {
         initialize() -> format::Initialized = call_initialize;
         find(request: &effects::Request) -> effects::Known = call_find;
@@ -201,16 +175,64 @@ interfaces! {
         renew(key: &effects::EffectKey, token: &str, ttl_ms: u64) -> Option<u64> = call_renew;
         finish(key: &effects::EffectKey, token: &str, recorded: &effects::Recorded) -> bool = call_finish;
         release(key: &effects::EffectKey, token: &str) -> () = call_release;
-        generations(keys: &[effects::EffectKey]) -> Vec<u64> = call_generations;
+        generations(keys: &[effects::EffectKey]) -> Vec<Option<u64>> = call_generations;
         forget_scope(scope: &str) -> u64 = call_forget_scope;
         prune(ended_before_ms: u64, after: u64, limit: u32) -> effects::Pruned = call_prune;
+    }
+}
+
+interfaces! {
+    tools:
+
+    session_inspection: SessionInspection = lash_store_session_inspection {
+        statistics() -> session_inspection::SessionStatistics = call_statistics;
+        verify() -> inspection_types::Verification = call_verify;
+    }
+    process_inspection: ProcessInspection = lash_store_process_inspection {
+        statistics() -> process_inspection::ProcessStatistics = call_statistics;
+        verify() -> inspection_types::Verification = call_verify;
+    }
+    host_event_inspection: HostEventInspection = lash_store_host_event_inspection {
+        statistics() -> host_event_inspection::HostEventStatistics = call_statistics;
+        verify() -> inspection_types::Verification = call_verify;
     }
     effect_inspection: EffectInspection = lash_store_effect_inspection {
         statistics() -> effect_inspection::EffectStatistics = call_statistics;
         verify() -> inspection_types::Verification = call_verify;
     }
+    session_export: SessionExport = lash_store_session_export {
+        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
+    }
+    process_export: ProcessExport = lash_store_process_export {
+        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
+    }
+    host_event_export: HostEventExport = lash_store_host_event_export {
+        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
+    }
     effect_export: EffectExport = lash_store_effect_export {
         read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
+    }
+    session_import: SessionImport = lash_store_session_import {
+        add_blobs(blobs: &[session_import::ImportedBlob], profile: types::BlobProfile) -> () = call_add_blobs;
+        add_artifacts(artifacts: &[session_import::ImportedArtifact]) -> () = call_add_artifacts;
+        add_nodes(nodes: &[session_import::ImportedNode]) -> () = call_add_nodes;
+        check_nodes(from: u64) -> session_import::CheckedNodes = call_check_nodes;
+        add_head(draft: &session::HeadDraft) -> () = call_add_head;
+        add_usage(entries: &[types::UsageEntry]) -> () = call_add_usage;
+        add_turns(turns: &[session_import::ImportedTurn]) -> () = call_add_turns;
+        add_batches(batches: &[session_import::ImportedBatch]) -> () = call_add_batches;
+        add_attachments(attachments: &[session_import::ImportedAttachment]) -> () = call_add_attachments;
+    }
+    process_import: ProcessImport = lash_store_process_import {
+        add_processes(processes: &[process_import::ImportedProcess]) -> () = call_add_processes;
+        add_events(process_id: &str, last_sequence: u64, events: &[process_import::ImportedEvent]) -> () = call_add_events;
+        add_handles(handles: &[process_import::ImportedHandle]) -> () = call_add_handles;
+    }
+    host_event_import: HostEventImport = lash_store_host_event_import {
+        add_subscriptions(subscriptions: &[host_event_import::ImportedSubscription]) -> () = call_add_subscriptions;
+        skip_subscriptions(last_sequence: u64) -> () = call_skip_subscriptions;
+        add_occurrences(occurrences: &[host_event_import::ImportedOccurrence]) -> () = call_add_occurrences;
+        add_deliveries(deliveries: &[host_event_import::ImportedDelivery]) -> () = call_add_deliveries;
     }
     effect_import: EffectImport = lash_store_effect_import {
         add_effects(effects: &[effect_import::ImportedEffect]) -> () = call_add_effects;

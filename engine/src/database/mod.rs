@@ -36,7 +36,7 @@ use crate::observability::{self, Failure, Logged, Observed, TARGET};
 use crate::pool::{Job, Lane, Reply, Told, Worker};
 use crate::sqlite::{self, DatabaseFile, Layout, Role, Settings, SqliteConnection};
 use crate::time::epoch_ms;
-use crate::wit::queue::Draft;
+use crate::wit::queue::BatchDraft;
 use crate::wit::types::BlobProfile;
 
 /// How many calls of one database may wait at a time. Further ones wait outside,
@@ -378,7 +378,7 @@ impl Database {
     }
 
     /// Whether a plugin may put the work into the queue of a session of the application.
-    pub(crate) fn is_deliverable(&self, draft: &Draft) -> bool {
+    pub(crate) fn is_deliverable(&self, draft: &BatchDraft) -> bool {
         (self.inner.context.options.deliverable)(draft)
     }
 

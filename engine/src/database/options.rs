@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::component::StoreComponent;
 use crate::sqlite::Settings;
-use crate::wit::queue::Draft;
+use crate::wit::queue::BatchDraft;
 use crate::wit::types::BlobProfile;
 
 /// Tells the time. Injectable, so that leases can be tested without waiting.
@@ -43,7 +43,7 @@ pub struct OpenOptions {
     pub(crate) busy_timeout: Duration,
     pub(crate) component: StoreComponent,
     pub(crate) plugin_blobs: BlobProfile,
-    pub(crate) deliverable: fn(&Draft) -> bool,
+    pub(crate) deliverable: fn(&BatchDraft) -> bool,
 }
 
 // The clock may be anything, but nothing is left half done when it panics: a thread of
@@ -114,7 +114,7 @@ impl OpenOptions {
     /// that which the application can decode and that does nothing but what a plugin may
     /// do. None by default.
     #[must_use]
-    pub fn plugin_deliveries(mut self, deliverable: fn(&Draft) -> bool) -> Self {
+    pub fn plugin_deliveries(mut self, deliverable: fn(&BatchDraft) -> bool) -> Self {
         self.deliverable = deliverable;
         self
     }

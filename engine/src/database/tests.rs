@@ -19,7 +19,7 @@ use crate::kind::DatabaseKind;
 use crate::pool::Pool;
 use crate::testing::Directory;
 use crate::wit::metadata::Meta;
-use crate::wit::queue::{DeliveryPolicy, Draft, SlotPolicy};
+use crate::wit::queue::{BatchDraft, DeliveryPolicy, SlotPolicy};
 
 fn open_with(path: &Path, options: &OpenOptions) -> Result<Database, Error> {
     wait(Database::open(path, DatabaseKind::Session, options))
@@ -55,7 +55,7 @@ fn name(call: &mut Call<'_>) -> Result<Option<String>, Error> {
 
 /// Reads the clock while a transaction is open.
 fn enqueue(call: &mut Call<'_>) -> Result<(), Error> {
-    let draft = Draft {
+    let draft = BatchDraft {
         session_id: "s".to_owned(),
         source_key: None,
         delivery: DeliveryPolicy::EarliestSafeBoundary,
@@ -123,7 +123,7 @@ fn what_was_written_is_read_by_both_lanes_and_after_reopening() {
     };
     assert_eq!(pragma("journal_mode"), "wal");
     assert_eq!(pragma("user_version"), "3");
-    assert_eq!(pragma("application_id"), 0x4c53_5353.to_string());
+    assert_eq!(pragma("application_id"), 0x4c53_5301.to_string());
     assert_eq!(pragma("auto_vacuum"), "2");
 }
 
@@ -182,7 +182,7 @@ fn a_foreign_file_is_refused_and_not_touched() {
     std::fs::write(&junk, b"this is no database at all").unwrap();
     let other = directory.path("other.db");
     let connection = Connection::open(&other).unwrap();
-    let id = 0x4c53_5345;
+    let id = 0x4c53_4501;
     connection
         .execute_batch(&format!(
             "PRAGMA application_id = {id}; PRAGMA user_version = 1"
@@ -204,18 +204,27 @@ fn a_foreign_file_is_refused_and_not_touched() {
         let error = open(path).err().unwrap();
         let message = error.to_string();
         if path == &old {
-            assert!(matches!(error, Error::Foreign { version: 99, .. }));
-            assert!(
-                message.contains("99") && message.contains("version 3"),
-                "{message}"
-            );
+            assert!(matches!(
+                error,
+                Error::Foreign {
+                    user_version: 99,
+                    ..
+                }
+            ));
+            assert!(message.contains("user_version 99"), "{message}");
         } else if path == &junk {
             assert!(matches!(error, Error::NotADatabase { .. }));
         } else if path == &other {
             assert!(matches!(error, Error::OtherKind { .. }));
         } else {
             assert!(
-                matches!(error, Error::Foreign { version: 0, .. }),
+                matches!(
+                    error,
+                    Error::Foreign {
+                        user_version: 0,
+                        ..
+                    }
+                ),
                 "{message}"
             );
         }
@@ -286,7 +295,7 @@ fn a_file_whose_first_transaction_was_cut_off_is_made_anew() {
     connection
         .execute_batch(
             "PRAGMA cache_size = 1; PRAGMA cache_spill = 1; CREATE TABLE t (a); DROP TABLE t;
-             BEGIN; PRAGMA application_id = 1280529235; PRAGMA user_version = 3;
+             BEGIN; PRAGMA application_id = 1280529153; PRAGMA user_version = 3;
              CREATE TABLE u (a);
              WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 2000)
              INSERT INTO u SELECT randomblob(1000) FROM r",

@@ -31,8 +31,8 @@ const PERIOD: Duration = Duration::from_millis(25);
 const MOST_TOPICS: usize = 512;
 
 /// Asks the component how far topics are: one number for each, its mark, which
-/// changes whenever the topic does.
-pub type Probe = fn(&mut Call<'_>, &[String]) -> Result<Vec<u64>, Error>;
+/// changes whenever the topic does; none for a topic that does not exist.
+pub type Probe = fn(&mut Call<'_>, &[String]) -> Result<Vec<Option<u64>>, Error>;
 
 /// Who waits for changes of one file, through whatever handle of this process.
 #[derive(Default)]
@@ -140,11 +140,11 @@ impl Watch {
     }
 
     /// Wakes those who have seen another mark of their topic.
-    pub(crate) fn compare(&self, topics: &[String], marks: &[u64]) {
+    pub(crate) fn compare(&self, topics: &[String], marks: &[Option<u64>]) {
         let waiting = self.waiting();
         for (topic, mark) in topics.iter().zip(marks) {
             for entry in waiting.topics.get(topic).into_iter().flatten() {
-                if entry.seen().is_some_and(|seen| seen != *mark) {
+                if entry.seen().is_some_and(|seen| Some(seen) != *mark) {
                     entry.wake.notify_one();
                 }
             }

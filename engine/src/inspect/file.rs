@@ -24,7 +24,7 @@ pub struct FileStatistics {
     pub pages: u64,
     /// Pages that nothing is stored in.
     pub free_pages: u64,
-    /// The version of the schema, `user_version`.
+    /// The version of the schema, the last byte of `application_id`.
     pub schema_version: u64,
     /// SQLite's journal mode: `wal`, unless the file is read where no log can be.
     pub journal_mode: String,

@@ -12,7 +12,7 @@ use crate::bindings::types::{self, Corruption};
 use crate::component::Growth;
 use crate::database::Call;
 use crate::error::Error;
-use crate::wit::queue::Draft;
+use crate::wit::queue::BatchDraft;
 use crate::wit::types::BlobProfile;
 
 /// What a function of the store returns to a plugin.
@@ -70,7 +70,7 @@ impl State {
     }
 
     /// Whether work may be put into the queue of a session of the application.
-    pub(super) fn is_deliverable(&self, draft: &Draft) -> bool {
+    pub(super) fn is_deliverable(&self, draft: &BatchDraft) -> bool {
         self.granted.db.is_deliverable(draft)
     }
 

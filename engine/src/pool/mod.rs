@@ -15,7 +15,7 @@ mod worker;
 
 pub(crate) use lane::{Job, Lane, Told};
 pub(crate) use reply::Reply;
-pub(crate) use worker::{Instance, Worker};
+pub(crate) use worker::Worker;
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;

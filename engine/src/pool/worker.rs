@@ -4,10 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use wasmtime::Store;
-
-use crate::bindings;
-use crate::component::{State, StoreComponent};
+use crate::component::Instance;
 use crate::database::{Call, Clock, Context};
 use crate::error::Error;
 use crate::observability::{Report, metrics};
@@ -16,27 +13,6 @@ use crate::sqlite::SqliteConnection;
 /// What an instance may keep between calls. Its memory never shrinks, so one
 /// that has carried something very large is thrown away instead.
 const KEPT_MEMORY: usize = 64 << 20;
-
-/// An instance and what it was made of.
-pub(crate) struct Instance {
-    pub(crate) store: Store<State>,
-    pub(crate) exports: bindings::Store,
-    /// Whether it must not be used again.
-    pub(crate) broken: bool,
-}
-
-impl Instance {
-    // In a box, because the handles of all exports are kilobytes to move.
-    fn new(component: &StoreComponent, clock: &Clock) -> wasmtime::Result<Box<Self>> {
-        let (store, exports) = component.instantiate(Clock::clone(clock))?;
-        metrics::instance_made();
-        Ok(Box::new(Self {
-            store,
-            exports,
-            broken: false,
-        }))
-    }
-}
 
 /// What a thread of the pool has to itself; or a lane, for a component that is not trusted.
 #[derive(Default)]
@@ -73,8 +49,14 @@ impl Worker {
                 instance.store.data_mut().clock = Some(Clock::clone(clock));
                 instance
             }
-            None => Instance::new(component, clock)
-                .map_err(|trap| context.trapped(trap, operation, false))?,
+            None => {
+                let instance = component
+                    .instantiate(Clock::clone(clock))
+                    .map_err(|trap| context.trapped(trap, operation, false))?;
+                metrics::instance_made();
+                // In a box, because the handles of all exports are kilobytes to move.
+                Box::new(instance)
+            }
         };
         let state = instance.store.data_mut();
         if let Some(connection) = slot.take() {

@@ -22,8 +22,9 @@ pub trait SqliteView: 'static {
     fn sqlite(&mut self) -> &mut SqliteCtx;
 }
 
-/// Adds what the component imports from `lash:store` to a linker: the interface
-/// `sqlite`, and `types`, which has no functions.
+/// Adds what a component imports from `lash:store` to a linker: the interface `sqlite`,
+/// and `types`. The other interfaces of types need not be in a linker, because they
+/// have no functions and no resources.
 ///
 /// # Errors
 ///

@@ -49,7 +49,8 @@ impl SqliteConnection {
             page_size: number("page_size")?,
             pages: number("page_count")?,
             free_pages: number("freelist_count")?,
-            schema_version: number("user_version")?,
+            // The last byte, see `format-types.kind` in `wit/`.
+            schema_version: number("application_id")? & 0xff,
             journal_mode: self
                 .connection
                 .query_row("PRAGMA journal_mode", [], |row| row.get(0))?,

@@ -1,16 +1,7 @@
-//! The component: every export hands over to the logic, on the imports.
+//! The components: every export hands over to the logic, on the imports.
 
-mod effects;
-mod host_events;
-mod processes;
-mod session;
-
-use alloc::vec::Vec;
-
-use crate::bindings::exports::lash::store as exports;
-use crate::bindings::lash::store::sqlite::{self, Database};
+use crate::bindings::sqlite::{self, Database};
 use crate::bindings::wasi::{clocks::wall_clock, random::random};
-use crate::format;
 use crate::storage::seam::{Environment, Rows, Transaction, TransactionMode, Value};
 
 impl Environment for Database {
@@ -51,13 +42,39 @@ impl Transaction for sqlite::Transaction {
 
 struct Component;
 
-crate::bindings::export!(Component with_types_in crate::bindings);
+/// The exports of a world, on the types that all worlds share.
+macro_rules! world {
+    ($world:literal, $($interface:literal: $types:ident),*) => {
+        #[allow(unreachable_pub, unused_qualifications)]
+        mod generated {
+            wit_bindgen::generate!({
+                path: "../wit",
+                world: $world,
+                with: {
+                    "lash:store/sqlite@0.1.0": crate::bindings::sqlite,
+                    "lash:store/types@0.1.0": crate::bindings::types,
+                    "lash:store/format-types@0.1.0": crate::bindings::format_types,
+                    $($interface: crate::bindings::$types,)*
+                    "wasi:clocks/wall-clock@0.2.0": crate::bindings::wasi::clocks::wall_clock,
+                    "wasi:random/random@0.2.0": crate::bindings::wasi::random::random,
+                },
+                pub_export_macro: true,
+            });
+        }
 
-impl exports::format::Guest for Component {
-    fn classify(
-        header: Vec<u8>,
-        kind: exports::format::Kind,
-    ) -> Result<exports::format::State, exports::format::Mismatch> {
-        format::classify(&header, kind)
-    }
+        use generated::exports::lash::store as exports;
+
+        generated::export!(Component with_types_in generated);
+
+        impl exports::format::Guest for Component {
+            fn classify(header: Vec<u8>, kind: Kind) -> Result<State, Mismatch> {
+                crate::format::classify(&header, kind)
+            }
+        }
+    };
 }
+
+#[cfg(feature = "store")]
+mod store;
+#[cfg(feature = "tools")]
+mod tools;

@@ -4,8 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::effects::{EffectKey, FinishedEffect, Recorded};
-use crate::bindings::lash::store::sqlite::ErrorCode;
+use crate::bindings::effect_types::{EffectKey, FinishedEffect, Recorded};
+use crate::bindings::sqlite::ErrorCode;
 use crate::storage::checksum::{self, Checksum};
 use crate::storage::corruption::{confirm_absent, confirm_found, corrupt, verify};
 use crate::storage::findings::Pages;
@@ -45,11 +45,17 @@ pub(super) const FROM: &str = sql!(
     "WHERE effect.id >= ?1 ORDER BY effect.id LIMIT ?2"
 );
 
-/// How all effects that have a scope are read.
+/// How all effects that have a scope are read, with their identities.
 pub(super) const EFFECT_PAGES: Pages = Pages {
     table: TABLE,
-    sql: FROM,
-    columns: 16,
+    sql: sql!(
+        "SELECT ",
+        COLUMNS,
+        ", effect.content, effect.identity",
+        TABLES,
+        "WHERE effect.id >= ?1 ORDER BY effect.id LIMIT ?2"
+    ),
+    columns: 17,
     size: 64,
 };
 
@@ -473,7 +479,7 @@ pub(super) fn delete(tx: &impl Transaction, effects: &[EffectRow]) -> Result<()>
     Ok(())
 }
 
-fn identity(scope: &str, replay_key: &str) -> i64 {
+pub(super) fn identity(scope: &str, replay_key: &str) -> i64 {
     checksum::identity(
         "effects.identity",
         &[scope.as_bytes(), replay_key.as_bytes()],

@@ -1,7 +1,7 @@
 //! Exporting all effects.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
+use crate::bindings::export_types::Page as ExportPage;
 use crate::storage::corruption::verify_count;
 use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::rows::{RowReader, read_one};

@@ -6,10 +6,8 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::effect_import::{
-    Adopted, ImportedEffect, ImportedState,
-};
-use crate::bindings::exports::lash::store::effects::{EffectKey, Request};
+use crate::bindings::effect_types::{EffectKey, Request};
+use crate::bindings::import_types::{Adopted, ImportedEffect, ImportedState};
 use crate::storage::corruption::invalid;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp};
 

@@ -21,10 +21,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::effects::{
+use crate::bindings::effect_types::{
     Acquired, Busy, Claim, EffectKey, FinishedEffect, Known, Recorded, Request,
 };
-use crate::bindings::exports::lash::store::format::Initialized;
+use crate::bindings::format_types::Initialized;
 use crate::format;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 use crate::storage::token;
@@ -195,12 +195,12 @@ pub fn release(env: &impl Environment, key: &EffectKey, token: &str) -> Result<(
 }
 
 /// The WIT function `effects.generations`.
-pub fn generations(env: &impl Environment, keys: &[EffectKey]) -> Result<Vec<u64>> {
+pub fn generations(env: &impl Environment, keys: &[EffectKey]) -> Result<Vec<Option<u64>>> {
     let tx = env.begin(TransactionMode::Read)?;
     let mut generations = Vec::with_capacity(keys.len());
     for key in keys {
         let row = effect_row::find(&tx, key)?;
-        generations.push(row.map_or(0, |row| unsigned(row.generation)));
+        generations.push(row.map(|row| unsigned(row.generation)));
     }
     Ok(generations)
 }

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::effects::Pruned;
+use crate::bindings::effect_types::Pruned;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
 
 use super::effect_row::{self, EffectRow};

@@ -1,7 +1,7 @@
 //! Counting what a database of effects holds.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::effect_inspection::EffectStatistics;
+use crate::bindings::inspection_types::EffectStatistics;
 use crate::storage::counts::counts;
 use crate::storage::seam::{Environment, TransactionMode, Value};
 

@@ -1,12 +1,12 @@
 //! Checking everything in a database of effects.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::bindings::inspection_types::Verification;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 
-use super::effect_row::{self, EFFECT_PAGES, EffectRow};
+use super::effect_row::{self, EFFECT_PAGES, EffectRow, identity};
 use super::scope_row::{self, ScopeRow};
 
 const SCOPES: Pages = Pages {
@@ -42,7 +42,10 @@ pub fn verify(env: &impl Environment) -> Result<Verification> {
             row.has_whole_claim(),
             "the claim is not whole",
         )?;
-        row.recorded(reader.blob()?.to_vec()).map(|_| ())
+        row.recorded(reader.blob()?.to_vec())?;
+        let stored = reader.integer()?;
+        let expected = identity(&row.scope, &row.replay_key);
+        findings.require_index_keys(effect_row::TABLE, row.replay_key(), stored, expected)
     })?;
     findings.orphans(
         &tx,

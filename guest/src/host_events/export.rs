@@ -1,7 +1,7 @@
 //! Exporting all host events.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
+use crate::bindings::export_types::Page as ExportPage;
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::corruption::{verify_complete, verify_count};
 use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};

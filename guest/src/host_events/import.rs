@@ -6,9 +6,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::host_event_import::{
-    ImportedDelivery, ImportedOccurrence, ImportedSubscription,
-};
+use crate::bindings::import_types::{ImportedDelivery, ImportedOccurrence, ImportedSubscription};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::corruption::{invalid, refuse_known};
 use crate::storage::numbers;

@@ -21,7 +21,7 @@ mod subscriptions;
 mod verify;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::format::Initialized;
+use crate::bindings::format_types::Initialized;
 use crate::format;
 use crate::host_events::digests::HostEventDigests;
 use crate::storage::digests::Digests;

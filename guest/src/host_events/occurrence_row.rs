@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::host_events::{Occurrence, OccurrenceDraft, Recorded};
+use crate::bindings::host_event_types::{Occurrence, OccurrenceDraft, Recorded};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum;
 use crate::storage::corruption::{confirm_absent, confirm_found, missing, refuse_known};
@@ -97,7 +97,7 @@ impl OccurrenceRow {
 }
 
 /// A checksum of an idempotency key, for its second index.
-fn identity(idempotency_key: &str) -> i64 {
+pub(super) fn identity(idempotency_key: &str) -> i64 {
     checksum::identity("occurrences.identity", &[idempotency_key.as_bytes()])
 }
 

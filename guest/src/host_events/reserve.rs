@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut};
+use crate::bindings::host_event_types::{Delivery, FanOut};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::corruption::{confirm_found, corrupt};
 use crate::storage::seam::{Environment, Transaction, Value, clamp};

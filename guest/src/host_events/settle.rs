@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::host_events::{Delivery, FanOut, Settlement};
+use crate::bindings::host_event_types::{Delivery, FanOut, Settlement};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};

@@ -1,7 +1,7 @@
 //! Counting what a database of host events holds.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::host_event_inspection::HostEventStatistics;
+use crate::bindings::inspection_types::HostEventStatistics;
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::counts::counts;
 use crate::storage::seam::Environment;

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::host_events::Subscription;
+use crate::bindings::host_event_types::Subscription;
 use crate::storage::checksum;
 use crate::storage::corruption::{confirm_found, corrupt};
 use crate::storage::rows::RowReader;
@@ -97,12 +97,12 @@ impl Sorted {
 }
 
 /// A checksum of a session, for the second index of its subscriptions.
-fn session_identity(session_id: &str) -> i64 {
+pub(super) fn session_identity(session_id: &str) -> i64 {
     checksum::identity("subscriptions.session_identity", &[session_id.as_bytes()])
 }
 
 /// A checksum of a source, for the second index of its subscriptions.
-fn source_identity(source_type: &str, source_key: &str) -> i64 {
+pub(super) fn source_identity(source_type: &str, source_key: &str) -> i64 {
     checksum::identity(
         "subscriptions.source_identity",
         &[source_type.as_bytes(), source_key.as_bytes()],

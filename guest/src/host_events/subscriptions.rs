@@ -3,9 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::host_events::{
-    Subscription, SubscriptionDraft, SubscriptionFilter,
-};
+use crate::bindings::host_event_types::{Subscription, SubscriptionDraft, SubscriptionFilter};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::verify_complete;

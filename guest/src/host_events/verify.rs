@@ -3,28 +3,39 @@
 use alloc::string::ToString;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::bindings::inspection_types::Verification;
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::rows::read_one;
 use crate::storage::seam::{Environment, Transaction, Value};
+use crate::storage::sql::sql;
 
 use super::delivery_row::{self, DeliveryRow};
-use super::occurrence_row::{self, OccurrenceRow};
-use super::subscription_row::{self, SubscriptionRow};
+use super::occurrence_row::{OccurrenceRow, identity};
+use super::subscription_row::{SubscriptionRow, session_identity, source_identity};
 
 const SUBSCRIPTIONS: Pages = Pages {
     table: SubscriptionRow::TABLE,
-    sql: subscription_row::FROM,
-    columns: SubscriptionRow::WIDTH,
+    sql: sql!(
+        "SELECT ",
+        SubscriptionRow::COLUMNS,
+        ", session_identity, source_identity
+         FROM subscriptions NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"
+    ),
+    columns: SubscriptionRow::WIDTH + 2,
     size: 128,
 };
 
 const OCCURRENCES: Pages = Pages {
     table: OccurrenceRow::TABLE,
-    sql: occurrence_row::FROM,
-    columns: OccurrenceRow::WIDTH,
+    sql: sql!(
+        "SELECT ",
+        OccurrenceRow::COLUMNS,
+        ", identity
+         FROM occurrences NOT INDEXED WHERE number >= ?1 ORDER BY number LIMIT ?2"
+    ),
+    columns: OccurrenceRow::WIDTH + 1,
     size: 256,
 };
 
@@ -61,6 +72,13 @@ fn verify_subscriptions<T: Transaction>(
     findings.walk(&store.tx, &SUBSCRIPTIONS, &mut |findings, reader| {
         let (row, checksum) = SubscriptionRow::read_with_checksum(reader)?;
         found.insert(checksum);
+        let stored = (reader.optional_integer()?, reader.integer()?);
+        let expected = (
+            row.session_id.map(session_identity),
+            source_identity(row.source_type, row.source_key),
+        );
+        let key = row.seq.to_string();
+        findings.require_index_keys(SubscriptionRow::TABLE, &key, stored, expected)?;
         findings.require_number(SubscriptionRow::TABLE, row.seq, next)
     })?;
     findings.complete(SubscriptionRow::TABLE, found, store.digests.subscriptions)
@@ -76,6 +94,9 @@ fn verify_occurrences<T: Transaction>(
     let next = findings.end_of_numbers(store.digests.next_occurrence);
     findings.walk(tx, &OCCURRENCES, &mut |findings, reader| {
         let row = OccurrenceRow::read(reader)?;
+        let stored = reader.integer()?;
+        let expected = identity(&row.idempotency_key);
+        findings.require_index_keys(OccurrenceRow::TABLE, &row.id, stored, expected)?;
         findings.note(OccurrenceRow::TABLE, row.load(tx))?;
         findings.require_number(OccurrenceRow::TABLE, row.number, next)?;
         let rows = tx.query(

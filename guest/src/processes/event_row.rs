@@ -5,10 +5,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::process_events::{Draft, Event};
-use crate::bindings::exports::lash::store::process_import::ImportedEvent;
-use crate::bindings::lash::store::sqlite::ErrorCode;
-use crate::bindings::lash::store::types::Error;
+use crate::bindings::import_types::ImportedEvent;
+use crate::bindings::process_types::{Event, EventDraft};
+use crate::bindings::sqlite::ErrorCode;
+use crate::bindings::types::Error;
 use crate::storage::checksum::{self, Checksum};
 use crate::storage::corruption::{self, confirm_found, corrupt, verify};
 use crate::storage::rows::{RowReader, read_one};
@@ -69,14 +69,14 @@ fn content_hash(content: &[u8]) -> i64 {
     checksum::content_hash("process_events.content_hash", content)
 }
 
-fn type_identity(process: i64, kind: &str) -> i64 {
+pub(super) fn type_identity(process: i64, kind: &str) -> i64 {
     checksum::identity(
         "process_events.type_identity",
         &[&process.to_le_bytes(), kind.as_bytes()],
     )
 }
 
-fn replay_identity(process: i64, replay_key: &str) -> i64 {
+pub(super) fn replay_identity(process: i64, replay_key: &str) -> i64 {
     checksum::identity(
         "process_events.replay_identity",
         &[&process.to_le_bytes(), replay_key.as_bytes()],
@@ -85,7 +85,7 @@ fn replay_identity(process: i64, replay_key: &str) -> i64 {
 
 impl EventRow {
     /// The event that a draft becomes.
-    pub(super) fn new(process: i64, sequence: i64, draft: &Draft) -> Self {
+    pub(super) fn new(process: i64, sequence: i64, draft: &EventDraft) -> Self {
         Self {
             process,
             sequence,

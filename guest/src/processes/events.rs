@@ -4,10 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::process_events::{
-    Appended, Awaited, Basis, Draft, Position,
-};
-use crate::bindings::exports::lash::store::processes::Status;
+use crate::bindings::process_types::{Appended, Awaited, Basis, EventDraft, Position, Status};
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, invalid, verify_complete};
@@ -20,9 +17,6 @@ use super::process_row;
 
 /// How many events one query reads.
 const PAGE: i64 = 256;
-
-/// The answer of `last-sequences` for a process that does not exist.
-const UNKNOWN: u64 = u64::MAX;
 
 /// A sequence of the caller, no higher than one can be.
 fn bounded(sequence: u64) -> i64 {
@@ -51,7 +45,7 @@ pub fn get_basis(
 }
 
 /// The WIT function `process-events.append`.
-pub fn append(env: &impl Environment, draft: &Draft) -> Result<Appended> {
+pub fn append(env: &impl Environment, draft: &EventDraft) -> Result<Appended> {
     if draft.end.is_none() {
         // Only the end of a process changes the digests.
         let tx = env.begin(TransactionMode::WriteDurable)?;
@@ -78,7 +72,7 @@ pub fn append(env: &impl Environment, draft: &Draft) -> Result<Appended> {
 fn insert(
     env: &impl Environment,
     tx: &impl Transaction,
-    draft: &Draft,
+    draft: &EventDraft,
 ) -> Result<(Appended, Option<i64>)> {
     let Some(mut process) = process_row::find(tx, &draft.process_id)? else {
         return Ok((Appended::Unknown, None));
@@ -275,12 +269,12 @@ pub fn get_position(env: &impl Environment, process_id: &str) -> Result<Option<P
 }
 
 /// The WIT function `process-events.last-sequences`.
-pub fn last_sequences(env: &impl Environment, process_ids: &[String]) -> Result<Vec<u64>> {
+pub fn last_sequences(env: &impl Environment, process_ids: &[String]) -> Result<Vec<Option<u64>>> {
     let tx = env.begin(TransactionMode::Read)?;
     let mut sequences = Vec::with_capacity(process_ids.len());
     for process_id in process_ids {
         let process = process_row::find(&tx, process_id)?;
-        sequences.push(process.map_or(UNKNOWN, |process| unsigned(process.state.last_sequence)));
+        sequences.push(process.map(|process| unsigned(process.state.last_sequence)));
     }
     Ok(sequences)
 }

@@ -1,8 +1,8 @@
 //! Exporting all processes.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
-use crate::bindings::exports::lash::store::processes::Status;
+use crate::bindings::export_types::Page as ExportPage;
+use crate::bindings::process_types::Status;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{verify_complete, verify_count};
@@ -99,7 +99,7 @@ fn export_processes<T: Transaction>(
                 .optional_payload("wait", process.wait)
                 .optional_payload("external_ref", process.external_ref)
                 .optional_payload("outcome", process.outcome)
-                .payload("content", process.content),
+                .optional_payload("content", process.content),
         );
         Ok(())
     })?;

@@ -31,11 +31,11 @@ pub(super) const FROM: &str = sql!(
     " FROM process_grants NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
 );
 
-fn scope_identity(scope_id: &str) -> i64 {
+pub(super) fn scope_identity(scope_id: &str) -> i64 {
     checksum::identity("process_grants.scope_identity", &[scope_id.as_bytes()])
 }
 
-fn session_identity(session_id: &str) -> i64 {
+pub(super) fn session_identity(session_id: &str) -> i64 {
     checksum::identity("process_grants.session_identity", &[session_id.as_bytes()])
 }
 

@@ -8,8 +8,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::process_handles::{Grant, Revocation};
-use crate::bindings::exports::lash::store::processes::{Process, Selection, Status};
+use crate::bindings::process_types::{Grant, Process, Revocation, Selection, Status};
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, verify_complete};
 use crate::storage::rows::RowReader;

@@ -6,10 +6,10 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::process_import::{
+use crate::bindings::import_types::{
     ImportedEvent, ImportedHandle, ImportedProcess, Wake as ImportedWake,
 };
-use crate::bindings::exports::lash::store::processes::Status;
+use crate::bindings::process_types::Status;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::corruption::invalid;
 use crate::storage::numbers;

@@ -6,7 +6,7 @@
 use alloc::string::ToString;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::process_leases::{Claimed, Lease};
+use crate::bindings::process_types::{Claimed, Lease};
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::numbers;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};

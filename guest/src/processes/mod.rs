@@ -22,8 +22,8 @@ mod verify;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::format::Initialized;
-use crate::bindings::exports::lash::store::processes::{
+use crate::bindings::format_types::Initialized;
+use crate::bindings::process_types::{
     Changed, Process, Registered, Registration, Selection, Status,
 };
 use crate::format;
@@ -92,7 +92,7 @@ pub fn register(env: &impl Environment, registration: &Registration) -> Result<R
     process.insert(&transaction.tx, &registration.content)?;
     transaction.digests.running.insert(process.checksum);
     transaction.commit()?;
-    Ok(Registered::Process(process.into_process(Vec::new(), None)))
+    Ok(Registered::Process(process.into_process(None, None)))
 }
 
 /// The WIT function `processes.get`.

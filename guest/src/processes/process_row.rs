@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::processes::{Process, Registration};
+use crate::bindings::process_types::{Process, Registration};
 use crate::storage::checksum::{self, Checksum};
 use crate::storage::corruption::{confirm_absent, confirm_found, corrupt, missing, verify};
 use crate::storage::rows::{RowReader, read_one};
@@ -63,7 +63,7 @@ pub(super) struct Whole {
     pub(super) process: Process,
 }
 
-fn identity(id: &str) -> i64 {
+pub(super) fn identity(id: &str) -> i64 {
     checksum::identity("processes.identity", &[id.as_bytes()])
 }
 
@@ -131,11 +131,11 @@ impl ProcessRow {
         let outcome = self.check_outcome(stored, reader.optional_blob()?)?;
         let content = if known_hash == Some(&self.registration_hash) {
             reader.optional_blob()?;
-            Vec::new()
+            None
         } else {
             let content = reader.blob()?;
             verify(TABLE, &self.id, self.content_hash, content_hash(content))?;
-            content.to_vec()
+            Some(content.to_vec())
         };
         Ok(Whole {
             seq: self.seq,
@@ -243,7 +243,11 @@ impl ProcessRow {
         Ok(())
     }
 
-    pub(super) fn into_process(self, content: Vec<u8>, outcome: Option<Vec<u8>>) -> Process {
+    pub(super) fn into_process(
+        self,
+        content: Option<Vec<u8>>,
+        outcome: Option<Vec<u8>>,
+    ) -> Process {
         Process {
             id: self.id,
             number: unsigned(self.seq),
@@ -280,8 +284,7 @@ pub(super) fn find_numbered(tx: &impl Transaction, seq: i64) -> Result<ProcessRo
     Ok(row)
 }
 
-/// Reads a process. Its content is left empty if it was registered with
-/// `known_hash`.
+/// Reads a process, without its content if it was registered with `known_hash`.
 pub(super) fn find_whole(
     tx: &impl Transaction,
     id: &str,

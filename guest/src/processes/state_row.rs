@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::processes::Status;
+use crate::bindings::process_types::Status;
 use crate::storage::checksum::{Checksum, SetDigest};
 use crate::storage::corruption::{corrupt, missing, verify};
 use crate::storage::rows::RowReader;

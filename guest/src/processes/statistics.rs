@@ -1,7 +1,7 @@
 //! Counting what a database of processes holds.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::process_inspection::ProcessStatistics;
+use crate::bindings::inspection_types::ProcessStatistics;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::counts::counts;
 use crate::storage::seam::{Environment, Value};

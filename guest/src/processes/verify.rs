@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::bindings::inspection_types::Verification;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
@@ -12,28 +12,44 @@ use crate::storage::seam::{Environment, Transaction, Value};
 use crate::storage::sql::sql;
 
 use super::TABLE;
-use super::event_row::{self, EventRow, Wake, key};
-use super::grant_row::{self, GrantRow};
-use super::process_row::{self, ProcessRow};
+use super::event_row::{self, EventRow, Wake, key, replay_identity, type_identity};
+use super::grant_row::{self, GrantRow, scope_identity, session_identity};
+use super::process_row::{self, ProcessRow, identity};
 
 const PROCESSES: Pages = Pages {
     table: TABLE,
-    sql: process_row::FROM,
-    columns: 25,
+    sql: sql!(
+        "SELECT ",
+        process_row::COLUMNS,
+        ", o.checksum, o.outcome, p.content, p.identity",
+        process_row::WHOLE_TABLES,
+        "WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2"
+    ),
+    columns: 26,
     size: 64,
 };
 
 const EVENTS: Pages = Pages {
     table: event_row::TABLE,
-    sql: sql!(event_row::SELECT, "WHERE id >= ?1 ORDER BY id LIMIT ?2"),
-    columns: 8,
+    sql: sql!(
+        "SELECT ",
+        event_row::COLUMNS,
+        ", content, process, type_identity, replay_identity FROM process_events
+         WHERE id >= ?1 ORDER BY id LIMIT ?2"
+    ),
+    columns: 11,
     size: 128,
 };
 
 const GRANTS: Pages = Pages {
     table: GrantRow::TABLE,
-    sql: grant_row::FROM,
-    columns: 1 + GrantRow::WIDTH,
+    sql: sql!(
+        "SELECT id, ",
+        GrantRow::COLUMNS,
+        ", scope_identity, session_identity
+         FROM process_grants NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT ?2"
+    ),
+    columns: 3 + GrantRow::WIDTH,
     size: 128,
 };
 
@@ -118,7 +134,9 @@ fn verify_processes<T: Transaction>(
             findings.require(TABLE, &id, right, reason)?;
         }
         findings.require_number(TABLE, row.seq, next)?;
-        row.read_rest(reader, None).map(|_| ())
+        row.read_rest(reader, None)?;
+        let stored = reader.integer()?;
+        findings.require_index_keys(TABLE, &id, stored, identity(&id))
     })?;
     findings.complete(TABLE, running, digests.running)?;
     findings.complete(TABLE, ended, digests.ended)
@@ -177,7 +195,18 @@ fn verify_events(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
         if row.wake == Wake::Pending {
             events.wakes.insert(checksum);
         }
-        Ok(())
+        let stored = (
+            reader.integer()?,
+            reader.integer()?,
+            reader.optional_integer()?,
+        );
+        let replay_key = row.replay_key.as_deref();
+        let expected = (
+            process,
+            type_identity(process, &row.kind),
+            replay_key.map(|replay_key| replay_identity(process, replay_key)),
+        );
+        findings.require_index_keys(event_row::TABLE, &process.to_string(), stored, expected)
     })?;
     verify_last(tx, findings, current)
 }
@@ -218,6 +247,12 @@ fn verify_grants(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
     findings.walk(tx, &GRANTS, &mut |findings, reader| {
         reader.integer()?;
         let (row, _) = GrantRow::read_with_checksum(reader)?;
+        let stored = (reader.integer()?, reader.integer()?);
+        let expected = (
+            scope_identity(&row.scope_id),
+            session_identity(&row.session_id),
+        );
+        findings.require_index_keys(GrantRow::TABLE, &row.scope_id, stored, expected)?;
         let known = count(
             tx,
             "SELECT count(*) FROM processes WHERE seq = ?1",

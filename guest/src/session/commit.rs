@@ -11,7 +11,7 @@ use super::head::{self, HeadIdentity, HeadRow, next_revision, require_leaf};
 use super::queue::{self, CompletedBatches};
 use super::{attachments, blobs, graph, turns, usage};
 use crate::Result;
-use crate::bindings::exports::lash::store::session::{
+use crate::bindings::session_types::{
     CommitOutcome, CommitRequest, GraphChange, Receipt, RevisionConflict, TurnStamp,
 };
 use crate::session::digests::SessionTransaction;

@@ -1,7 +1,7 @@
 //! What the tables of a session must hold.
 
 use crate::Result;
-use crate::bindings::lash::store::types::Error;
+use crate::bindings::types::Error;
 use crate::storage::checksum::SetDigest;
 use crate::storage::digests::Digests;
 use crate::storage::transaction::Digested;

@@ -1,7 +1,7 @@
 //! Exporting all of a session.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
+use crate::bindings::export_types::Page as ExportPage;
 use crate::session::digests::SessionTransaction;
 use crate::storage::paging::{self, Cursor, Page};
 use crate::storage::seam::{Environment, Transaction};

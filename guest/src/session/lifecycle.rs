@@ -1,7 +1,7 @@
 //! The beginning and the end of a session database.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::format::Initialized;
+use crate::bindings::format_types::Initialized;
 use crate::format;
 use crate::session::digests::SessionDigests;
 use crate::storage::digests::Digests;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::head::HeadRow;
 use super::{checkpoints, graph, usage};
 use crate::Result;
-use crate::bindings::exports::lash::store::session::{Head, ReadScope, Snapshot};
+use crate::bindings::session_types::{Head, ReadScope, Snapshot};
 use crate::session::digests::SessionTransaction;
 use crate::storage::seam::Environment;
 

@@ -7,7 +7,7 @@ use super::blobs::StoredRow;
 use super::blobs::key::BlobKey;
 use super::{artifacts, blobs, graph, head, turns};
 use crate::Result;
-use crate::bindings::exports::lash::store::maintenance::GcReport;
+use crate::bindings::session_types::GcReport;
 use crate::session::digests::SessionTransaction;
 use crate::storage::seam::{Environment, Transaction, Value, execute_rows};
 

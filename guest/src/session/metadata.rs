@@ -4,7 +4,7 @@ use alloc::string::ToString;
 
 use super::{graph, head};
 use crate::Result;
-use crate::bindings::exports::lash::store::metadata::{Description, Meta};
+use crate::bindings::session_types::{Description, Meta};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, verify_count};

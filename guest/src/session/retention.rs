@@ -2,7 +2,7 @@
 
 use super::{queue, turns, usage};
 use crate::Result;
-use crate::bindings::exports::lash::store::retention::Pruned;
+use crate::bindings::session_types::Pruned;
 use crate::session::digests::SessionTransaction;
 use crate::storage::seam::{Environment, clamp};
 

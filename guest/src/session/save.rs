@@ -6,7 +6,7 @@ use super::checkpoints::{self, Component};
 use super::head::{self, HeadRow, next_revision, require_leaf};
 use super::{blobs, graph, usage};
 use crate::Result;
-use crate::bindings::exports::lash::store::session::HeadDraft;
+use crate::bindings::session_types::HeadDraft;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::invalid;
 use crate::storage::seam::{Environment, unsigned};

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_inspection::{
+use crate::bindings::inspection_types::{
     AttachmentStatistics, BlobSizes, Garbage, HeadStatistics, QueueStatistics, SessionStatistics,
 };
-use crate::bindings::lash::store::types::Error;
+use crate::bindings::types::Error;
 use crate::session::digests::SessionTransaction;
 use crate::storage::counts::counts;
 use crate::storage::rows::read_all;

@@ -1,7 +1,7 @@
 //! Checking everything in a session database.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::inspection_types::Verification;
+use crate::bindings::inspection_types::Verification;
 use crate::session::digests::SessionTransaction;
 use crate::storage::findings::Findings;
 use crate::storage::seam::Environment;

@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use core::fmt::Display;
 
 use crate::Result;
-use crate::bindings::lash::store::sqlite::ErrorCode;
-use crate::bindings::lash::store::types::{Corruption, Error};
+use crate::bindings::sqlite::ErrorCode;
+use crate::bindings::types::{Corruption, Error};
 use crate::storage::checksum::SetDigest;
 use crate::storage::fuzzing;
 use crate::storage::seam::{Transaction, Value};

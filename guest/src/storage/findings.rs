@@ -4,9 +4,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::inspection_types::{CheckedTable, Verification};
-use crate::bindings::lash::store::sqlite::ErrorCode;
-use crate::bindings::lash::store::types::{Corruption, Error};
+use crate::bindings::inspection_types::{CheckedTable, Verification};
+use crate::bindings::sqlite::ErrorCode;
+use crate::bindings::types::{Corruption, Error};
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, verify_complete};
 use crate::storage::rows::{RowReader, read_all};
@@ -104,6 +104,23 @@ impl Findings {
             self.note(table, verify_complete(table, found, expected))?;
         }
         Ok(())
+    }
+
+    /// Notes columns, for indexes only, that do not say what the row says: an index over
+    /// them hides the row. No checksum of a row covers them.
+    pub(crate) fn require_index_keys<K: PartialEq>(
+        &mut self,
+        table: &'static str,
+        key: &str,
+        stored: K,
+        expected: K,
+    ) -> Result<()> {
+        self.require(
+            table,
+            key,
+            stored == expected,
+            "an index has the row under another key",
+        )
     }
 
     /// Whether it is known which rows were written.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::lash::store::types::Error;
+use crate::bindings::types::Error;
 use crate::storage::corruption::corrupt;
 use crate::storage::seam::Rows;
 

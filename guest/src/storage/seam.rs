@@ -2,10 +2,10 @@
 //!
 //! Faults, crashes and clocks are injected here without touching logic.
 
-use crate::bindings::lash::store::sqlite;
+use crate::bindings::sqlite;
 use alloc::vec::Vec;
 
-pub use crate::bindings::lash::store::sqlite::{Rows, TransactionMode, Value};
+pub use crate::bindings::sqlite::{Rows, TransactionMode, Value};
 
 /// A database, a clock and a source of random numbers.
 pub trait Environment {

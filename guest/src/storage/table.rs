@@ -263,7 +263,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::bindings::lash::store::types::{Corruption, Error};
+    use crate::bindings::types::{Corruption, Error};
     use crate::storage::seam::Rows;
 
     #[derive(Clone, Copy, Debug, PartialEq)]

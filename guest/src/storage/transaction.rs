@@ -1,7 +1,7 @@
 //! A transaction on a database together with its digests.
 
 use crate::Result;
-use crate::bindings::lash::store::types::{Corruption, Error};
+use crate::bindings::types::{Corruption, Error};
 use crate::storage::digests::Digests;
 use crate::storage::seam::{Environment, Transaction, TransactionMode};
 

@@ -4,7 +4,7 @@
 //! keeps it apart under that, until somebody asks for it who knows the scope.
 
 use lash_core::{RuntimeEffectControllerError, RuntimeEffectOutcome};
-use lash_store_engine::wit::effect_import::{ImportedClaim, ImportedEffect, ImportedState};
+use lash_store_engine::wit::effect_import::{ImportedEffect, ImportedEffectClaim, ImportedState};
 use lash_store_engine::wit::effects::Recorded;
 
 use super::error::ImportError;
@@ -63,7 +63,7 @@ fn state(row: &SourceRow<'_>) -> Result<ImportedState, Reason> {
             ImportedState::Finished(Recorded::Failure(failure.as_bytes().to_vec()))
         }
         ("in_progress", None, None, Some((owner_id, token))) => {
-            ImportedState::Claimed(ImportedClaim {
+            ImportedState::Claimed(ImportedEffectClaim {
                 owner_id: owner_id.to_owned(),
                 token: token.to_owned(),
                 expires_at_ms: row.time(9)?,

@@ -13,7 +13,7 @@ use lash_core::{
     ProcessEventAppendResult, ProcessLease, ProcessRecord, ProcessTerminalState,
 };
 use lash_store_engine::Call;
-use lash_store_engine::wit::process_events::{Appended, Draft};
+use lash_store_engine::wit::process_events::{Appended, EventDraft};
 
 use super::outcome::lease_lost;
 use super::records::Known;
@@ -244,7 +244,7 @@ impl Shared {
         prepared: &PreparedProcessEventAppend,
         known: &Known,
         fence: Option<&Fence>,
-    ) -> Result<Draft, Error> {
+    ) -> Result<EventDraft, Error> {
         let event = &prepared.event;
         let end = match &prepared.status_update {
             Some(status) => record::to_end(call.path(), status)?,
@@ -256,7 +256,7 @@ impl Shared {
             // Anybody may tell a process something.
             None => None,
         };
-        Ok(Draft {
+        Ok(EventDraft {
             process_id: event.process_id.clone(),
             process_number: known.number,
             event_type: event.event_type.clone(),

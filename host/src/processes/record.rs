@@ -52,16 +52,11 @@ pub(crate) fn to_record(
     process: Process,
 ) -> Result<ProcessRecord, Error> {
     let id = process.id.as_str();
-    let record = match known {
-        Some(record)
-            if process.content.is_empty()
-                && record.registration_hash == process.registration_hash =>
-        {
-            record
-        }
-        _ => {
-            let registration: ProcessRegistration =
-                from_json(path, REGISTRATION, id, &process.content)?;
+    let record = match (known, process.content) {
+        (Some(record), None) if record.registration_hash == process.registration_hash => record,
+        (_, content) => {
+            let content = content.unwrap_or_default();
+            let registration: ProcessRegistration = from_json(path, REGISTRATION, id, &content)?;
             let hash = process.registration_hash;
             ProcessRecord::from_prepared_registration(registration, hash, 0)
         }

@@ -6,13 +6,13 @@
 use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, AttachmentManifestEntry, StoreError,
 };
-use lash_store_engine::wit::attachments::Intent;
+use lash_store_engine::wit::attachments as wit;
 
 use super::Store;
 
 impl AttachmentManifest for Store {
     fn record_intent(&self, intent: AttachmentIntent) -> Result<(), StoreError> {
-        let intent = Intent {
+        let intent = wit::AttachmentIntent {
             attachment_id: intent.attachment_id.as_str().to_owned(),
             session_id: intent.session_id,
             canonical_uri: intent.canonical_uri,

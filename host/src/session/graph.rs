@@ -149,7 +149,7 @@ impl Store {
         Ok(self
             .db
             .write("tombstone nodes", move |call| {
-                Ok(call.graph().tombstone(&ids)?)
+                Ok(call.graph().tombstone(&ids).map(drop)?)
             })
             .await?)
     }

@@ -8,7 +8,9 @@ use lash_core::runtime::{
 };
 use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy, StoreError};
 use lash_store_engine::wit::queue as wit;
-use lash_store_engine::wit::queue::{Batch, Boundary, ClaimRequest, Completion, Draft, HeldClaim};
+use lash_store_engine::wit::queue::{
+    Batch, BatchDraft, Boundary, ClaimRequest, Completion, HeldClaim,
+};
 
 use super::Store;
 use crate::database::Database;
@@ -19,13 +21,13 @@ const MERGE_KEY: &str = "the merge key of queued work";
 
 const PAYLOAD: &str = "the payload of queued work";
 
-pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<Draft, Error> {
+pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<BatchDraft, Error> {
     let payloads = draft
         .payloads
         .iter()
         .map(|payload| to_json(path, PAYLOAD, payload))
         .collect::<Result<_, _>>()?;
-    Ok(Draft {
+    Ok(BatchDraft {
         delivery: to_delivery(draft.delivery_policy),
         slot: to_slot(draft.slot_policy),
         merge_key: serde_json::to_string(&draft.merge_key)
@@ -38,7 +40,7 @@ pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<Draft
 }
 
 /// Whether the work is input for turns, and can be read by who claims it.
-pub(crate) fn is_turn_input(draft: &Draft) -> bool {
+pub(crate) fn is_turn_input(draft: &BatchDraft) -> bool {
     let input = |payload: &Vec<u8>| {
         serde_json::from_slice(payload)
             .is_ok_and(|payload| matches!(payload, QueuedWorkPayload::TurnInput { .. }))
@@ -149,7 +151,7 @@ impl Drop for NewClaim {
         let held = to_completion(claim.completion());
         self.db.write_detached("abandon claim", move |call| {
             call.of_session(&held.session_id);
-            Ok(call.queue().abandon(&held)?)
+            Ok(call.queue().abandon(&held).map(drop)?)
         });
     }
 }
@@ -267,7 +269,7 @@ impl Store {
             .db
             .write("abandon claim", move |call| {
                 call.of_session(&held.session_id);
-                Ok(call.queue().abandon(&held)?)
+                Ok(call.queue().abandon(&held).map(drop)?)
             })
             .await?)
     }

@@ -4,13 +4,21 @@ import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs
 
 import { Connection, Database as Resource, imports } from './imports.js';
 import { camel, fromBytes, fromValue, toParams } from './values.js';
-import { instantiate } from './component/lash-store.js';
+import { instantiate as store } from './component/lash-store.js';
+import { instantiate as tools } from './component/lash-store-tools.js';
 
 const coreModule = (name) =>
   new WebAssembly.Module(readFileSync(new URL(`./component/${name}`, import.meta.url)));
 
-// Any instance serves any database, so one is enough, until it traps.
-let instance;
+// Any instance serves any database, so one of each component is enough, until it traps.
+let instances = new Map();
+
+/** The instance of the component that exports an interface. */
+function instanceWith(interfaceName) {
+  const component = /-(inspection|export|import)$/.test(interfaceName) ? tools : store;
+  if (!instances.has(component)) instances.set(component, component(coreModule, imports));
+  return instances.get(component);
+}
 
 /** One connection to a file. */
 export class Database {
@@ -39,17 +47,17 @@ export class Database {
 
   /** Calls an export by its name, for example `session.commit`. */
   call(name, ...args) {
-    const [interfaceName, functionName] = name.split('.').map(camel);
+    const [interfaceName, functionName] = name.split('.');
     const params = toParams(name, args);
     if (name !== 'format.classify') params.unshift(new Resource(this.connection));
-    instance ??= instantiate(coreModule, imports);
+    const exported = instanceWith(interfaceName)[camel(interfaceName)];
     try {
-      return { ok: fromValue(instance[interfaceName][functionName](...params)) };
+      return { ok: fromValue(exported[camel(functionName)](...params)) };
     } catch (error) {
       // The `err` of a result is thrown, with this field. Everything else is a trap,
       // after which the instance is of no use.
       if (error.payload !== undefined) return { err: fromValue(error.payload) };
-      instance = undefined;
+      instances = new Map();
       throw error;
     } finally {
       // Whatever ended the call, no transaction outlives it.

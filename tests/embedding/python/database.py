@@ -10,18 +10,23 @@ import values
 from imports import DATABASE, Imports
 
 
-class Runtime:
-    """The component, compiled."""
+TOOLS = ("-inspection", "-export", "-import")
 
-    def __init__(self, component: Path) -> None:
+
+class Runtime:
+    """A component, compiled, and the one that has its tools."""
+
+    def __init__(self, component: Path, tools: Path | None = None) -> None:
         config = Config()
         config.cache = True
         self.engine = Engine(config)
         self.component = Component.from_file(self.engine, str(component))
+        self.tools = tools and Component.from_file(self.engine, str(tools))
 
 
 class Database:
-    """One connection to a file, with an instance of its own."""
+    """One connection to a file, with an instance of the store, and one of the tools
+    once they are needed."""
 
     def __init__(self, runtime: Runtime, path: str, busy_timeout: float = 15.0) -> None:
         """Opens another connection to a file that `open` has accepted."""
@@ -60,15 +65,23 @@ class Database:
         self.instance: Instance = self.linker.instantiate(
             self.store, self.runtime.component
         )
+        self.tools: Instance | None = None
+
+    def instance_with(self, interface: str) -> Instance:
+        """The instance of the component that exports an interface."""
+        if not interface.endswith(TOOLS):
+            return self.instance
+        if self.tools is None:
+            self.tools = self.linker.instantiate(self.store, self.runtime.tools)
+        return self.tools
 
     def call(self, name: str, *args: Any) -> Any:
         """Calls an export by its name, for example `session.commit`."""
         interface, function = name.split(".")
-        index = self.instance.get_export_index(
-            self.store, f"lash:store/{interface}@0.1.0"
-        )
-        index = self.instance.get_export_index(self.store, function, index)
-        func = self.instance.get_func(self.store, index)
+        instance = self.instance_with(interface)
+        index = instance.get_export_index(self.store, f"lash:store/{interface}@0.1.0")
+        index = instance.get_export_index(self.store, function, index)
+        func = instance.get_func(self.store, index)
         ty = func.type(self.store)
         handle = ResourceHost.own(0, DATABASE).to_any(self.store)
         params = values.to_params(ty.params, args, handle)

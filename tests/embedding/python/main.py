@@ -10,6 +10,7 @@ from scenario import Run
 
 ROOT = Path(__file__).parents[3]
 COMPONENT = ROOT / "engine/component/lash_store.wasm"
+TOOLS = ROOT / "engine/component/lash_store_tools.wasm"
 CONFORMANCE = ROOT / "target/components/conformance.wasm"
 
 
@@ -79,7 +80,7 @@ def conform(directory: Path) -> None:
 
 
 def main() -> None:
-    runtime = Runtime(COMPONENT)
+    runtime = Runtime(COMPONENT, TOOLS)
     match sys.argv[1:]:
         case ["conformance", directory]:
             conform(Path(directory))

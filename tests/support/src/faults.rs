@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use lash_wasm_store_guest::bindings::lash::store::sqlite::{Error, ErrorCode};
+use lash_wasm_store_guest::bindings::sqlite::{Error, ErrorCode};
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
 
 use crate::fixtures;

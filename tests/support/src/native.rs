@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lash_wasm_store_guest::bindings::lash::store::sqlite::{Error, ErrorCode};
+use lash_wasm_store_guest::bindings::sqlite::{Error, ErrorCode};
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, MAIN_DB, ToSql, params_from_iter};

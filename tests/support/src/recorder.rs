@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use lash_wasm_store_guest::Result;
-use lash_wasm_store_guest::bindings::exports::lash::store::format::Initialized;
-use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
+use lash_wasm_store_guest::bindings::format_types::Initialized;
+use lash_wasm_store_guest::bindings::sqlite::Error;
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
 
 use crate::native::{NativeEnvironment, NativeTransaction};

@@ -193,7 +193,7 @@ async fn what_fails_does_not_keep_the_rest_from_being_done() {
     assert!(!file.exists());
 
     // The worst of all counts.
-    std::fs::write(directory.path().join("e.db"), version(&damaged, 999)).unwrap();
+    std::fs::write(directory.path().join("e.db"), version(&damaged, 99)).unwrap();
     let run = PROGRAM.json("verify", directory.path()).ended(3);
     assert_of_each(&run.values(), &directory);
     let refused = values(&run.stderr);
@@ -204,8 +204,9 @@ async fn what_fails_does_not_keep_the_rest_from_being_done() {
 }
 
 /// A database with another version in its header.
-fn version(path: &Path, version: u32) -> Vec<u8> {
+fn version(path: &Path, version: u8) -> Vec<u8> {
     let mut bytes = std::fs::read(path).unwrap();
-    bytes[60..64].copy_from_slice(&version.to_be_bytes());
+    // The last byte of `application_id`.
+    bytes[71] = version;
     bytes
 }

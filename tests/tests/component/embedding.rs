@@ -16,7 +16,7 @@ use lash_core::store::RuntimeCommit;
 use lash_core::{RuntimePersistence, SessionReadScope};
 use lash_wasm_store_embedding::database::{Database, Runtime};
 use lash_wasm_store_embedding::imports::Imports;
-use lash_wasm_store_embedding::imports::bindings::exports::lash::store::format::Kind;
+use lash_wasm_store_embedding::imports::bindings::lash::store::format_types::Kind;
 use lash_wasm_store_embedding::{conformance, scenario, types};
 use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, chain, full_checkpoint, json as to_json, ledger, usage, work,
@@ -35,7 +35,7 @@ fn embedding() -> PathBuf {
 }
 
 fn runtime() -> Runtime {
-    Runtime::new(&repository().join("engine/component/lash_store.wasm")).unwrap()
+    Runtime::new(&repository().join("engine/component")).unwrap()
 }
 
 fn read(path: &Path) -> Json {
@@ -77,8 +77,9 @@ fn javascript() -> Host {
     if !folder.join("node_modules/libsql").exists() {
         return Err("its packages are not installed".to_owned());
     }
-    // The component may be another one than when the packages were installed.
+    // The components may be others than when the packages were installed.
     translate("store")?;
+    translate("tools")?;
     Ok(vec!["node".into(), folder.join("main.js").into()])
 }
 

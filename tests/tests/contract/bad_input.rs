@@ -78,7 +78,6 @@ fn patch(path: &Path, offset: usize, value: u32) {
     std::fs::write(path, bytes).unwrap();
 }
 
-const VERSION: usize = 60;
 const APPLICATION_ID: usize = 68;
 
 /// A refusal names the file, what was found, what was expected, and what to do.
@@ -126,15 +125,17 @@ async fn a_file_of_the_native_crate_is_refused() {
     let place = Place::new();
     std::fs::write(place.path(), image("native_session")).unwrap();
     let words = [
-        "found application_id 0x00000000 and schema version 3",
-        "expected schema version 3",
+        "found application_id 0x00000000 and user_version 3",
         "lash-sqlite-store",
         "move it away",
     ];
     let error = refused(&place, &words).await;
     assert!(matches!(
         error,
-        Error::Engine(EngineError::Foreign { version: 3, .. })
+        Error::Engine(EngineError::Foreign {
+            user_version: 3,
+            ..
+        })
     ));
 }
 
@@ -154,7 +155,7 @@ async fn a_file_of_another_program_is_refused() {
 
 #[tokio::test]
 async fn a_file_of_another_kind_is_refused() {
-    for id in [0x4c53_5350, 0x4c53_5348, 0x4c53_5345] {
+    for id in [0x4c53_5001, 0x4c53_4801, 0x4c53_4501] {
         let place = Place::new();
         ours(&place).await;
         patch(place.path(), APPLICATION_ID, id);
@@ -174,10 +175,10 @@ async fn a_file_of_another_kind_is_refused() {
 async fn a_file_of_a_newer_version_is_refused_and_is_whole_for_the_newer_release() {
     let place = Place::new();
     ours(&place).await;
-    patch(place.path(), VERSION, 99);
+    patch(place.path(), APPLICATION_ID, 0x4c53_5363);
     let words = [
         "schema version 99",
-        "supports only version 3",
+        "supports only version 1",
         "use the release that wrote it",
     ];
     let error = refused(&place, &words).await;
@@ -185,7 +186,7 @@ async fn a_file_of_a_newer_version_is_refused_and_is_whole_for_the_newer_release
         error,
         Error::Engine(EngineError::OtherVersion { version: 99, .. })
     ));
-    patch(place.path(), VERSION, 3);
+    patch(place.path(), APPLICATION_ID, 0x4c53_5301);
     let store = place.open().await;
     let read = store.load_session(FULL).await.unwrap().unwrap();
     assert_eq!(ids(&read.graph.nodes), ["n0", "n1"]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
+use lash_wasm_store_guest::bindings::effect_types::{
     Acquired, Claim, EffectKey, Known, Recorded, Request,
 };
 use lash_wasm_store_guest::effects;
@@ -63,7 +63,10 @@ fn life(recorder: &Recorder, scope: &str) {
         effects::find(recorder, &effect).unwrap(),
         Known::Finished(_)
     ));
-    assert_eq!(effects::generations(recorder, &[claim.key]).unwrap(), [4]);
+    assert_eq!(
+        effects::generations(recorder, &[claim.key]).unwrap(),
+        [Some(4)]
+    );
     assert_eq!(effects::forget_scope(recorder, scope).unwrap(), 1);
     finish(recorder, &acquire(recorder, &effect));
     recorder.advance(1);

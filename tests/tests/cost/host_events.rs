@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
+use lash_wasm_store_guest::bindings::host_event_types::{
     FanOut, OccurrenceDraft, Recorded, Settlement, SubscriptionDraft, SubscriptionFilter,
 };
 use lash_wasm_store_guest::host_events;

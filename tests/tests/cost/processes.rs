@@ -3,20 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::process_events::{
-    Appended, Awaited, Draft, End,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::process_handles::Grant;
-use lash_wasm_store_guest::bindings::exports::lash::store::process_leases::Claimed;
-use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
-    Registration, Selection, Status,
+use lash_wasm_store_guest::bindings::process_types::{
+    Appended, Awaited, Claimed, End, EventDraft, Grant, Registration, Selection, Status,
 };
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_guest::seam::TransactionMode;
 use lash_wasm_store_testing::recorder::{Recorder, assert_fits_the_cache, assert_no_scan};
 
-fn draft(id: &str, process_number: u64, last_sequence: u64) -> Draft {
-    Draft {
+fn draft(id: &str, process_number: u64, last_sequence: u64) -> EventDraft {
+    EventDraft {
         process_id: id.to_owned(),
         process_number,
         event_type: "tick".to_owned(),
@@ -33,7 +28,7 @@ fn draft(id: &str, process_number: u64, last_sequence: u64) -> Draft {
 }
 
 #[track_caller]
-fn append(recorder: &Recorder, draft: &Draft) -> u64 {
+fn append(recorder: &Recorder, draft: &EventDraft) -> u64 {
     match processes::append(recorder, draft).unwrap() {
         Appended::Sequence(sequence) => sequence,
         other => panic!("{other:?}"),
@@ -80,11 +75,11 @@ fn an_append_runs_as_many_statements_after_ten_thousand_events_as_after_ten() {
     let known = processes::get_basis(&recorder, "p", Some("hash"), None)
         .unwrap()
         .unwrap();
-    assert!(known.process.content.is_empty());
+    assert!(known.process.content.is_none());
     let unknown = processes::get_basis(&recorder, "p", Some("other"), None)
         .unwrap()
         .unwrap();
-    assert_eq!(unknown.process.content.len(), 50_000);
+    assert_eq!(unknown.process.content.unwrap().len(), 50_000);
 }
 
 /// How statements end that sort what they answer, and read nothing else: the next
@@ -131,7 +126,7 @@ fn all_statements_fit_into_the_cache_and_none_scans() {
             panic!("it is free");
         };
         processes::renew(&recorder, id, &lease.token, 1000).unwrap();
-        let end = Draft {
+        let end = EventDraft {
             end: Some(End {
                 status: Status::Completed,
                 outcome: vec![1],
@@ -173,7 +168,7 @@ fn the_component_does_not_take_the_embedders_word() {
     let process = processes::get(&recorder, "p", None).unwrap().unwrap();
     let draft = |id, last| draft(id, process.number, last);
     append(&recorder, &draft("p", 0));
-    let append = |draft: Draft| processes::append(&recorder, &draft);
+    let append = |draft: EventDraft| processes::append(&recorder, &draft);
     assert!(matches!(append(draft("x", 0)).unwrap(), Appended::Unknown));
     assert!(
         matches!(append(draft("p", 0)).unwrap(), Appended::Existing(event) if event.sequence == 1)
@@ -181,7 +176,7 @@ fn the_component_does_not_take_the_embedders_word() {
     for last in [2, u64::MAX] {
         assert!(matches!(append(draft("p", last)).unwrap(), Appended::Moved));
     }
-    let of_an_earlier_process = Draft {
+    let of_an_earlier_process = EventDraft {
         process_number: process.number - 1,
         ..draft("p", 1)
     };
@@ -189,7 +184,7 @@ fn the_component_does_not_take_the_embedders_word() {
         append(of_an_earlier_process).unwrap(),
         Appended::Moved
     ));
-    let end = |last, status, fencing_token| Draft {
+    let end = |last, status, fencing_token| EventDraft {
         end: Some(End {
             status,
             outcome: Vec::new(),

@@ -10,12 +10,13 @@ use lash_wasm_store::inspect::Inspector;
 use lash_wasm_store::{Error, Limits, Store, StoreBuilder, StoreComponent};
 use lash_wasm_store_testing::fixtures::Place;
 use tokio::sync::Notify;
-use xtask::HOSTILE;
 use xtask::build::built;
+use xtask::{HOSTILE, HOSTILE_TOOLS};
 
 /// The hostile component with some limits.
 pub fn hostile(limits: Limits) -> StoreComponent {
-    StoreComponent::untrusted(&built(&HOSTILE).unwrap(), limits).unwrap()
+    let store = StoreComponent::untrusted(&built(&HOSTILE).unwrap(), limits).unwrap();
+    store.tools(&built(&HOSTILE_TOOLS).unwrap()).unwrap()
 }
 
 /// The hostile component with the limits of the suite, compiled once.

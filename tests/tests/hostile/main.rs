@@ -12,6 +12,7 @@ mod endless;
 mod extremes;
 mod liar;
 mod limits;
+mod worlds;
 
 use lash_wasm_store::Limits;
 use std::time::Duration;

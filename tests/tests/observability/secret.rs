@@ -11,7 +11,7 @@ use lash_core::{
     SessionScope, TriggerSubscriptionFilter, WaitKind, WaitState,
 };
 use lash_wasm_store::{BlobArtifactDescriptor, StoreBuilder};
-use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
+use lash_wasm_store_guest::bindings::session_types::Node;
 use lash_wasm_store_guest::session::graph;
 use lash_wasm_store_testing::effects::{controller, effect_with, ending, outcome, run};
 use lash_wasm_store_testing::fixtures::{

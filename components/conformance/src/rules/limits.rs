@@ -45,11 +45,6 @@ pub(super) const CHECKS: &[Check] = &[
         statement: "`foreign_keys = ON` and a busy timeout (15 s is usual);",
         steps: &[Plain(foreign_keys), Reopened(orphan)],
     },
-    Check {
-        name: "journal-is-wal",
-        statement: "`journal_mode = WAL` for a file, after `format.classify` has accepted it",
-        steps: &[Plain(wal), Reopened(wal)],
-    },
 ];
 
 /// Runs statements that must be denied, in both ways, and sees that the
@@ -196,10 +191,4 @@ fn orphan(db: &Database) -> Outcome {
         ErrorCode::Constraint,
         tx.execute(sql, &[]),
     )
-}
-
-fn wal(db: &Database) -> Outcome {
-    committed(db, "CREATE TABLE IF NOT EXISTS t (a)")?;
-    let mode = elsewhere("SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'")?;
-    holds("the journal mode is not `wal`", mode == Some(1))
 }

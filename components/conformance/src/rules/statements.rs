@@ -50,8 +50,8 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         name: "sql-of-the-component",
-        statement: "SQLite MUST be 3.24 or newer: statements use `ON CONFLICT DO UPDATE`, \
-            `WITHOUT ROWID`, partial indexes and recursive queries, and of the functions only \
+        statement: "SQLite MUST be 3.24 or newer: the components of this package use \
+            `ON CONFLICT DO UPDATE`, `WITHOUT ROWID`, partial indexes and recursive queries, and of the functions only \
             `count`, `ifnull`, `length`, `max`, `min` and `sum`.",
         steps: &[Plain(dialect)],
     },

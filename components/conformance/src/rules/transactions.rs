@@ -64,8 +64,16 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         name: "read-does-not-wait",
-        statement: "It MUST NOT wait for a writer.",
+        statement: "It MUST NOT wait for a writer,",
         steps: &[Plain(read_beside_a_writer)],
+    },
+    Check {
+        name: "commit-does-not-wait",
+        statement: "and a commit MUST NOT wait for it.",
+        steps: &[
+            Plain(commit_beside_a_reader),
+            Reopened(commit_beside_a_reader),
+        ],
     },
     Check {
         name: "read-sees-one-snapshot",
@@ -231,6 +239,18 @@ fn busy(db: &Database) -> Outcome {
         drop(begin(db, mode)?);
     }
     Ok(())
+}
+
+fn commit_beside_a_reader(db: &Database) -> Outcome {
+    const COUNT: &str = "SELECT count(*) FROM t";
+    committed(db, "CREATE TABLE IF NOT EXISTS t (a)")?;
+    elsewhere("BEGIN")?;
+    let before = elsewhere(COUNT)?;
+    let written = committed(db, "INSERT INTO t VALUES (1)");
+    let after = elsewhere(COUNT);
+    elsewhere("ROLLBACK")?;
+    written?;
+    same("the snapshot of a reader", &after?, &before)
 }
 
 fn read_beside_a_writer(db: &Database) -> Outcome {

@@ -17,9 +17,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bindings::exports::lash::store::plugin_entry::Guest;
-use bindings::lash::store::artifacts::{self, NameSpace};
+use bindings::lash::store::artifacts;
+use bindings::lash::store::session_types::NameSpace;
+use bindings::lash::store::session_types::{BlobKind, BlobProfile};
 use bindings::lash::store::sqlite::Database;
-use bindings::lash::store::types::{BlobKind, BlobProfile};
 
 /// The name of the artifact that holds all notes, a line each.
 const NOTES: &str = "notes";

@@ -5,12 +5,16 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::bindings::lash::store::artifacts::{self, NameSpace};
+use crate::bindings::lash::store::artifacts;
 use crate::bindings::lash::store::blobs;
-use crate::bindings::lash::store::queue::{self, Batch, Completion};
-use crate::bindings::lash::store::session::{self, ReadScope};
+use crate::bindings::lash::store::queue;
+use crate::bindings::lash::store::session;
+use crate::bindings::lash::store::session_types::{
+    Batch, BatchDraft, BlobKind, BlobProfile, Boundary, Completion, DeliveryPolicy, NameSpace,
+    ReadScope, SlotPolicy,
+};
 use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
+use crate::bindings::lash::store::types::Error;
 use crate::bindings::wasi::clocks::wall_clock;
 use crate::bindings::wasi::random::random;
 use crate::number;
@@ -49,11 +53,11 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
         "get-blob" => blobs::get(db, word(0)).map(content),
         "enqueue" => queue::enqueue(
             db,
-            &queue::Draft {
+            &BatchDraft {
                 session_id: word(0).to_string(),
                 source_key: Some(word(1)).filter(|key| *key != "-").map(String::from),
-                delivery: queue::DeliveryPolicy::EarliestSafeBoundary,
-                slot: queue::SlotPolicy::Exclusive,
+                delivery: DeliveryPolicy::EarliestSafeBoundary,
+                slot: SlotPolicy::Exclusive,
                 merge_key: "\"never\"".to_string(),
                 available_at_ms: 0,
                 payloads: words
@@ -72,7 +76,7 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
             &queue::ClaimRequest {
                 session_id: word(0).to_string(),
                 owner_id: "probe".to_string(),
-                boundary: queue::Boundary::Idle,
+                boundary: Boundary::Idle,
                 lease_ttl_ms: 60_000,
                 max_batches: 10,
                 exactly: None,
@@ -91,7 +95,7 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
         }),
         "renew" => queue::renew(db, &completion(&words), 60_000)
             .map(|expiry| expiry.map_or_else(none, |_| "renewed".to_string())),
-        "abandon" => queue::abandon(db, &completion(&words)).map(|()| "ok".to_string()),
+        "abandon" => queue::abandon(db, &completion(&words)).map(|_| "ok".to_string()),
         "head" => session::load_head(db).map(|head| {
             head.map_or_else(none, |head| {
                 format!("{} {}", head.session_id, head.revision)

@@ -16,7 +16,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bindings::exports::lash::store::plugin_entry::Guest;
-use bindings::lash::store::artifacts::{self, NameSpace};
+use bindings::lash::store::artifacts;
+use bindings::lash::store::session_types::NameSpace;
 use bindings::lash::store::sqlite::Database;
 use bindings::lash::store::types::Error;
 use bindings::lash::store::{blobs, queue};

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 
 /// The mark of every topic: the length of the session's name.
-fn length(call: &mut Call<'_>, topics: &[String]) -> Result<Vec<u64>, Error> {
+fn length(call: &mut Call<'_>, topics: &[String]) -> Result<Vec<Option<u64>>, Error> {
     let length = name(call)?.map_or(0, |name| name.len() as u64);
-    Ok(vec![length; topics.len()])
+    Ok(vec![Some(length); topics.len()])
 }
 
 fn is_ready(future: impl Future) -> bool {
@@ -50,7 +50,7 @@ fn a_commit_that_nobody_told_about_is_seen_in_the_file() {
     for name in ["x", "xx"] {
         let mut waiter = ours.waiter("a".to_owned(), length);
         let seen = wait(ours.read("look", |call| length(call, &["a".to_owned()]))).unwrap();
-        let changed = thread::spawn(move || wait(waiter.changed(seen[0])));
+        let changed = thread::spawn(move || wait(waiter.changed(seen[0].unwrap())));
         wait(theirs.write("save", move |call| save(call, name))).unwrap();
         changed.join().unwrap().unwrap();
     }
@@ -72,7 +72,7 @@ fn a_commit_between_reading_and_waiting_is_not_missed() {
 #[test]
 fn a_thousand_who_wait_are_asked_for_together() {
     static PROBES: AtomicUsize = AtomicUsize::new(0);
-    fn counted(call: &mut Call<'_>, topics: &[String]) -> Result<Vec<u64>, Error> {
+    fn counted(call: &mut Call<'_>, topics: &[String]) -> Result<Vec<Option<u64>>, Error> {
         PROBES.fetch_add(1, Ordering::SeqCst);
         length(call, topics)
     }
@@ -98,7 +98,7 @@ fn a_thousand_who_wait_are_asked_for_together() {
 
 #[test]
 fn who_waits_for_a_file_that_cannot_be_read_is_woken() {
-    fn failing(call: &mut Call<'_>, _: &[String]) -> Result<Vec<u64>, Error> {
+    fn failing(call: &mut Call<'_>, _: &[String]) -> Result<Vec<Option<u64>>, Error> {
         Err(Error::component(call.path(), "probe", "it is broken"))
     }
     let directory = Directory::new();

@@ -11,7 +11,7 @@ use super::super::grant::Grant;
 use super::super::name_space::NameSpace;
 use super::super::state::{Answer, State, denied, invalid};
 use super::{Db, ROW, reading, writing};
-use crate::wit::queue::{Batch, ClaimRequest, Completion, Draft, HeldClaim};
+use crate::wit::queue::{Batch, BatchDraft, ClaimRequest, Completion, HeldClaim};
 
 pub(super) const FUNCTIONS: &[&str] = &["abandon", "cancel", "claim", "enqueue", "list", "renew"];
 
@@ -39,7 +39,7 @@ fn of(state: &State, session_id: &str) -> Queue {
     }
 }
 
-fn enqueue(state: &mut State, (_, mut draft): (Db, Draft)) -> Answer<Batch> {
+fn enqueue(state: &mut State, (_, mut draft): (Db, BatchDraft)) -> Answer<Batch> {
     // Before a payload is decoded, so that one that is too long is not.
     let reserved = state.reserve(size(&draft))?;
     let queue = of(state, &draft.session_id);
@@ -128,7 +128,7 @@ fn renew(state: &mut State, (_, mut held, ttl_ms): (Db, Completion, u64)) -> Ans
     })
 }
 
-fn abandon(state: &mut State, (_, mut held): (Db, Completion)) -> Answer<()> {
+fn abandon(state: &mut State, (_, mut held): (Db, Completion)) -> Answer<u64> {
     held.session_id = own(state, held.session_id)?;
     state.write("plugin abandon", 0, move |call| call.queue().abandon(&held))
 }
@@ -183,7 +183,7 @@ fn session_inside(names: &NameSpace, session_id: String) -> String {
 const LENGTH: usize = size_of::<u32>();
 
 /// What of a batch the plugin chooses, in bytes.
-fn size(draft: &Draft) -> usize {
+fn size(draft: &BatchDraft) -> usize {
     let payloads = draft.payloads.iter().map(|payload| LENGTH + payload.len());
     let key = draft.source_key.as_ref().map_or(0, String::len);
     ROW + payloads.sum::<usize>() + key + draft.session_id.len() + draft.merge_key.len()

@@ -1,7 +1,7 @@
 //! Adding artifacts of another program.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_import::ImportedArtifact;
+use crate::bindings::import_types::ImportedArtifact;
 use crate::session::blobs::{self, kind_code};
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::refuse_repeated;

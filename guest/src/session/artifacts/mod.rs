@@ -8,8 +8,7 @@ mod verify;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::artifacts::NameSpace;
-use crate::bindings::lash::store::types::{BlobKind, BlobProfile};
+use crate::bindings::session_types::{BlobKind, BlobProfile, NameSpace};
 use crate::session::blobs::key::BlobKey;
 use crate::session::blobs::{self, NewBlob, kind_code};
 use crate::session::digests::SessionTransaction;

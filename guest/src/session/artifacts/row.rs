@@ -1,7 +1,7 @@
 //! A row of `artifacts`.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::artifacts::NameSpace;
+use crate::bindings::session_types::NameSpace;
 use crate::session::blobs::key::BlobKey;
 use crate::storage::corruption::corrupt;
 use crate::storage::sql::sql;

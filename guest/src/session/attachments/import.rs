@@ -1,7 +1,7 @@
 //! Adding attachments of another program.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_import::ImportedAttachment;
+use crate::bindings::import_types::ImportedAttachment;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::refuse_repeated;
 use crate::storage::seam::{Environment, clamp};

@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::attachments::Intent;
+use crate::bindings::session_types::AttachmentIntent;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::verify_complete;
@@ -49,7 +49,7 @@ pub(crate) fn commit_ids<T: Transaction>(
 }
 
 /// The WIT function `attachments.record-intent`.
-pub fn record_intent(env: &impl Environment, intent: &Intent) -> Result<()> {
+pub fn record_intent(env: &impl Environment, intent: &AttachmentIntent) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
     let rows = select(&session.tx, &intent.session_id, &intent.attachment_id)?;
     let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
@@ -82,7 +82,10 @@ pub fn commit(env: &impl Environment, session_id: &str, attachment_ids: &[String
 }
 
 /// The WIT function `attachments.list-uncommitted`.
-pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Vec<Intent>> {
+pub fn list_uncommitted(
+    env: &impl Environment,
+    older_than_ms: u64,
+) -> Result<Vec<AttachmentIntent>> {
     let session = SessionTransaction::read(env)?;
     // All of them, because a row that is missing, or that an index leads past,
     // would show bytes as garbage that another session refers to.
@@ -108,7 +111,7 @@ pub fn list_uncommitted(env: &impl Environment, older_than_ms: u64) -> Result<Ve
     uncommitted.sort_by_key(|row| (row.intent_at_ms, row.session_id, row.attachment_id));
     Ok(uncommitted
         .into_iter()
-        .map(|row| Intent {
+        .map(|row| AttachmentIntent {
             attachment_id: row.attachment_id.to_string(),
             session_id: row.session_id.to_string(),
             canonical_uri: row.canonical_uri.to_string(),

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-use crate::bindings::lash::store::types::BlobProfile;
+use crate::bindings::session_types::BlobProfile;
 
 /// How stored bytes are made into content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_import::{ImportedBlob, StoredContent};
-use crate::bindings::lash::store::types::BlobProfile;
+use crate::bindings::import_types::{ImportedBlob, StoredContent};
+use crate::bindings::session_types::BlobProfile;
 use crate::session::checkpoints;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::invalid;

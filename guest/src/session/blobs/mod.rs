@@ -14,7 +14,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::lash::store::types::{BlobKind, BlobProfile, Error};
+use crate::bindings::session_types::{BlobKind, BlobProfile};
+use crate::bindings::types::Error;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, invalid, missing, verify_complete};

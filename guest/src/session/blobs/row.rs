@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::lash::store::types::BlobKind;
+use crate::bindings::session_types::BlobKind;
 use crate::storage::checksum::Checksum;
 use crate::storage::corruption::{corrupt, verify};
 use crate::storage::rows::RowReader;

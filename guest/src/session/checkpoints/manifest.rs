@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::bindings::exports::lash::store::checkpoints::Manifest;
+use crate::bindings::session_types::Manifest;
 use crate::session::blobs::key::{BlobKey, KEY_LENGTH};
 
 /// How every encoded manifest begins.

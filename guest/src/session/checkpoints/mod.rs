@@ -9,10 +9,9 @@ use alloc::vec::Vec;
 use super::blobs::key::BlobKey;
 use super::blobs::{self, NewBlob, StoredBlob};
 use crate::Result;
-use crate::bindings::exports::lash::store::checkpoints::{
-    Checkpoint, CheckpointDraft, Manifest, StoredCheckpoint,
+use crate::bindings::session_types::{
+    BlobKind, BlobProfile, BlobSource, Checkpoint, CheckpointDraft, Manifest, StoredCheckpoint,
 };
-use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobSource};
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::{corrupt, invalid};
 use crate::storage::seam::{Environment, Transaction};

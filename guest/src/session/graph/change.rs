@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::graph::Node;
-use crate::bindings::lash::store::sqlite::ErrorCode;
+use crate::bindings::session_types::Node;
+use crate::bindings::sqlite::ErrorCode;
 use crate::session::digests::SessionDigests;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::invalid;
@@ -99,7 +99,7 @@ fn new_row(node: &Node, seq: i64, parent_seq: Option<i64>) -> NewRow<'_> {
     }
 }
 
-fn unknown_parent(node: &Node) -> crate::bindings::lash::store::types::Error {
+fn unknown_parent(node: &Node) -> crate::bindings::types::Error {
     let parent = node.parent.as_deref().unwrap_or_default();
     invalid(
         [

@@ -4,9 +4,9 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_import::{CheckedNodes, ImportedNode};
-use crate::bindings::lash::store::sqlite::ErrorCode;
-use crate::bindings::lash::store::types::Corruption;
+use crate::bindings::import_types::{CheckedNodes, ImportedNode};
+use crate::bindings::sqlite::ErrorCode;
+use crate::bindings::types::Corruption;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::{invalid, missing};
 use crate::storage::numbers;

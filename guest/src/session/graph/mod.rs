@@ -14,7 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::graph::Node;
+use crate::bindings::session_types::Node;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};
@@ -250,8 +250,9 @@ pub fn replace(env: &impl Environment, nodes: &[Node]) -> Result<()> {
 }
 
 /// The WIT function `graph.tombstone`.
-pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
+pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<u64> {
     let mut session = SessionTransaction::write_durably(env)?;
+    let mut hidden_now = 0;
     let mut first_prompt_gone = false;
     for node_id in node_ids {
         let rows = session
@@ -278,11 +279,13 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<()> {
             "UPDATE graph_nodes SET tombstoned = 1, checksum = ?2 WHERE seq = ?1",
             &[Value::Integer(row.seq), Value::Integer(hidden)],
         )?;
+        hidden_now += 1;
     }
     if first_prompt_gone {
         session.digests.first_prompt = find_first_prompt(&session)?;
     }
-    session.commit()
+    session.commit()?;
+    Ok(hidden_now)
 }
 
 /// Removes the tombstoned nodes for good; returns how many there were.

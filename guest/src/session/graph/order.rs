@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::graph::Node;
+use crate::bindings::session_types::Node;
 use crate::storage::corruption::invalid;
 
 /// Where each node of a request is, by identifier.

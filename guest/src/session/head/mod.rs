@@ -7,7 +7,7 @@ mod verify;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::lash::store::types::{BlobKind, BlobProfile, BlobSource};
+use crate::bindings::session_types::{BlobKind, BlobProfile, BlobSource};
 use crate::session::blobs::key::BlobKey;
 use crate::session::checkpoints::Component;
 use crate::session::digests::SessionTransaction;

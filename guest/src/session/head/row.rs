@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session::Head;
+use crate::bindings::session_types::Head;
 use crate::session::blobs::{self, key::BlobKey};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::{Checksum, SetDigest};

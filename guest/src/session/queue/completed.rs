@@ -7,7 +7,7 @@
 use alloc::string::ToString;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::queue::{DeliveryPolicy, Draft, SlotPolicy};
+use crate::bindings::session_types::{BatchDraft, DeliveryPolicy, SlotPolicy};
 use crate::storage::corruption::confirm_found;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::rows::read_one;
@@ -125,7 +125,7 @@ pub(super) fn remember(
 /// completed.
 pub(super) fn find(
     tx: &impl Transaction,
-    draft: &Draft,
+    draft: &BatchDraft,
     source_key: &str,
     packed: &[u8],
 ) -> Result<Option<BatchRow>> {

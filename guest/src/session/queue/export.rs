@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::queue::{DeliveryPolicy, SlotPolicy};
+use crate::bindings::session_types::{DeliveryPolicy, SlotPolicy};
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::verify_complete;
 use crate::storage::hex::push_hex;

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_import::ImportedBatch;
-use crate::bindings::lash::store::sqlite::ErrorCode;
-use crate::bindings::lash::store::types::Error;
+use crate::bindings::import_types::ImportedBatch;
+use crate::bindings::sqlite::ErrorCode;
+use crate::bindings::types::Error;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::invalid;
 use crate::storage::numbers;

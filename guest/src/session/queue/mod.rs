@@ -17,9 +17,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::queue::{
-    Batch, ClaimRequest, Completion, Draft, HeldClaim,
-};
+use crate::bindings::session_types::{Batch, BatchDraft, ClaimRequest, Completion, HeldClaim};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, verify_complete};
@@ -51,7 +49,7 @@ const FRONT: i64 = 8;
 const SHALLOW: u64 = 64;
 
 /// The WIT function `queue.enqueue`.
-pub fn enqueue(env: &impl Environment, draft: Draft) -> Result<Batch> {
+pub fn enqueue(env: &impl Environment, draft: BatchDraft) -> Result<Batch> {
     let packed = pack::pack(&draft.payloads);
     let mut session = SessionTransaction::write_durably(env)?;
     if let Some(source_key) = draft.source_key.as_deref() {
@@ -397,7 +395,7 @@ pub fn renew(env: &impl Environment, held: &Completion, lease_ttl_ms: u64) -> Re
 }
 
 /// The WIT function `queue.abandon`.
-pub fn abandon(env: &impl Environment, held: &Completion) -> Result<()> {
+pub fn abandon(env: &impl Environment, held: &Completion) -> Result<u64> {
     let mut session = SessionTransaction::write(env)?;
     let mut batches = batches_of_claim(&session.tx, held)?;
     batches.retain(|(row, _)| held.batch_ids.contains(&row.batch_id));
@@ -407,7 +405,8 @@ pub fn abandon(env: &impl Environment, held: &Completion) -> Result<()> {
         row.lease_expires_ms = 0;
     }
     store_claims(&mut session, &batches)?;
-    session.commit()
+    session.commit()?;
+    Ok(batches.len() as u64)
 }
 
 /// The WIT function `queue.cancel`.

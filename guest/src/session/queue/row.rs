@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::{self, Vec};
 
 use crate::Result;
-use crate::bindings::exports::lash::store::queue::{Batch, DeliveryPolicy, SlotPolicy};
+use crate::bindings::session_types::{Batch, DeliveryPolicy, SlotPolicy};
 use crate::storage::corruption::{confirm_found, corrupt, missing};
 use crate::storage::pack;
 use crate::storage::rows::{read_all, read_one};

@@ -1,6 +1,6 @@
 //! Which of the ready batches one claim takes.
 
-use crate::bindings::exports::lash::store::queue::{Boundary, DeliveryPolicy, SlotPolicy};
+use crate::bindings::session_types::{Boundary, DeliveryPolicy, SlotPolicy};
 
 /// What the choice depends on. Merge keys are opaque; equal ones join.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Adding the stamps of turns of another program.
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session_import::ImportedTurn;
+use crate::bindings::import_types::ImportedTurn;
 use crate::session::blobs;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::{invalid, refuse_repeated};

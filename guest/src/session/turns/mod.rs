@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::session::TurnStamp;
+use crate::bindings::session_types::TurnStamp;
 use crate::session::blobs::key::BlobKey;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::lash::store::types::UsageEntry;
+use crate::bindings::session_types::UsageEntry;
 use crate::session::digests::SessionTransaction;
 use crate::storage::seam::{Environment, Value, clamp, execute_rows};
 

@@ -9,7 +9,7 @@ mod verify;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::lash::store::types::UsageEntry;
+use crate::bindings::session_types::UsageEntry;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::confirm_found;

@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::lash::store::types::UsageEntry;
+use crate::bindings::session_types::UsageEntry;
 use crate::storage::checksum::{Checksum, SetDigest};
 use crate::storage::corruption::{verify, verify_complete};
 use crate::storage::rows::{RowReader, capacity};

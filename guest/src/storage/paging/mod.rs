@@ -14,7 +14,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::exports::lash::store::export_types::{Exported, Page as ExportPage};
+use crate::bindings::export_types::{Exported, Page as ExportPage};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value};
 

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::bindings::exports::lash::store::export_types::{Exported, Field, FieldValue};
+use crate::bindings::export_types::{Exported, Field, FieldValue};
 
 /// A record that gets its fields one by one.
 pub(crate) struct RecordBuilder {

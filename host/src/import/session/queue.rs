@@ -3,7 +3,7 @@
 use lash_core::runtime::QueuedWorkPayload;
 use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy};
 use lash_store_engine::wit::queue::{self as wit, Batch};
-use lash_store_engine::wit::session_import::{ImportedBatch, ImportedClaim};
+use lash_store_engine::wit::session_import::{ImportedBatch, ImportedBatchClaim};
 use rusqlite::Connection;
 
 use crate::import::error::ImportError;
@@ -39,7 +39,7 @@ fn read(connection: &Connection, row: &SourceRow<'_>) -> Result<ImportedBatch, R
     let merge_key: MergeKey = serde_json::from_str(row.text(6)?)
         .map_err(|error| format!("the merge key cannot be read: {error}"))?;
     let claim = match (row.optional_text(9)?, row.optional_text(10)?) {
-        (Some(claim_id), Some(token)) => Some(ImportedClaim {
+        (Some(claim_id), Some(token)) => Some(ImportedBatchClaim {
             id: claim_id.to_owned(),
             lease_token: token.to_owned(),
             // The native crate writes a time above 2^63-1 as a negative one, which for it

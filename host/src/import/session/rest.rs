@@ -1,6 +1,6 @@
 //! The token ledger and the manifest of attachments.
 
-use lash_store_engine::wit::attachments::Intent;
+use lash_store_engine::wit::attachments::AttachmentIntent;
 use lash_store_engine::wit::session_import::ImportedAttachment;
 use lash_store_engine::wit::types::UsageEntry;
 
@@ -41,7 +41,7 @@ pub(super) fn attachments(run: &mut Run<'_>) -> Result<(), ImportError> {
         &ATTACHMENTS,
         |_, row| {
             Ok(ImportedAttachment {
-                intent: Intent {
+                intent: AttachmentIntent {
                     attachment_id: row.text(0)?.to_owned(),
                     session_id: row.text(1)?.to_owned(),
                     canonical_uri: row.text(2)?.to_owned(),

@@ -12,53 +12,58 @@ use wasmtime::error::Context;
 use wasmtime::{Cache, Config, Engine};
 use wasmtime::{Result, bail};
 
+use crate::imports::Imports;
 use crate::imports::bindings::Store as Exports;
-use crate::imports::bindings::exports::lash::store::format::{Initialized, Kind, State};
+use crate::imports::bindings::lash::store::format_types::{Initialized, Kind, Mismatch, State};
 use crate::imports::bindings::lash::store::sqlite;
-use crate::imports::{Imports, bindings};
 use crate::json;
 
-/// The component, compiled.
+/// The components, compiled.
 pub struct Runtime {
     engine: Engine,
-    component: Component,
+    store: Component,
+    tools: Component,
     linker: Linker<Imports>,
 }
 
 impl Runtime {
-    /// Compiles the component.
-    pub fn new(component: &Path) -> Result<Self> {
+    /// Compiles `lash_store.wasm` and `lash_store_tools.wasm` of a directory.
+    pub fn new(directory: &Path) -> Result<Self> {
         let mut config = Config::new();
         if let Ok(cache) = Cache::from_file(None) {
             config.cache(Some(cache));
         }
         let engine = Engine::new(&config)?;
-        let component = Component::from_file(&engine, component)?;
+        let store = Component::from_file(&engine, directory.join("lash_store.wasm"))?;
+        let tools = Component::from_file(&engine, directory.join("lash_store_tools.wasm"))?;
         let mut linker = Linker::new(&engine);
         Exports::add_to_linker::<_, HasSelf<Imports>>(&mut linker, |imports| imports)?;
         Ok(Self {
             engine,
-            component,
+            store,
+            tools,
             linker,
         })
     }
 
-    /// What the component was compiled by.
+    /// What the components were compiled by.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// The component.
-    pub fn component(&self) -> &Component {
-        &self.component
+    /// The store and its tools.
+    pub fn components(&self) -> [&Component; 2] {
+        [&self.store, &self.tools]
     }
 }
 
-/// One connection to a file, with an instance of its own.
+/// One connection to a file, with an instance of the store, and one of the tools once
+/// they are needed.
 pub struct Database<'a> {
     runtime: &'a Runtime,
     store: wasmtime::Store<Imports>,
     instance: Instance,
+    tools: Option<Instance>,
 }
 
 impl<'a> Database<'a> {
@@ -95,11 +100,12 @@ impl<'a> Database<'a> {
     fn over(runtime: &'a Runtime, connection: Connection, busy_timeout: Duration) -> Result<Self> {
         let imports = Imports::new(connection, busy_timeout)?;
         let mut store = wasmtime::Store::new(&runtime.engine, imports);
-        let instance = runtime.linker.instantiate(&mut store, &runtime.component)?;
+        let instance = runtime.linker.instantiate(&mut store, &runtime.store)?;
         Ok(Self {
             runtime,
             store,
             instance,
+            tools: None,
         })
     }
 
@@ -125,17 +131,13 @@ impl<'a> Database<'a> {
     /// Calls an export by its name, for example `session.commit`.
     pub fn call_json(&mut self, name: &str, args: &[Json]) -> Result<Json> {
         let (interface, function) = name.split_once('.').context("an interface and a name")?;
+        let instance = self.instance_with(interface)?;
         let interface = format!("lash:store/{interface}@0.1.0");
-        let found = self
-            .instance
+        let found = instance
             .get_export_index(&mut self.store, None, &interface)
-            .and_then(|found| {
-                self.instance
-                    .get_export_index(&mut self.store, Some(&found), function)
-            })
+            .and_then(|found| instance.get_export_index(&mut self.store, Some(&found), function))
             .with_context(|| format!("there is no {name}"))?;
-        let function = self
-            .instance
+        let function = instance
             .get_func(&mut self.store, found)
             .with_context(|| format!("{name} is not a function"))?;
         let handle = Resource::<sqlite::Database>::new_own(0);
@@ -150,25 +152,32 @@ impl<'a> Database<'a> {
         json::from_val(&ty, result)
     }
 
+    /// The instance of the component that exports an interface.
+    fn instance_with(&mut self, interface: &str) -> Result<Instance> {
+        let tools = ["-inspection", "-export", "-import"];
+        if !tools.iter().any(|tool| interface.ends_with(tool)) {
+            return Ok(self.instance);
+        }
+        if self.tools.is_none() {
+            let Runtime { linker, tools, .. } = self.runtime;
+            self.tools = Some(linker.instantiate(&mut self.store, tools)?);
+        }
+        self.tools.context("the tools")
+    }
+
     /// Whatever ended the call, no transaction outlives it. An instance that trapped
     /// is replaced.
     fn end_call<T>(&mut self, result: Result<T>) -> Result<T> {
         self.store.data_mut().end_call()?;
         if result.is_err() {
-            let component = &self.runtime.component;
-            self.instance = self
-                .runtime
-                .linker
-                .instantiate(&mut self.store, component)?;
+            let Runtime { linker, store, .. } = self.runtime;
+            self.instance = linker.instantiate(&mut self.store, store)?;
+            self.tools = None;
         }
         result
     }
 
-    fn classify(
-        &mut self,
-        header: &[u8],
-        kind: Kind,
-    ) -> Result<Result<State, bindings::exports::lash::store::format::Mismatch>> {
+    fn classify(&mut self, header: &[u8], kind: Kind) -> Result<Result<State, Mismatch>> {
         self.call(|exports, store, _| {
             exports
                 .lash_store_format()

@@ -23,7 +23,9 @@ use bindings::lash::store::sqlite::{
     Database, Error, ErrorCode, Host as SqliteHost, HostDatabase, HostTransaction, Rows,
     Transaction, TransactionMode, Value,
 };
-use bindings::lash::store::types;
+use bindings::lash::store::{
+    effect_types, format_types, host_event_types, process_types, session_types, types,
+};
 use bindings::wasi::clocks::wall_clock::{self, Datetime};
 use bindings::wasi::random::random;
 
@@ -133,6 +135,11 @@ impl Imports {
 
 impl SqliteHost for Imports {}
 impl types::Host for Imports {}
+impl format_types::Host for Imports {}
+impl session_types::Host for Imports {}
+impl process_types::Host for Imports {}
+impl host_event_types::Host for Imports {}
+impl effect_types::Host for Imports {}
 
 impl HostDatabase for Imports {
     fn begin(

@@ -12,22 +12,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lash_wasm_store_embedding::database::{Database, Runtime};
-use lash_wasm_store_embedding::imports::bindings::exports::lash::store::checkpoints::CheckpointDraft;
-use lash_wasm_store_embedding::imports::bindings::exports::lash::store::format::Kind;
-use lash_wasm_store_embedding::imports::bindings::exports::lash::store::graph::Node;
-use lash_wasm_store_embedding::imports::bindings::exports::lash::store::session::{
-    CommitOutcome, CommitRequest, GraphChange, HeadBody, ReadScope,
+use lash_wasm_store_embedding::imports::bindings::lash::store::format_types::Kind;
+use lash_wasm_store_embedding::imports::bindings::lash::store::session_types::{
+    BlobProfile, CheckpointDraft, CommitOutcome, CommitRequest, GraphChange, HeadBody, Node,
+    ReadScope,
 };
-use lash_wasm_store_embedding::imports::bindings::lash::store::types::BlobProfile;
 use lash_wasm_store_embedding::{conformance, scenario, types};
 use serde_json::Value as Json;
 use wasmtime::error::Context;
 use wasmtime::{Result, bail};
 
 fn main() -> Result<()> {
-    let component =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../engine/component/lash_store.wasm");
-    let runtime = Runtime::new(&component)?;
+    let components = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../engine/component");
+    let runtime = Runtime::new(&components)?;
     let args: Vec<_> = std::env::args().skip(1).collect();
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     match args.as_slice() {

@@ -10,7 +10,7 @@ use wasmtime::error::Context;
 use wasmtime::{Result, bail};
 
 use crate::database::{Database, Runtime};
-use crate::imports::bindings::exports::lash::store::format::Kind;
+use crate::imports::bindings::lash::store::format_types::Kind;
 
 /// One scenario that runs.
 struct Run<'a> {

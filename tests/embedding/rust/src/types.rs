@@ -2,8 +2,8 @@
 //! cannot be asked.
 
 use serde_json::{Map, Value as Json, json};
-use wasmtime::component::Type;
 use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Type};
 use wasmtime::{Result, bail};
 
 use crate::database::Runtime;
@@ -11,8 +11,9 @@ use crate::database::Runtime;
 /// The list of types of each function, by its name; the database is left out.
 pub fn types(runtime: &Runtime) -> Result<Json> {
     let mut functions = Map::new();
-    let (engine, component) = (runtime.engine(), runtime.component());
-    for (interface, item) in component.component_type().exports(engine) {
+    let engine = runtime.engine();
+    let types = runtime.components().map(Component::component_type);
+    for (interface, item) in types.iter().flat_map(|ty| ty.exports(engine)) {
         let ComponentItem::ComponentInstance(instance) = item.ty else {
             continue;
         };

@@ -6,12 +6,7 @@ use std::thread;
 
 use lash_core::SessionNodeRecord;
 use lash_core::store::{GraphCommitDelta, RuntimeCommit};
-use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::CheckpointDraft;
-use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
-use lash_wasm_store_guest::bindings::exports::lash::store::session::{
-    CommitOutcome, CommitRequest, GraphChange, HeadBody, TurnStamp,
-};
-use lash_wasm_store_guest::bindings::lash::store::types::{BlobProfile, BlobSource, UsageEntry};
+use lash_wasm_store_guest::bindings::session_types::{BlobProfile, BlobSource, CheckpointDraft, CommitOutcome, CommitRequest, GraphChange, HeadBody, Node, TurnStamp, UsageEntry};
 use lash_wasm_store_guest::session;
 use lash_wasm_store_testing::native::NativeEnvironment;
 use tokio::sync::oneshot;

@@ -3,11 +3,9 @@
 //!
 //! Content is answered only if its digest is the key. A stored length bounds what is inflated.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::format::Kind as Format;
-use lash_wasm_store_guest::bindings::exports::lash::store::session_import::{
-    ImportedBlob, StoredContent,
-};
-use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
+use lash_wasm_store_guest::bindings::format_types::Kind as Format;
+use lash_wasm_store_guest::bindings::import_types::{ImportedBlob, StoredContent};
+use lash_wasm_store_guest::bindings::session_types::{BlobKind, BlobProfile};
 use lash_wasm_store_guest::format;
 use lash_wasm_store_guest::session::{self, blobs, checkpoints};
 use rusqlite::params;

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use lash_wasm_store_guest::bindings::lash::store::sqlite::Error;
+use lash_wasm_store_guest::bindings::sqlite::Error;
 use lash_wasm_store_guest::seam::{Environment, Rows, Transaction, TransactionMode, Value};
 
 use super::input::Input;

@@ -2,7 +2,7 @@
 
 use lash_core::{HostEventStore, TriggerSubscriptionDraft};
 use lash_wasm_store::SqliteHostEventStore;
-use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
+use lash_wasm_store_guest::bindings::host_event_types::{
     OccurrenceDraft, Settlement, SubscriptionFilter,
 };
 use lash_wasm_store_guest::host_events;

@@ -18,7 +18,7 @@ async fn a_new_file_is_a_host_event_database() {
     assert_eq!(store.durability_tier(), DurabilityTier::Durable);
     assert!(format!("{store:?}").contains("session.db"));
     let raw = place.raw();
-    assert_eq!(raw.integer("PRAGMA application_id"), 0x4c53_5348);
+    assert_eq!(raw.integer("PRAGMA application_id"), 0x4c53_4801);
     assert_eq!(raw.integer("PRAGMA user_version"), 1);
     assert_eq!(raw.texts("PRAGMA journal_mode"), ["wal"]);
 }
@@ -41,7 +41,7 @@ async fn stores_in_memory_are_private() {
 /// other.
 #[tokio::test]
 async fn a_database_of_another_kind_is_refused_and_not_touched() {
-    for application_id in ["0x4c535350", "0x4c535345", "0x4c535353"] {
+    for application_id in ["0x4c535001", "0x4c534501", "0x4c535301"] {
         let place = Place::new();
         let sql = format!(
             "CREATE TABLE t (x); PRAGMA application_id = {application_id}; PRAGMA user_version = 1"
@@ -85,7 +85,10 @@ async fn a_file_of_the_native_crate_is_refused_by_name() {
     assert!(
         matches!(
             error,
-            Error::Engine(EngineError::Foreign { version: 1, .. })
+            Error::Engine(EngineError::Foreign {
+                user_version: 1,
+                ..
+            })
         ),
         "{error}"
     );

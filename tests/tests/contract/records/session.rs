@@ -43,7 +43,7 @@ async fn records_hold_all_that_can_be_read_of_a_session() {
     assert_complete(place.path(), &found, &TABLES);
     assert_eq!(
         found["database"],
-        [json!({"record": "database", "kind": "session", "schema_version": 3})]
+        [json!({"record": "database", "kind": "session", "schema_version": 1})]
     );
     let store = Store::open_readonly(place.path()).await.unwrap();
 

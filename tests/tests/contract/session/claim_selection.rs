@@ -4,7 +4,7 @@ use lash_core::runtime::{QueuedWorkBatchDraft, QueuedWorkClaimBoundary};
 use lash_core::store::queued_work::{ClaimCandidate, select_claim_prefix};
 use lash_core::{DeliveryPolicy, MergeKey, RuntimePersistence, SlotPolicy};
 use lash_wasm_store::Store;
-use lash_wasm_store_guest::bindings::exports::lash::store::queue as wit;
+use lash_wasm_store_guest::bindings::session_types as wit;
 use lash_wasm_store_guest::session::queue::selection::{Candidate, claimed_prefix};
 use lash_wasm_store_testing::fixtures::{SESSION, TestClock, claimed_ids, work};
 use proptest::prelude::*;

@@ -24,7 +24,7 @@ async fn a_new_file_is_a_session_database_in_wal_mode() {
     );
     let raw = place.raw();
     assert_eq!(raw.integer("PRAGMA user_version"), 3);
-    assert_eq!(raw.integer("PRAGMA application_id"), 0x4c53_5353);
+    assert_eq!(raw.integer("PRAGMA application_id"), 0x4c53_5301);
     assert_eq!(raw.texts("PRAGMA journal_mode"), ["wal"]);
     let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'runtime_turn_commits'";
     assert_eq!(raw.integer(tables), 1);
@@ -149,27 +149,26 @@ async fn a_file_that_is_something_else_is_refused_and_not_touched() {
             |error| {
                 let message = error.to_string();
                 matches!(error, Error::Engine(EngineError::Foreign { .. }))
-                    && message.contains("99")
-                    && message.contains("version 3")
+                    && message.contains("user_version 99")
             },
         ),
         (
             "another kind of ours",
             Box::new(sql(
-                "CREATE TABLE t (x); PRAGMA application_id = 0x4c535350; PRAGMA user_version = 1",
+                "CREATE TABLE t (x); PRAGMA application_id = 0x4c535001; PRAGMA user_version = 1",
             )),
             |error| matches!(error, Error::Engine(EngineError::OtherKind { .. })),
         ),
         (
             "another version of ours",
             Box::new(sql(
-                "CREATE TABLE t (x); PRAGMA application_id = 0x4c535353; PRAGMA user_version = 4",
+                "CREATE TABLE t (x); PRAGMA application_id = 0x4c535304; PRAGMA user_version = 3",
             )),
             |error| {
                 let message = error.to_string();
                 matches!(error, Error::Engine(EngineError::OtherVersion { .. }))
                     && message.contains("version 4")
-                    && message.contains("version 3")
+                    && message.contains("version 1")
             },
         ),
     ];

@@ -38,11 +38,12 @@ fn exported() -> BTreeSet<String> {
     let package = resolve
         .push_groups(package(&wit), dependencies.collect())
         .expect("the WIT");
-    let world = resolve
-        .select_world(&[package], Some("store"))
-        .expect("the world");
+    let worlds = ["store", "tools"].map(|world| {
+        let world = resolve.select_world(&[package], Some(world));
+        &resolve.worlds[world.expect("the world")]
+    });
     let mut functions = BTreeSet::new();
-    for export in resolve.worlds[world].exports.values() {
+    for export in worlds.iter().flat_map(|world| world.exports.values()) {
         let WorldItem::Interface { id, .. } = export else {
             panic!("only interfaces are exported: {export:?}");
         };

@@ -2,22 +2,14 @@
 
 use std::rc::Rc;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::effect_import::{
-    ImportedClaim, ImportedEffect, ImportedState,
+use lash_wasm_store_guest::bindings::effect_types::{EffectKey, Recorded, Request};
+use lash_wasm_store_guest::bindings::host_event_types::{OccurrenceDraft, SubscriptionDraft};
+use lash_wasm_store_guest::bindings::import_types::{
+    ImportedDelivery, ImportedEffect, ImportedEffectClaim, ImportedEnd, ImportedEvent,
+    ImportedHandle, ImportedLease, ImportedOccurrence, ImportedProcess, ImportedState,
+    ImportedSubscription, Wake,
 };
-use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
-    EffectKey, Recorded, Request,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::host_event_import::{
-    ImportedDelivery, ImportedOccurrence, ImportedSubscription,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
-    OccurrenceDraft, SubscriptionDraft,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::process_import::{
-    ImportedEnd, ImportedEvent, ImportedHandle, ImportedLease, ImportedProcess, Wake,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::processes::{Registration, Status};
+use lash_wasm_store_guest::bindings::process_types::{Registration, Status};
 use lash_wasm_store_guest::{effects, host_events, processes};
 
 use crate::sweep::run::{Effect, Operation, Retry, copy};
@@ -257,7 +249,7 @@ fn effect(scope_id: &str, replay_key: &str, state: ImportedState) -> ImportedEff
 }
 
 fn imported() -> Vec<ImportedEffect> {
-    let claim = ImportedClaim {
+    let claim = ImportedEffectClaim {
         owner_id: "owner".to_owned(),
         token: "token".to_owned(),
         expires_at_ms: 3,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
+use lash_wasm_store_guest::bindings::effect_types::{
     Acquired, Claim, EffectKey, Recorded, Request,
 };
 use lash_wasm_store_guest::effects;

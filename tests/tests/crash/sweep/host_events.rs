@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
+use lash_wasm_store_guest::bindings::host_event_types::{
     FanOut, OccurrenceDraft, Settlement, SubscriptionDraft, SubscriptionFilter,
 };
 use lash_wasm_store_guest::host_events;

@@ -2,11 +2,8 @@
 
 use std::rc::Rc;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::process_events::{Appended, Draft, End};
-use lash_wasm_store_guest::bindings::exports::lash::store::process_handles::Grant;
-use lash_wasm_store_guest::bindings::exports::lash::store::process_leases::{Claimed, Lease};
-use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
-    Registered, Registration, Selection, Status,
+use lash_wasm_store_guest::bindings::process_types::{
+    Appended, Claimed, End, EventDraft, Grant, Lease, Registered, Registration, Selection, Status,
 };
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_testing::faults::FaultyEnvironment;
@@ -36,8 +33,8 @@ fn register(db: &FaultyEnvironment, id: &str) -> u64 {
 }
 
 /// The event after `last_sequence`.
-fn draft(process_id: &str, process_number: u64, last_sequence: u64) -> Draft {
-    Draft {
+fn draft(process_id: &str, process_number: u64, last_sequence: u64) -> EventDraft {
+    EventDraft {
         process_id: process_id.to_owned(),
         process_number,
         event_type: "tick".to_owned(),
@@ -53,7 +50,7 @@ fn draft(process_id: &str, process_number: u64, last_sequence: u64) -> Draft {
     }
 }
 
-fn append(db: &FaultyEnvironment, draft: &Draft) {
+fn append(db: &FaultyEnvironment, draft: &EventDraft) {
     let appended = processes::append(db, draft).unwrap();
     assert!(matches!(appended, Appended::Sequence(_)), "{appended:?}");
 }
@@ -97,7 +94,7 @@ fn fill(db: &FaultyEnvironment) -> Known {
         append(db, &draft(id, number, 0));
         append(
             db,
-            &Draft {
+            &EventDraft {
                 end: end(status),
                 ..draft(id, number, 1)
             },
@@ -294,7 +291,7 @@ fn registry() -> Vec<Operation> {
 }
 
 fn appends(known: &Known) -> Vec<Operation> {
-    let append = |variant, effect, draft: Draft| {
+    let append = |variant, effect, draft: EventDraft| {
         Operation::new("process-events.append", variant, effect, move |db| {
             processes::append(db, &draft)
         })
@@ -312,17 +309,17 @@ fn appends(known: &Known) -> Vec<Operation> {
         Effect::Writes(Retry::Answers("Ok(Appended::Moved", why))
     };
     let next = || draft("p", known.number, 2);
-    let ending = |status| Draft {
+    let ending = |status| EventDraft {
         end: end(status),
         fencing_token: Some(known.lease.fencing_token),
         release: Some(known.lease.token.clone()),
         ..next()
     };
-    let fenced = Draft {
+    let fenced = EventDraft {
         fencing_token: Some(known.lease.fencing_token - 1),
         ..next()
     };
-    let known_key = Draft {
+    let known_key = EventDraft {
         replay_key: Some("key 0".to_owned()),
         ..next()
     };
@@ -331,7 +328,7 @@ fn appends(known: &Known) -> Vec<Operation> {
         append(
             "no wake",
             keyed(),
-            Draft {
+            EventDraft {
                 wakes: false,
                 ..next()
             },
@@ -339,7 +336,7 @@ fn appends(known: &Known) -> Vec<Operation> {
         append(
             "no replay key",
             moved(),
-            Draft {
+            EventDraft {
                 replay_key: None,
                 ..next()
             },
@@ -347,7 +344,7 @@ fn appends(known: &Known) -> Vec<Operation> {
         append(
             "gives the lease back",
             keyed(),
-            Draft {
+            EventDraft {
                 end: None,
                 ..ending(Status::Failed)
             },
@@ -355,7 +352,7 @@ fn appends(known: &Known) -> Vec<Operation> {
         append(
             "ends, no replay key",
             moved(),
-            Draft {
+            EventDraft {
                 replay_key: None,
                 ..ending(Status::Failed)
             },
@@ -363,7 +360,7 @@ fn appends(known: &Known) -> Vec<Operation> {
         keeps("behind", draft("p", known.number, 1)),
         keeps(
             "moved",
-            Draft {
+            EventDraft {
                 replay_key: None,
                 ..draft("p", known.number, 1)
             },
@@ -372,7 +369,7 @@ fn appends(known: &Known) -> Vec<Operation> {
         keeps("a known replay key", known_key.clone()),
         keeps(
             "ends, a known replay key",
-            Draft {
+            EventDraft {
                 end: end(Status::Failed),
                 ..known_key
             },

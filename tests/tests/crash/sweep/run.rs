@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use std::rc::Rc;
 
 use lash_wasm_store_guest::Result;
-use lash_wasm_store_guest::bindings::exports::lash::store::inspection_types::Verification;
-use lash_wasm_store_guest::bindings::lash::store::types;
+use lash_wasm_store_guest::bindings::inspection_types::Verification;
+use lash_wasm_store_guest::bindings::types;
 use lash_wasm_store_guest::seam::TransactionMode;
 use lash_wasm_store_testing::faults::{Ended, Fault, FaultyEnvironment, Step, injected};
 

@@ -1,12 +1,11 @@
-//! The operations on a session database, but for those of `session_commit` and
-//! `session_queue`.
+//! The operations on a session database, but for those of `session_commit`,
+//! `session_import` and `session_queue`.
 
 use std::rc::Rc;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::artifacts::NameSpace;
-use lash_wasm_store_guest::bindings::exports::lash::store::queue::SlotPolicy;
-use lash_wasm_store_guest::bindings::exports::lash::store::session::ReadScope;
-use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
+use lash_wasm_store_guest::bindings::session_types::{
+    BlobKind, BlobProfile, NameSpace, ReadScope, SlotPolicy,
+};
 use lash_wasm_store_guest::session::{
     self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue,
     retention, usage,
@@ -264,7 +263,11 @@ fn graph_and_blobs(starts: &Starts) -> Vec<Operation> {
         append("unknown parent", Effect::Keeps, "unknown"),
         replace("with other nodes", ["m0", "m1", "m2"]),
         replace("from the second node on", ["n0", "m1", "m2"]),
-        tombstone("two, one the first prompt", write(), ["n0", "n3"]),
+        tombstone(
+            "two, one the first prompt",
+            Effect::Writes(Retry::Answers("Ok(0)", "they are hidden now")),
+            ["n0", "n3"],
+        ),
         tombstone("unknown or hidden", Effect::Keeps, ["unknown", "hidden"]),
         blob("new", write(), "new"),
         blob("stored before", Effect::Keeps, "frame"),

@@ -1,11 +1,9 @@
 //! Committing, and writing the head without a commit.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
-use lash_wasm_store_guest::bindings::exports::lash::store::queue::Completion;
-use lash_wasm_store_guest::bindings::exports::lash::store::session::{
-    CommitRequest, GraphChange, HeadBody, HeadDraft, TurnStamp,
+use lash_wasm_store_guest::bindings::session_types::{
+    BlobProfile, BlobSource, CommitRequest, Completion, GraphChange, HeadBody, HeadDraft, Node,
+    TurnStamp,
 };
-use lash_wasm_store_guest::bindings::lash::store::types::{BlobProfile, BlobSource};
 use lash_wasm_store_guest::session;
 
 use crate::sweep::run::{Effect, Operation, Retry};

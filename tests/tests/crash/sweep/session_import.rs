@@ -2,19 +2,14 @@
 
 use std::rc::Rc;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::artifacts::NameSpace;
-use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::Manifest;
-use lash_wasm_store_guest::bindings::exports::lash::store::queue::{
-    Batch, DeliveryPolicy, SlotPolicy,
+use lash_wasm_store_guest::bindings::import_types::{
+    ImportedArtifact, ImportedAttachment, ImportedBatch, ImportedBatchClaim, ImportedBlob,
+    ImportedNode, ImportedTurn, StoredContent,
 };
-use lash_wasm_store_guest::bindings::exports::lash::store::session::{
-    HeadBody, HeadDraft, TurnStamp,
+use lash_wasm_store_guest::bindings::session_types::{
+    Batch, BlobKind, BlobProfile, DeliveryPolicy, HeadBody, HeadDraft, Manifest, NameSpace,
+    SlotPolicy, TurnStamp,
 };
-use lash_wasm_store_guest::bindings::exports::lash::store::session_import::{
-    ImportedArtifact, ImportedAttachment, ImportedBatch, ImportedBlob, ImportedClaim, ImportedNode,
-    ImportedTurn, StoredContent,
-};
-use lash_wasm_store_guest::bindings::lash::store::types::{BlobKind, BlobProfile};
 use lash_wasm_store_guest::session::{
     self, artifacts, attachments, blobs, graph, queue, turns, usage,
 };
@@ -94,7 +89,7 @@ fn batch(sequence: u64, claim: bool) -> ImportedBatch {
             enqueued_at_ms: 1,
             payloads: vec![b"work".to_vec()],
         },
-        claim: claim.then(|| ImportedClaim {
+        claim: claim.then(|| ImportedBatchClaim {
             id: "a claim".to_owned(),
             lease_token: "a token".to_owned(),
             expires_at_ms: 5,

@@ -1,8 +1,6 @@
 //! The operations on the queue of a session.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::queue::{
-    ClaimRequest, Completion, SlotPolicy,
-};
+use lash_wasm_store_guest::bindings::session_types::{ClaimRequest, Completion, SlotPolicy};
 use lash_wasm_store_guest::session::queue;
 
 use crate::sweep::run::{Effect, Operation, Retry};
@@ -101,7 +99,11 @@ fn claims_held(known: &Known) -> Vec<Operation> {
     vec![
         renew("held", write(), &known.held),
         renew("lost", Effect::Keeps, &lost),
-        abandon("held", write(), &known.held),
+        abandon(
+            "held",
+            Effect::Writes(Retry::Answers("Ok(0)", "they were given back")),
+            &known.held,
+        ),
         abandon("lost", Effect::Keeps, &lost),
     ]
 }

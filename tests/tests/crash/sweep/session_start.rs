@@ -1,19 +1,10 @@
 //! The session that the operations on a session database start from, and what they
 //! are called with.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::artifacts::NameSpace;
-use lash_wasm_store_guest::bindings::exports::lash::store::attachments::Intent;
-use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::CheckpointDraft;
-use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
-use lash_wasm_store_guest::bindings::exports::lash::store::metadata::Meta;
-use lash_wasm_store_guest::bindings::exports::lash::store::queue::{
-    Boundary, ClaimRequest, Completion, DeliveryPolicy, Draft, HeldClaim, SlotPolicy,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::session::{
-    CommitOutcome, CommitRequest, GraphChange, HeadBody, TurnStamp,
-};
-use lash_wasm_store_guest::bindings::lash::store::types::{
-    BlobKind, BlobProfile, BlobSource, UsageEntry,
+use lash_wasm_store_guest::bindings::session_types::{
+    AttachmentIntent, BatchDraft, BlobKind, BlobProfile, BlobSource, Boundary, CheckpointDraft,
+    ClaimRequest, CommitOutcome, CommitRequest, Completion, DeliveryPolicy, GraphChange, HeadBody,
+    HeldClaim, Meta, NameSpace, Node, SlotPolicy, TurnStamp, UsageEntry,
 };
 use lash_wasm_store_guest::session::{
     self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue, usage,
@@ -121,8 +112,8 @@ pub fn meta(name: &str) -> Meta {
     }
 }
 
-pub fn draft(source_key: Option<&str>, slot: SlotPolicy) -> Draft {
-    Draft {
+pub fn draft(source_key: Option<&str>, slot: SlotPolicy) -> BatchDraft {
+    BatchDraft {
         session_id: SESSION.to_owned(),
         source_key: source_key.map(str::to_owned),
         delivery: DeliveryPolicy::EarliestSafeBoundary,
@@ -144,8 +135,8 @@ pub fn claim_request(max_batches: u64) -> ClaimRequest {
     }
 }
 
-pub fn intent(attachment: &str, session: &str) -> Intent {
-    Intent {
+pub fn intent(attachment: &str, session: &str) -> AttachmentIntent {
+    AttachmentIntent {
         attachment_id: attachment.to_owned(),
         session_id: session.to_owned(),
         canonical_uri: format!("file:{attachment}"),

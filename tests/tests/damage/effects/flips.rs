@@ -172,6 +172,13 @@ async fn ask(path: &Path) -> Answers {
 
 passes!(Effects);
 
+/// But the number of a row that no other one refers to.
+#[tokio::test]
+async fn a_changed_column_is_found_by_verify() {
+    let missed = harness::columns_that_verify_misses::<Effects>().await;
+    assert_eq!(missed, ["effects.id"]);
+}
+
 /// What every question is answered of the file as it is.
 #[tokio::test]
 async fn the_file_has_something_of_everything() {

@@ -123,9 +123,7 @@ async fn one_damaged_effect_leaves_the_others_alone() {
 /// A result that this release can not read is not executed again either.
 #[tokio::test]
 async fn a_result_of_a_later_release_is_said_to_be_unreadable() {
-    use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
-        Acquired, EffectKey, Recorded, Request,
-    };
+    use lash_wasm_store_guest::bindings::effect_types::{Acquired, EffectKey, Recorded, Request};
     use lash_wasm_store_guest::effects;
     use lash_wasm_store_testing::native::NativeEnvironment;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::File;
-use crate::harness::{Answers, Subject, passes};
+use crate::harness::{self, Answers, Subject, passes};
 
 impl Subject for File {
     const CASES: u64 = 50;
@@ -41,3 +41,9 @@ impl Subject for File {
 }
 
 passes!(File);
+
+#[tokio::test]
+async fn a_changed_column_is_found_by_verify() {
+    let missed = harness::columns_that_verify_misses::<File>().await;
+    assert_eq!(missed, [""; 0]);
+}

@@ -211,6 +211,13 @@ passes!(
     a_lost_or_misdirected_page
 );
 
+/// But the number of a row that no other one refers to.
+#[tokio::test]
+async fn a_changed_column_is_found_by_verify() {
+    let missed = harness::columns_that_verify_misses::<Processes>().await;
+    assert_eq!(missed, ["process_grants.id"]);
+}
+
 #[tokio::test]
 async fn the_file_has_something_of_everything() {
     let right = harness::right(&Arc::new(Processes::new().await)).await;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use lash_wasm_store_testing::damage_fixture::{AFTER, Session, WRITES};
 
-use crate::harness::{Answers, Subject, passes};
+use crate::harness::{self, Answers, Subject, passes};
 
 impl Subject for Session {
     const CASES: u64 = 90;
@@ -54,6 +54,20 @@ impl Subject for Session {
 
 passes!(Session);
 passes!(Session: a_changed_or_deleted_row);
+
+/// But the number of a row that no other one refers to.
+#[tokio::test]
+async fn a_changed_column_is_found_by_verify() {
+    let missed = harness::columns_that_verify_misses::<Session>().await;
+    let numbers = [
+        "session_head.id",
+        "removed_nodes.seq",
+        "blobs.id",
+        "artifacts.id",
+        "session_meta.id",
+    ];
+    assert_eq!(missed, numbers);
+}
 
 mod read_only {
     use super::*;

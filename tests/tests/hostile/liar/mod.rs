@@ -95,10 +95,19 @@ struct Tricks {
 }
 
 fn component(tricks: &Tricks) -> Vec<u8> {
+    with_world(tricks, "store")
+}
+
+/// An honest one of another world.
+pub fn component_of(world: &str) -> Vec<u8> {
+    with_world(&Tricks::default(), world)
+}
+
+fn with_world(tricks: &Tricks, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (package, _) = resolve.push_dir(wit).unwrap();
-    let world = resolve.select_world(&[package], Some("store")).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
     let mut module = format!("(module {}", prelude(tricks));
     let mut number = 0;
     for (key, export) in &resolve.worlds[world].exports {

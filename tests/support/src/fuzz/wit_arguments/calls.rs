@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use lash_wasm_store_guest::Result;
-use lash_wasm_store_guest::bindings::exports::lash::store::queue::Completion;
-use lash_wasm_store_guest::bindings::lash::store::types::Error;
+use lash_wasm_store_guest::bindings::session_types::Completion;
+use lash_wasm_store_guest::bindings::types::Error;
 
 use crate::fuzz::input::Input;
 

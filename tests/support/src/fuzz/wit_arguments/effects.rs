@@ -1,10 +1,8 @@
 //! The functions of databases of effects.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::effect_import::{
-    ImportedClaim, ImportedEffect, ImportedState,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::effects::{
-    Acquired, EffectKey, Recorded, Request,
+use lash_wasm_store_guest::bindings::effect_types::{Acquired, EffectKey, Recorded, Request};
+use lash_wasm_store_guest::bindings::import_types::{
+    ImportedEffect, ImportedEffectClaim, ImportedState,
 };
 use lash_wasm_store_guest::effects;
 use lash_wasm_store_guest::seam::Environment;
@@ -108,7 +106,7 @@ fn import<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
         envelope_hash: input.name(),
         state: match input.flag() {
             false => ImportedState::Finished(recorded(input)),
-            true => ImportedState::Claimed(ImportedClaim {
+            true => ImportedState::Claimed(ImportedEffectClaim {
                 owner_id: input.name(),
                 token: input.name(),
                 expires_at_ms: input.number(),

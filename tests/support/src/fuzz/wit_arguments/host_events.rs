@@ -1,10 +1,10 @@
 //! The functions of databases of host events.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::host_event_import::{
-    ImportedDelivery, ImportedOccurrence, ImportedSubscription,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::host_events::{
+use lash_wasm_store_guest::bindings::host_event_types::{
     OccurrenceDraft, Settlement, SubscriptionDraft, SubscriptionFilter,
+};
+use lash_wasm_store_guest::bindings::import_types::{
+    ImportedDelivery, ImportedOccurrence, ImportedSubscription,
 };
 use lash_wasm_store_guest::host_events;
 use lash_wasm_store_guest::seam::Environment;

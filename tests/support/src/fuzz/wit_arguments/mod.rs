@@ -14,8 +14,8 @@ pub(super) use calls::Calls;
 
 use std::sync::OnceLock;
 
-use lash_wasm_store_guest::bindings::exports::lash::store::inspection_types::Verification;
-use lash_wasm_store_guest::bindings::lash::store::types::Error;
+use lash_wasm_store_guest::bindings::inspection_types::Verification;
+use lash_wasm_store_guest::bindings::types::Error;
 use lash_wasm_store_guest::seam::Environment;
 use lash_wasm_store_guest::{
     effects as effect, host_events as event, processes as process, session as own,

@@ -1,13 +1,10 @@
 //! The functions of databases of processes.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::process_events::{Draft, End};
-use lash_wasm_store_guest::bindings::exports::lash::store::process_handles::Grant;
-use lash_wasm_store_guest::bindings::exports::lash::store::process_import::{
+use lash_wasm_store_guest::bindings::import_types::{
     ImportedEnd, ImportedEvent, ImportedHandle, ImportedLease, ImportedProcess, Wake,
 };
-use lash_wasm_store_guest::bindings::exports::lash::store::process_leases::Claimed;
-use lash_wasm_store_guest::bindings::exports::lash::store::processes::{
-    Registered, Registration, Selection, Status,
+use lash_wasm_store_guest::bindings::process_types::{
+    Claimed, End, EventDraft, Grant, Registered, Registration, Selection, Status,
 };
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_guest::seam::Environment;
@@ -64,7 +61,7 @@ fn append<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
         .flatten()
         .map(|basis| (basis.process.number, basis.process.last_sequence));
     let (number, last) = process.unwrap_or_else(|| (calls.number(input), input.number()));
-    let draft = Draft {
+    let draft = EventDraft {
         process_id,
         process_number: number,
         event_type: input.name(),

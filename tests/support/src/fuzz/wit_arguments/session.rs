@@ -1,18 +1,9 @@
 //! The functions of session databases.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::artifacts::NameSpace;
-use lash_wasm_store_guest::bindings::exports::lash::store::attachments::Intent;
-use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::CheckpointDraft;
-use lash_wasm_store_guest::bindings::exports::lash::store::graph::Node;
-use lash_wasm_store_guest::bindings::exports::lash::store::metadata::Meta;
-use lash_wasm_store_guest::bindings::exports::lash::store::queue::{
-    Boundary, ClaimRequest, Completion, DeliveryPolicy, Draft, SlotPolicy,
-};
-use lash_wasm_store_guest::bindings::exports::lash::store::session::{
-    CommitOutcome, CommitRequest, GraphChange, HeadBody, HeadDraft, ReadScope, TurnStamp,
-};
-use lash_wasm_store_guest::bindings::lash::store::types::{
-    BlobKind, BlobProfile, BlobSource, UsageEntry,
+use lash_wasm_store_guest::bindings::session_types::{
+    AttachmentIntent, BatchDraft, BlobKind, BlobProfile, BlobSource, Boundary, CheckpointDraft,
+    ClaimRequest, CommitOutcome, CommitRequest, Completion, DeliveryPolicy, GraphChange, HeadBody,
+    HeadDraft, Meta, NameSpace, Node, ReadScope, SlotPolicy, TurnStamp, UsageEntry,
 };
 use lash_wasm_store_guest::seam::Environment;
 use lash_wasm_store_guest::session::{
@@ -200,7 +191,7 @@ fn enqueue_or_list<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut C
             calls.answered("queue.list", listed);
         }
         _ => {
-            let draft = Draft {
+            let draft = BatchDraft {
                 session_id: session_id(input),
                 source_key: input.maybe(Input::name),
                 delivery: input.pick(&DELIVERIES),
@@ -318,8 +309,8 @@ fn blobs<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
     }
 }
 
-pub(super) fn intent(input: &mut Input<'_>) -> Intent {
-    Intent {
+pub(super) fn intent(input: &mut Input<'_>) -> AttachmentIntent {
+    AttachmentIntent {
         attachment_id: input.name(),
         session_id: session_id(input),
         canonical_uri: input.name(),

@@ -1,11 +1,10 @@
 //! The functions that bring a session over.
 
-use lash_wasm_store_guest::bindings::exports::lash::store::checkpoints::Manifest;
-use lash_wasm_store_guest::bindings::exports::lash::store::queue::Batch;
-use lash_wasm_store_guest::bindings::exports::lash::store::session_import::{
-    ImportedArtifact, ImportedAttachment, ImportedBatch, ImportedBlob, ImportedClaim, ImportedNode,
-    ImportedTurn, StoredContent,
+use lash_wasm_store_guest::bindings::import_types::{
+    ImportedArtifact, ImportedAttachment, ImportedBatch, ImportedBatchClaim, ImportedBlob,
+    ImportedNode, ImportedTurn, StoredContent,
 };
+use lash_wasm_store_guest::bindings::session_types::{Batch, Manifest};
 use lash_wasm_store_guest::seam::Environment;
 use lash_wasm_store_guest::session::{
     self, artifacts, attachments, blobs, graph, queue, turns, usage,
@@ -135,7 +134,7 @@ fn batch(input: &mut Input<'_>, calls: &Calls) -> ImportedBatch {
             enqueued_at_ms: input.number(),
             payloads: input.list(Input::bytes),
         },
-        claim: input.maybe(|input| ImportedClaim {
+        claim: input.maybe(|input| ImportedBatchClaim {
             id: calls.word(input),
             lease_token: calls.word(input),
             expires_at_ms: input.number(),

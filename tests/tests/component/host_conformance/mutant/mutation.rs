@@ -88,7 +88,7 @@ pub const MUTATIONS: &[(Mutation, &str)] = &[
     (ReadBeginsImmediate, "read-does-not-wait"),
     (ReadHasNoTransaction, "read-sees-one-snapshot"),
     (ReadMayWrite, "read-does-not-write"),
-    (RollbackJournal, "journal-is-wal"),
+    (RollbackJournal, "commit-does-not-wait"),
     (RowsAreLimited, "all-rows-are-answered"),
     (RunsFirstStatement, "one-statement"),
     (RunsOutsideOfTransaction, "ended-transaction-is-misuse"),

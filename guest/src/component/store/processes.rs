@@ -1,28 +1,24 @@
-//! The interfaces of databases of processes.
+//! The interfaces of process databases.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Component;
-use crate::bindings::exports::lash::store as exports;
-use crate::bindings::exports::lash::store::export_types::Page as ExportPage;
-use crate::bindings::exports::lash::store::inspection_types::Verification;
-use crate::bindings::exports::lash::store::process_export as export;
-use crate::bindings::exports::lash::store::process_import as import;
-use crate::bindings::exports::lash::store::process_inspection as inspection;
-use crate::bindings::lash::store::sqlite::Database;
-use crate::bindings::lash::store::types::Error;
+use super::{Component, exports};
+use crate::bindings::format_types::Initialized;
+use crate::bindings::process_types::{
+    Appended, Awaited, Basis, Changed, Claimed, EventDraft, Grant, Position, Process, Registered,
+    Registration, Revocation, Selection,
+};
+use crate::bindings::sqlite::Database;
+use crate::bindings::types::Error;
 use crate::processes;
 
 impl exports::processes::Guest for Component {
-    fn initialize(db: &Database) -> Result<exports::format::Initialized, Error> {
+    fn initialize(db: &Database) -> Result<Initialized, Error> {
         processes::initialize(db)
     }
 
-    fn register(
-        db: &Database,
-        registration: exports::processes::Registration,
-    ) -> Result<exports::processes::Registered, Error> {
+    fn register(db: &Database, registration: Registration) -> Result<Registered, Error> {
         processes::register(db, &registration)
     }
 
@@ -30,14 +26,11 @@ impl exports::processes::Guest for Component {
         db: &Database,
         id: String,
         known_hash: Option<String>,
-    ) -> Result<Option<exports::processes::Process>, Error> {
+    ) -> Result<Option<Process>, Error> {
         processes::get(db, &id, known_hash.as_deref())
     }
 
-    fn list(
-        db: &Database,
-        selection: exports::processes::Selection,
-    ) -> Result<Vec<exports::processes::Process>, Error> {
+    fn list(db: &Database, selection: Selection) -> Result<Vec<Process>, Error> {
         processes::list(db, selection)
     }
 
@@ -46,7 +39,7 @@ impl exports::processes::Guest for Component {
         id: String,
         known_hash: Option<String>,
         external_ref: Vec<u8>,
-    ) -> Result<exports::processes::Changed, Error> {
+    ) -> Result<Changed, Error> {
         processes::set_external_ref(db, &id, known_hash.as_deref(), external_ref)
     }
 
@@ -55,7 +48,7 @@ impl exports::processes::Guest for Component {
         id: String,
         known_hash: Option<String>,
         wait: Option<Vec<u8>>,
-    ) -> Result<exports::processes::Changed, Error> {
+    ) -> Result<Changed, Error> {
         processes::set_wait(db, &id, known_hash.as_deref(), wait)
     }
 
@@ -78,7 +71,7 @@ impl exports::process_events::Guest for Component {
         process_id: String,
         known_hash: Option<String>,
         replay_key: Option<String>,
-    ) -> Result<Option<exports::process_events::Basis>, Error> {
+    ) -> Result<Option<Basis>, Error> {
         processes::get_basis(
             db,
             &process_id,
@@ -87,13 +80,10 @@ impl exports::process_events::Guest for Component {
         )
     }
 
-    fn append(
-        db: &Database,
-        draft: exports::process_events::Draft,
-    ) -> Result<exports::process_events::Appended, Error> {
+    fn append(db: &Database, draft: EventDraft) -> Result<Appended, Error> {
         #[cfg(feature = "hostile")]
         if crate::hostile::endless::moves(&draft.process_id) {
-            return Ok(exports::process_events::Appended::Moved);
+            return Ok(Appended::Moved);
         }
         processes::append(db, &draft)
     }
@@ -119,7 +109,7 @@ impl exports::process_events::Guest for Component {
         process_id: String,
         event_type: String,
         sequence: u64,
-    ) -> Result<exports::process_events::Awaited, Error> {
+    ) -> Result<Awaited, Error> {
         processes::first_of_type(db, &process_id, &event_type, sequence)
     }
 
@@ -127,20 +117,17 @@ impl exports::process_events::Guest for Component {
         processes::acknowledge_wake(db, &process_id, sequence)
     }
 
-    fn get_position(
-        db: &Database,
-        process_id: String,
-    ) -> Result<Option<exports::process_events::Position>, Error> {
+    fn get_position(db: &Database, process_id: String) -> Result<Option<Position>, Error> {
         processes::get_position(db, &process_id)
     }
 
-    fn last_sequences(db: &Database, process_ids: Vec<String>) -> Result<Vec<u64>, Error> {
+    fn last_sequences(db: &Database, process_ids: Vec<String>) -> Result<Vec<Option<u64>>, Error> {
         processes::last_sequences(db, &process_ids)
     }
 }
 
 impl exports::process_handles::Guest for Component {
-    fn grant_handle(db: &Database, grant: exports::process_handles::Grant) -> Result<bool, Error> {
+    fn grant_handle(db: &Database, grant: Grant) -> Result<bool, Error> {
         processes::grant_handle(db, grant)
     }
 
@@ -167,8 +154,8 @@ impl exports::process_handles::Guest for Component {
     fn of_scope(
         db: &Database,
         scope_id: String,
-        selection: exports::processes::Selection,
-    ) -> Result<Vec<(exports::process_handles::Grant, exports::processes::Process)>, Error> {
+        selection: Selection,
+    ) -> Result<Vec<(Grant, Process)>, Error> {
         processes::of_scope(db, &scope_id, selection)
     }
 
@@ -176,17 +163,11 @@ impl exports::process_handles::Guest for Component {
         processes::is_granted(db, &scope_id, &process_id)
     }
 
-    fn of_process(
-        db: &Database,
-        process_id: String,
-    ) -> Result<Option<Vec<exports::process_handles::Grant>>, Error> {
+    fn of_process(db: &Database, process_id: String) -> Result<Option<Vec<Grant>>, Error> {
         processes::of_process(db, &process_id)
     }
 
-    fn revoke_session(
-        db: &Database,
-        session_id: String,
-    ) -> Result<exports::process_handles::Revocation, Error> {
+    fn revoke_session(db: &Database, session_id: String) -> Result<Revocation, Error> {
         processes::revoke_session(db, &session_id)
     }
 }
@@ -197,7 +178,7 @@ impl exports::process_leases::Guest for Component {
         process_id: String,
         owner_id: String,
         ttl_ms: u64,
-    ) -> Result<exports::process_leases::Claimed, Error> {
+    ) -> Result<Claimed, Error> {
         processes::claim(db, &process_id, &owner_id, ttl_ms)
     }
 
@@ -212,40 +193,5 @@ impl exports::process_leases::Guest for Component {
 
     fn release(db: &Database, process_id: String, token: String) -> Result<(), Error> {
         processes::release(db, &process_id, &token)
-    }
-}
-
-impl inspection::Guest for Component {
-    fn statistics(db: &Database) -> Result<inspection::ProcessStatistics, Error> {
-        processes::statistics(db)
-    }
-
-    fn verify(db: &Database) -> Result<Verification, Error> {
-        processes::verify(db)
-    }
-}
-
-impl export::Guest for Component {
-    fn read_page(db: &Database, cursor: Option<Vec<u8>>) -> Result<ExportPage, Error> {
-        processes::read_page(db, cursor.as_deref())
-    }
-}
-
-impl import::Guest for Component {
-    fn add_processes(db: &Database, processes: Vec<import::ImportedProcess>) -> Result<(), Error> {
-        processes::add_processes(db, &processes)
-    }
-
-    fn add_events(
-        db: &Database,
-        process_id: String,
-        last_sequence: u64,
-        events: Vec<import::ImportedEvent>,
-    ) -> Result<(), Error> {
-        processes::add_events(db, &process_id, last_sequence, &events)
-    }
-
-    fn add_handles(db: &Database, handles: Vec<import::ImportedHandle>) -> Result<(), Error> {
-        processes::add_handles(db, &handles)
     }
 }
