@@ -6,7 +6,10 @@ use std::thread;
 
 use lash_core::SessionNodeRecord;
 use lash_core::store::{GraphCommitDelta, RuntimeCommit};
-use lash_wasm_store_guest::bindings::session_types::{BlobProfile, BlobSource, CheckpointDraft, CommitOutcome, CommitRequest, GraphChange, HeadBody, Node, TurnStamp, UsageEntry};
+use lash_wasm_store_guest::bindings::session_types::{
+    BlobProfile, BlobSource, CheckpointDraft, CommitOutcome, CommitRequest, GraphChange, HeadBody,
+    Node, TurnStamp, UsageEntry,
+};
 use lash_wasm_store_guest::session;
 use lash_wasm_store_testing::native::NativeEnvironment;
 use tokio::sync::oneshot;
