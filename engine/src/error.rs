@@ -41,7 +41,7 @@ pub enum Error {
     },
 
     /// The file is a SQLite database of another program. It was not touched.
-    #[error("{}", foreign(path, *application_id, *user_version, kind))]
+    #[error("{}", foreign(path, *application_id, *user_version, *expected_user_version, kind))]
     Foreign {
         /// The file, or `:memory:`.
         path: PathBuf,
@@ -49,6 +49,8 @@ pub enum Error {
         application_id: u32,
         /// The `user_version` that was found.
         user_version: u32,
+        /// The `user_version` of databases of the expected kind.
+        expected_user_version: u32,
         /// What was expected, for example `session`.
         kind: &'static str,
     },
@@ -407,10 +409,12 @@ impl Error {
             Mismatch::Foreign(Found {
                 application_id,
                 user_version,
+                expected_user_version,
             }) => Self::Foreign {
                 path,
                 application_id,
                 user_version,
+                expected_user_version,
                 kind,
             },
             Mismatch::OtherKind(Found { application_id, .. }) => Self::OtherKind {
@@ -462,9 +466,15 @@ impl Failure for Error {
     }
 }
 
-fn foreign(path: &Path, application_id: u32, user_version: u32, kind: &str) -> String {
+fn foreign(
+    path: &Path,
+    application_id: u32,
+    user_version: u32,
+    expected_user_version: u32,
+    kind: &str,
+) -> String {
     let found = format!(
-        "{} is not a lash {kind} database of this crate: found application_id {application_id:#010x} and user_version {user_version}",
+        "{} is not a lash {kind} database of this crate: found application_id {application_id:#010x} and user_version {user_version}, expected an application_id of this crate and user_version {expected_user_version}",
         path.display()
     );
     if application_id == 0 {
@@ -484,6 +494,7 @@ mod tests {
         Found {
             application_id,
             user_version,
+            expected_user_version: 3,
         }
     }
 
@@ -498,6 +509,7 @@ mod tests {
         for part in [
             "/tmp/old.db",
             "user_version 99",
+            "user_version 3",
             "lash-sqlite-store",
             "import",
         ] {

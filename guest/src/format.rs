@@ -99,9 +99,11 @@ fn judge(
     user_version: u32,
     kind: Kind,
 ) -> core::result::Result<State, Mismatch> {
+    let expected = FORMATS.iter().find(|format| format.kind == kind);
     let found = Found {
         application_id,
         user_version,
+        expected_user_version: expected.map_or(0, |format| format.user_version),
     };
     if application_id == 0 && user_version == 0 {
         return Ok(State::Empty);
@@ -139,6 +141,7 @@ pub(crate) fn initialize<E: Environment>(
             return Ok(Initialized::Refused(Mismatch::Foreign(Found {
                 application_id,
                 user_version,
+                expected_user_version: format.user_version,
             })));
         }
         Err(mismatch) => return Ok(Initialized::Refused(mismatch)),

@@ -126,6 +126,7 @@ async fn a_file_of_the_native_crate_is_refused() {
     std::fs::write(place.path(), image("native_session")).unwrap();
     let words = [
         "found application_id 0x00000000 and user_version 3",
+        "expected an application_id of this crate and user_version 3",
         "lash-sqlite-store",
         "move it away",
     ];

@@ -17,6 +17,6 @@ mod tests {
             .unwrap()
             .pragma_query_value(None, "application_id", |row| row.get(0))
             .unwrap();
-        assert_eq!(id.to_be_bytes(), *b"LSSS");
+        assert_eq!(id.to_be_bytes(), *b"LSS\x01");
     }
 }
