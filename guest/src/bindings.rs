@@ -1,5 +1,5 @@
 //! What wit-bindgen makes of `wit/`: the types that the logic is written in. What a
-//! component exports is in its room of [`component`](crate::component).
+//! component exports is in its room of `component/`.
 
 wit_bindgen::generate!({
     path: "../wit",
