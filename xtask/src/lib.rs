@@ -144,8 +144,23 @@ pub const PROBE: Artifact = Artifact {
     digest: "target/components/probe.sha256",
 };
 
+/// A store of sessions that has nothing of the guest in it: for tests, and to be read.
+pub const MINIMAL: Artifact = Artifact {
+    name: "minimal",
+    package: "lash-store-minimal",
+    features: &[],
+    sources: &[
+        "components/minimal",
+        "components/runtime",
+        "rust-toolchain.toml",
+        "wit",
+    ],
+    component: "target/components/minimal.wasm",
+    digest: "target/components/minimal.sha256",
+};
+
 /// All of them.
-pub const ARTIFACTS: [&Artifact; 8] = [
+pub const ARTIFACTS: [&Artifact; 9] = [
     &STORE,
     &TOOLS,
     &CONFORMANCE,
@@ -154,6 +169,7 @@ pub const ARTIFACTS: [&Artifact; 8] = [
     &NOTES,
     &SNOOP,
     &PROBE,
+    &MINIMAL,
 ];
 
 /// Those that are committed.

@@ -18,10 +18,10 @@ use tempfile::TempDir;
 
 /// Makes files that live as long as the suite.
 #[derive(Default)]
-struct Files(Mutex<Vec<TempDir>>);
+pub(super) struct Files(Mutex<Vec<TempDir>>);
 
 impl Files {
-    fn fresh(&self) -> PathBuf {
+    pub(super) fn fresh(&self) -> PathBuf {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("session.db");
         self.0.lock().unwrap().push(dir);
@@ -35,7 +35,7 @@ fn open(path: &Path) -> Arc<Store> {
     Arc::new(elsewhere(async move { Store::open(&path).await }))
 }
 
-fn elsewhere<T: Send + 'static>(
+pub(super) fn elsewhere<T: Send + 'static>(
     open: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> T {
     std::thread::spawn(move || {

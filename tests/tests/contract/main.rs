@@ -8,3 +8,4 @@ mod inspector;
 mod processes;
 mod records;
 mod session;
+mod third_party;
