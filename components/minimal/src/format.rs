@@ -65,6 +65,7 @@ fn judge(
     let found = Found {
         application_id,
         user_version,
+        expected_user_version: 0,
     };
     match (application_id, user_version) {
         (0, 0) => Ok(State::Empty),
@@ -95,6 +96,7 @@ pub(crate) fn initialize(db: &Database) -> Result<Initialized> {
             return Ok(Initialized::Refused(Mismatch::Foreign(Found {
                 application_id,
                 user_version,
+                expected_user_version: 0,
             })));
         }
         Err(mismatch) => return Ok(Initialized::Refused(mismatch)),
