@@ -88,7 +88,7 @@ pub(crate) fn append(tx: &Tx, nodes: &[Node]) -> Result<()> {
             let sql = "INSERT INTO nodes (seq, id, parent, prompt, hidden, body)
                        VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT (id) DO NOTHING";
             if tx.run(sql, &[&seq, &node.id, &parent, &node.prompt, &node.body])? == 0 {
-                return invalid(&["the node ", &node.id, " is stored already"]);
+                return invalid(&["the node ", &node.id, " is stored already, or occurs twice"]);
             }
         }
         if waiting.len() == count {
