@@ -18,7 +18,7 @@ use xtask::{
 fn the_components_are_built_from_the_current_sources() {
     for artifact in COMMITTED {
         let recorded = std::fs::read_to_string(workspace().join(artifact.digest))
-            .expect("the digest of the sources is beside the component");
+            .expect("the digest of the sources is next to the component");
         let current =
             sources::digest(&workspace(), artifact, PROFILE).expect("the sources can be read");
         assert_eq!(

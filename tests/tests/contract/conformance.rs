@@ -18,10 +18,10 @@ use tempfile::TempDir;
 
 /// Makes files that live as long as the suite.
 #[derive(Default)]
-pub(super) struct Files(Mutex<Vec<TempDir>>);
+struct Files(Mutex<Vec<TempDir>>);
 
 impl Files {
-    pub(super) fn fresh(&self) -> PathBuf {
+    fn fresh(&self) -> PathBuf {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("session.db");
         self.0.lock().unwrap().push(dir);
@@ -50,6 +50,16 @@ pub(super) fn elsewhere<T: Send + 'static>(
 
 #[tokio::test]
 async fn runtime_persistence() {
+    holds_sessions(open).await;
+}
+
+#[tokio::test]
+async fn lashlang_artifact_store() {
+    holds_artifacts(open).await;
+}
+
+/// The suite for sessions, on what `open` makes of a file.
+pub(super) async fn holds_sessions(open: fn(&Path) -> Arc<Store>) {
     let files = Files::default();
     runtime_persistence_reopenable(|| {
         let path = files.fresh();
@@ -61,8 +71,8 @@ async fn runtime_persistence() {
     .await;
 }
 
-#[tokio::test]
-async fn lashlang_artifact_store() {
+/// The suite for artifacts, on what `open` makes of a file.
+pub(super) async fn holds_artifacts(open: fn(&Path) -> Arc<Store>) {
     let files = Files::default();
     lashlang_artifact_store_reopenable(
         || {

@@ -5,13 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use lash_core::testing::conformance::{
-    ReopenableLashlangArtifactStore, ReopenableRuntimePersistence,
-    lashlang_artifact_store_reopenable, runtime_persistence_reopenable,
-};
 use lash_core::{
-    DurabilityTier, RuntimeCommit, RuntimePersistence, RuntimeTurnCommitStamp, SessionPolicy,
-    SessionReadScope, SessionRelation, SessionStoreCreateRequest,
+    RuntimeCommit, RuntimePersistence, RuntimeTurnCommitStamp, SessionPolicy, SessionReadScope,
+    SessionRelation, SessionStoreCreateRequest,
 };
 use lash_wasm_store::inspect::Inspector;
 use lash_wasm_store::{
@@ -24,7 +20,7 @@ use lash_wasm_store_testing::fixtures::{
 use xtask::MINIMAL;
 use xtask::build::built;
 
-use super::conformance::{Files, elsewhere};
+use super::conformance::{elsewhere, holds_artifacts, holds_sessions};
 
 /// The component, compiled once.
 fn minimal() -> StoreBuilder {
@@ -45,32 +41,13 @@ fn open(path: &Path) -> Arc<Store> {
 #[tokio::test]
 #[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn it_is_a_store_of_sessions() {
-    let files = Files::default();
-    runtime_persistence_reopenable(|| {
-        let path = files.fresh();
-        ReopenableRuntimePersistence {
-            open: open(&path),
-            reopen: open(&path),
-        }
-    })
-    .await;
+    holds_sessions(open).await;
 }
 
 #[tokio::test]
 #[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
 async fn it_is_a_store_of_artifacts() {
-    let files = Files::default();
-    lashlang_artifact_store_reopenable(
-        || {
-            let path = files.fresh();
-            ReopenableLashlangArtifactStore {
-                open: open(&path),
-                reopen: open(&path),
-            }
-        },
-        DurabilityTier::Durable,
-    )
-    .await;
+    holds_artifacts(open).await;
 }
 
 #[tokio::test]
