@@ -184,8 +184,11 @@ fn main() -> Result<()> {
             .lash_store_session()
             .call_load(store, database, &ReadScope::Full)
     })?;
-    for node in snapshot?.context("what was committed is there")?.nodes {
-        println!("read back {:?}", String::from_utf8_lossy(&node));
-    }
+    // What does not fit into one page comes by `session.load-nodes`.
+    let nodes = snapshot?.context("what was committed is there")?.nodes;
+    println!(
+        "read back {:?}",
+        String::from_utf8_lossy(&nodes.bodies.bytes)
+    );
     Ok(())
 }

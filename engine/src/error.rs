@@ -25,8 +25,9 @@ pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a database could not be opened, or why a call failed.
 ///
-/// A call that returns an error has written nothing, with two exceptions:
-/// [`Component`](Self::Component) and [`Limit`](Self::Limit), which say so themselves.
+/// A call that returns an error has written nothing, with three exceptions:
+/// [`Component`](Self::Component), [`Limit`](Self::Limit) and
+/// [`OutcomeUnknown`](Self::OutcomeUnknown), which say so themselves.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -157,6 +158,48 @@ pub enum Error {
         reason: String,
     },
 
+    /// A value, a row or a result is longer than the store allows.
+    #[error("too large for {}: {reason}; store or read less at once", path.display())]
+    TooLarge {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What is too large, and what is allowed.
+        reason: String,
+    },
+
+    /// The call ran for too long.
+    #[error("the call on {} was interrupted: {reason}; try again", path.display())]
+    Interrupted {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What was interrupted.
+        reason: String,
+    },
+
+    /// A list changed while it was read in pages.
+    #[error(
+        "{} was written to while a list was read from it page by page; read it again from the first page",
+        path.display()
+    )]
+    StaleCursor {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+    },
+
+    /// A commit failed such that nobody can tell whether it is durable.
+    #[error(
+        "nobody can tell whether a commit to {} is stored: {message} (code {code}); read what is stored before writing again",
+        path.display()
+    )]
+    OutcomeUnknown {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// SQLite's extended result code.
+        code: i32,
+        /// SQLite's message.
+        message: String,
+    },
+
     /// Somebody else held the write lock for longer than the busy timeout.
     #[error(
         "{} is locked by another writer, and was so for {waited:?}; try again, or find out who holds it",
@@ -251,17 +294,16 @@ pub enum Error {
 
     /// The component does not have what the call needs.
     #[error(
-        "{operation} on {} needs a component of the world lash:store/{world}, and the one that it was opened with is none; {}",
-        path.display(),
-        if *world == "tools" { "give it its tools, see `StoreComponent::tools`" } else { "open it with one that is" }
+        "the component that {} was opened with does not support {operation}: {reason}",
+        path.display()
     )]
     Unsupported {
         /// The file, or `:memory:`.
         path: PathBuf,
         /// What was being done.
         operation: &'static str,
-        /// The world of `wit/` that is missing.
-        world: &'static str,
+        /// What it does not have.
+        reason: String,
     },
 
     /// A component that is not trusted could not be loaded.
@@ -290,6 +332,10 @@ impl Error {
             | Self::MissingBlob { path, .. }
             | Self::Retired { path }
             | Self::Invalid { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::Interrupted { path, .. }
+            | Self::StaleCursor { path }
+            | Self::OutcomeUnknown { path, .. }
             | Self::Busy { path, .. }
             | Self::ReadOnly { path, .. }
             | Self::DiskFull { path, .. }
@@ -316,6 +362,10 @@ impl Error {
             Self::MissingBlob { .. } => "missing-blob",
             Self::Retired { .. } => "retired",
             Self::Invalid { .. } => "invalid",
+            Self::TooLarge { .. } => "too-large",
+            Self::Interrupted { .. } => "interrupted",
+            Self::StaleCursor { .. } => "stale-cursor",
+            Self::OutcomeUnknown { .. } => "outcome-unknown",
             Self::Busy { .. } => "busy",
             Self::ReadOnly { .. } => "read-only",
             Self::DiskFull { .. } => "disk-full",
@@ -338,7 +388,12 @@ impl Error {
 
     /// What the component said about the file at `path`, whose calls wait
     /// `busy_timeout` for a lock.
-    pub(crate) fn from_guest(error: types::Error, path: &Path, busy_timeout: Duration) -> Self {
+    pub(crate) fn from_guest(
+        error: types::Error,
+        path: &Path,
+        operation: &'static str,
+        busy_timeout: Duration,
+    ) -> Self {
         let path = path.to_path_buf();
         match error {
             types::Error::Sqlite(error) => Self::from_sqlite(error, &path, busy_timeout),
@@ -351,6 +406,23 @@ impl Error {
             types::Error::MissingBlob(blob) => Self::MissingBlob { path, blob },
             types::Error::Retired => Self::Retired { path },
             types::Error::Invalid(reason) => Self::Invalid { path, reason },
+            types::Error::TooLarge(reason) => Self::TooLarge { path, reason },
+            types::Error::Interrupted(reason) => Self::Interrupted { path, reason },
+            types::Error::Unsupported(reason) => Self::Unsupported {
+                path,
+                operation,
+                reason,
+            },
+            types::Error::StaleCursor => Self::StaleCursor { path },
+            types::Error::OutcomeUnknown(error) => Self::from_sqlite(
+                sqlite::Error {
+                    code: sqlite::ErrorCode::OutcomeUnknown,
+                    extended_code: error.extended_code,
+                    message: error.message,
+                },
+                &path,
+                busy_timeout,
+            ),
         }
     }
 
@@ -387,9 +459,20 @@ impl Error {
                 path,
                 source: std::io::Error::other(format!("{message} (SQLite code {extended_code})")),
             },
+            sqlite::ErrorCode::TooBig => Self::TooLarge {
+                path,
+                reason: message,
+            },
+            sqlite::ErrorCode::Interrupted => Self::Interrupted {
+                path,
+                reason: message,
+            },
+            sqlite::ErrorCode::OutcomeUnknown => Self::OutcomeUnknown {
+                path,
+                code: extended_code,
+                message,
+            },
             sqlite::ErrorCode::Constraint
-            | sqlite::ErrorCode::TooBig
-            | sqlite::ErrorCode::Interrupted
             | sqlite::ErrorCode::Denied
             | sqlite::ErrorCode::Misuse
             | sqlite::ErrorCode::Other => Self::Sqlite {

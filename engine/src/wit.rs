@@ -5,10 +5,13 @@
 //! which specifies them and the functions that take them. [`Call`](crate::Call) has a
 //! method for each interface, and each of these a method for each function.
 
+mod page;
+
 /// The types of the interface `types`.
 pub mod types {
-    pub use crate::bindings::session_types::{BlobKind, BlobProfile, BlobSource, UsageEntry};
-    pub use crate::bindings::types::BlobRef;
+    pub use super::page::Page;
+    pub use crate::bindings::session_types::{BlobKind, BlobProfile, BlobSource};
+    pub use crate::bindings::types::{BlobRef, ByteStrings, Cursor};
 }
 
 /// The types of the interface `format`.
@@ -31,14 +34,14 @@ pub mod export_types {
 /// The types of the interface `session`.
 pub mod session {
     pub use crate::bindings::session_types::{
-        CommitOutcome, CommitRequest, GraphChange, Head, HeadBody, HeadDraft, ReadScope, Receipt,
-        RevisionConflict, Snapshot, TurnStamp,
+        BodyPage, CommitOutcome, CommitRequest, GraphChange, Head, HeadBody, HeadDraft, ReadScope,
+        Receipt, RevisionConflict, Snapshot, TurnStamp,
     };
 }
 
 /// The types of the interface `graph`.
 pub mod graph {
-    pub use crate::bindings::session_types::Node;
+    pub use crate::bindings::session_types::{Node, NodePage, StoredNode};
 }
 
 /// The types of the interface `checkpoints`.
@@ -50,20 +53,25 @@ pub mod checkpoints {
 
 /// The types of the interface `artifacts`.
 pub mod artifacts {
-    pub use crate::bindings::session_types::NameSpace;
+    pub use crate::bindings::session_types::{Artifact, ArtifactPage, Namespace};
 }
 
 /// The types of the interface `attachments`.
 pub mod attachments {
-    pub use crate::bindings::session_types::AttachmentIntent;
+    pub use crate::bindings::session_types::{AttachmentIntent, AttachmentPage};
 }
 
 /// The types of the interface `queue`.
 pub mod queue {
     pub use crate::bindings::session_types::{
-        Batch, BatchDraft, Boundary, ClaimRequest, Completion, DeliveryPolicy, HeldClaim,
-        SlotPolicy,
+        Batch, BatchDraft, BatchPage, Boundary, ClaimRequest, Completion, DeliveryPolicy,
+        HeldClaim, SlotPolicy,
     };
+}
+
+/// The types of the interface `usage`.
+pub mod usage {
+    pub use crate::bindings::session_types::{UsageEntry, UsagePage};
 }
 
 /// The types of the interface `metadata`.
@@ -73,7 +81,7 @@ pub mod metadata {
 
 /// The types of the interface `maintenance`.
 pub mod maintenance {
-    pub use crate::bindings::session_types::GcReport;
+    pub use crate::bindings::session_types::{GcStep, VacuumStep};
 }
 
 /// The types of the interface `retention`.
@@ -100,20 +108,20 @@ pub mod session_import {
 /// The types of the interface `processes`.
 pub mod processes {
     pub use crate::bindings::process_types::{
-        Changed, Process, Registered, Registration, Selection, Status,
+        Changed, Process, ProcessPage, Registered, Registration, Selection, Status,
     };
 }
 
 /// The types of the interface `process-events`.
 pub mod process_events {
     pub use crate::bindings::process_types::{
-        Appended, Awaited, Basis, End, Event, EventDraft, Position,
+        Appended, Awaited, Basis, End, Event, EventDraft, EventPage, Position, WakePage,
     };
 }
 
 /// The types of the interface `process-handles`.
 pub mod process_handles {
-    pub use crate::bindings::process_types::{Grant, Revocation};
+    pub use crate::bindings::process_types::{Grant, Revocation, ScopePage};
 }
 
 /// The types of the interface `process-leases`.

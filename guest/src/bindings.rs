@@ -34,6 +34,11 @@ pub use self::lash::store::{
 
 impl From<sqlite::Error> for types::Error {
     fn from(error: sqlite::Error) -> Self {
-        Self::Sqlite(error)
+        match error.code {
+            sqlite::ErrorCode::TooBig => Self::TooLarge(error.message),
+            sqlite::ErrorCode::Interrupted => Self::Interrupted(error.message),
+            sqlite::ErrorCode::OutcomeUnknown => Self::OutcomeUnknown(error),
+            _ => Self::Sqlite(error),
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::Result;
 use crate::bindings::format_types::{
     Found, Initialized, Kind, Mismatch, State, UnsupportedVersion,
 };
+use crate::storage::identity;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode};
 
@@ -146,15 +147,18 @@ pub(crate) fn initialize<E: Environment>(
         }
         Err(mismatch) => return Ok(Initialized::Refused(mismatch)),
     }
-    for statement in schema {
+    for statement in [identity::CREATE_TABLE].iter().chain(schema) {
         tx.execute(statement, &[])?;
     }
+    identity::create(env, &tx)?;
     fill(&tx)?;
     set_pragma(&tx, "application_id", format.application_id())?;
     set_pragma(&tx, "user_version", format.user_version)?;
     tx.commit()?;
     Ok(Initialized::Ready)
 }
+
+pub use crate::storage::identity::identity;
 
 fn pragma(tx: &impl Transaction, sql: &str) -> Result<u32> {
     let rows = tx.query(sql, &[])?;

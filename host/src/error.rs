@@ -39,6 +39,19 @@ pub enum Error {
         source: Source,
     },
 
+    /// The attachment is about to be removed, see
+    /// [`Store::condemn_attachment`](crate::Store::condemn_attachment). Nothing was written.
+    #[error(
+        "attachment {attachment_id} in {} is condemned: whoever condemned it removes its bytes; record its intent and write them again once it is forgotten",
+        path.display()
+    )]
+    Condemned {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// The attachment.
+        attachment_id: String,
+    },
+
     /// What is stored could not be turned into a value. It was not changed: a
     /// newer release may have written it.
     #[error("cannot decode {what} {key} in {}; it may have been written by another release", path.display())]
@@ -61,7 +74,9 @@ impl Error {
     pub fn path(&self) -> &Path {
         match self {
             Self::Engine(error) => error.path(),
-            Self::Encode { path, .. } | Self::Decode { path, .. } => path,
+            Self::Encode { path, .. }
+            | Self::Condemned { path, .. }
+            | Self::Decode { path, .. } => path,
         }
     }
 
@@ -72,6 +87,7 @@ impl Error {
         match self {
             Self::Engine(error) => error.code(),
             Self::Encode { .. } => "encode",
+            Self::Condemned { .. } => "condemned",
             Self::Decode { .. } => "decode",
         }
     }
@@ -82,6 +98,14 @@ impl Error {
             path: path.to_path_buf(),
             source,
         })
+    }
+
+    /// An attachment is about to be removed.
+    pub(crate) fn condemned(path: &Path, attachment_id: String) -> Self {
+        Self::Condemned {
+            path: path.to_path_buf(),
+            attachment_id,
+        }
     }
 
     /// `what` could not be turned into bytes.
@@ -118,7 +142,9 @@ impl Failure for Error {
         match self {
             Self::Engine(error) => error.log(f),
             // What serde says quotes what it did not expect.
-            Self::Encode { .. } | Self::Decode { .. } => fmt::Display::fmt(self, f),
+            Self::Encode { .. } | Self::Condemned { .. } | Self::Decode { .. } => {
+                fmt::Display::fmt(self, f)
+            }
         }
     }
 }

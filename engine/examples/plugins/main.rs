@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use lash_store_engine::plugin::{Access, Error, Grant, GrantedPlugin, NameSpace, Plugin};
+use lash_store_engine::plugin::{Access, Error, Grant, GrantedPlugin, Namespace, Plugin};
 use lash_store_engine::wit::types::{BlobKind, BlobProfile};
 use lash_store_engine::{COMPONENT, Database, DatabaseKind, Limits, OpenOptions};
 
@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     let store = Database::open(&file, DatabaseKind::Session, &OpenOptions::new()).await?;
 
     section("notes, with its own names and 64 KiB to write");
-    let grant = Grant::new(NameSpace::new("notes")?)
+    let grant = Grant::new(Namespace::new("notes")?)
         .artifacts(Access::Write)
         .most_bytes(64 << 10);
     let notes = Plugin::new(&notes_wasm, Limits::default())?.with(&store, grant)?;
@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
             call.blobs().put(content, BlobKind::Generic, false, profile)
         })
         .await?;
-    let grant = Grant::new(NameSpace::new("snoop")?)
+    let grant = Grant::new(Namespace::new("snoop")?)
         .artifacts(Access::Write)
         .blobs(Access::Write)
         .queue(Access::Write);
@@ -64,13 +64,13 @@ async fn main() -> Result<()> {
     }
 
     section("notes, for reading only");
-    let grant = Grant::new(NameSpace::new("notes")?).artifacts(Access::Read);
+    let grant = Grant::new(Namespace::new("notes")?).artifacts(Access::Read);
     let reader = Plugin::new(&notes_wasm, Limits::default())?.with(&store, grant)?;
     ensure!(call(&reader, "list").await? == kept, "a note is not read");
     refused(reader.run("add One more.").await)?;
 
     section("notes, with 16 bytes to write");
-    let grant = Grant::new(NameSpace::new("notes")?)
+    let grant = Grant::new(Namespace::new("notes")?)
         .artifacts(Access::Write)
         .most_bytes(16);
     let small = Plugin::new(&notes_wasm, Limits::default())?.with(&store, grant)?;
@@ -78,7 +78,7 @@ async fn main() -> Result<()> {
     ensure!(call(&notes, "list").await? == kept, "a note was changed");
 
     section("snoop, with artifacts only");
-    let grant = Grant::new(NameSpace::new("snoop")?).artifacts(Access::Read);
+    let grant = Grant::new(Namespace::new("snoop")?).artifacts(Access::Read);
     refused(Plugin::new(&snoop_wasm, Limits::default())?.with(&store, grant))?;
 
     section("a component that speaks SQL");

@@ -13,6 +13,7 @@ use crate::kind::DatabaseKind;
 use crate::limits::Limit;
 use crate::sqlite;
 use crate::wit::format;
+use crate::wit::types::{Cursor, Page};
 
 /// The second argument of every exported function: the database.
 type Db = Resource<sqlite::Database>;
@@ -25,6 +26,26 @@ type Exports<E> = for<'i> fn(
     &'i mut Instance,
     &StoreComponent,
 ) -> Result<(&'i E, &'i mut Store<State>), Unavailable>;
+
+/// Calls a function of the interface `format`, which every world of a kind has.
+macro_rules! of_kind {
+    ($call:expr, $kind:expr, |$format:ident, $store:ident, $db:pat_param| $body:expr) => {
+        match $kind {
+            DatabaseKind::Session => of_kind!(session_store, $call, $format, $store, $db, $body),
+            DatabaseKind::Processes => of_kind!(process_store, $call, $format, $store, $db, $body),
+            DatabaseKind::HostEvents => {
+                of_kind!(host_event_store, $call, $format, $store, $db, $body)
+            }
+            DatabaseKind::Effects => of_kind!(effect_store, $call, $format, $store, $db, $body),
+        }
+    };
+    ($world:ident, $call:expr, $format:ident, $store:ident, $db:pat_param, $body:expr) => {
+        $call.run(Instance::$world, |exports, $store, $db| {
+            let $format = exports.lash_store_format();
+            $body
+        })
+    };
+}
 
 /// The right to call the component for one database, within one job.
 ///
@@ -71,6 +92,42 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Lets all calls of this job that read have one snapshot, that of the first. None of
+    /// them can write.
+    pub fn keep_snapshot(&mut self) {
+        self.instance.store.data_mut().sqlite.keep_snapshot();
+    }
+
+    /// Reads the pages of a list that follow the first. They are one answer if
+    /// [`keep_snapshot`](Self::keep_snapshot) was called before the first was read.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read`; [`Error::Limit`] as [`collect`](Self::collect); [`Error::Component`]
+    /// if a page leads to itself.
+    pub fn pages<P: Page>(
+        &mut self,
+        first: P,
+        mut read: impl FnMut(&mut Self, &Cursor) -> Result<P, Error>,
+    ) -> Result<Vec<P>, Error> {
+        let mut page = first;
+        let mut pages = Vec::new();
+        let mut collected = 0;
+        loop {
+            self.collect(&mut collected, page.bytes())?;
+            let Some(cursor) = page.take_next() else {
+                pages.push(page);
+                return Ok(pages);
+            };
+            pages.push(page);
+            page = read(self, &cursor)?;
+            // Otherwise the same page would come for ever.
+            if page.next() == Some(&cursor) {
+                return Err(self.contradiction("it returned a page that leads to itself"));
+            }
+        }
+    }
+
     /// The component has returned what it must not. Only one that is not trusted does.
     pub fn contradiction(&self, what: impl Into<Source>) -> Error {
         self.stopped(what)
@@ -111,21 +168,21 @@ impl<'a> Call<'a> {
         header: &[u8],
         kind: DatabaseKind,
     ) -> Result<format::State, Error> {
-        macro_rules! classify {
-            ($world:ident) => {
-                self.run(Instance::$world, |exports, store, _| {
-                    let format = exports.lash_store_format();
-                    format.call_classify(store, header, kind.format()).map(Ok)
-                })
-            };
-        }
-        let state = match kind {
-            DatabaseKind::Session => classify!(session_store),
-            DatabaseKind::Processes => classify!(process_store),
-            DatabaseKind::HostEvents => classify!(host_event_store),
-            DatabaseKind::Effects => classify!(effect_store),
-        }?;
+        let state = of_kind!(self, kind, |format, store, _| {
+            format.call_classify(store, header, kind.format()).map(Ok)
+        })?;
         state.map_err(|mismatch| Error::from_mismatch(mismatch, self.path(), kind))
+    }
+
+    /// Reads the identity of the database, see `format.identity`.
+    ///
+    /// # Errors
+    ///
+    /// All of [`Error`] that are about a call.
+    pub fn identity(&mut self) -> Result<String, Error> {
+        of_kind!(self, self.context.kind, |format, store, db| {
+            format.call_identity(store, db)
+        })
     }
 
     /// Calls an exported function of a world.
@@ -145,12 +202,16 @@ impl<'a> Call<'a> {
             Err(Unavailable::World(world)) => return Err(self.unsupported(world)),
             Err(Unavailable::Trap(trap)) => Err(trap),
         };
-        let sqlite = &mut self.instance.store.data_mut().sqlite;
+        let context = &mut self.instance.store.data_mut().sqlite;
         let reached = match &answer {
-            Ok(Err(types::Error::Sqlite(error))) => sqlite.reached(error.code.into()),
+            Ok(Err(types::Error::Sqlite(error))) => context.reached(error.code.into()),
+            Ok(Err(types::Error::TooLarge(_))) => context.reached(sqlite::ErrorCode::TooBig),
+            Ok(Err(types::Error::Interrupted(_))) => {
+                context.reached(sqlite::ErrorCode::Interrupted)
+            }
             _ => None,
         };
-        let ended = sqlite.end_call();
+        let ended = context.end_call();
         let timeout = self.context.options.busy_timeout;
         match answer {
             Ok(Ok(value)) => match ended {
@@ -158,7 +219,7 @@ impl<'a> Call<'a> {
                 Err(error) => Err(Error::from_sqlite(error, self.path(), timeout)),
             },
             Ok(Err(error)) => {
-                let error = Error::from_guest(error, self.path(), timeout);
+                let error = Error::from_guest(error, self.path(), self.operation, timeout);
                 Err(match reached {
                     Some(limit) => self.limited(limit, Some(error)),
                     None => error,
@@ -176,7 +237,13 @@ impl<'a> Call<'a> {
         Error::Unsupported {
             path: self.path().to_path_buf(),
             operation: self.operation,
-            world,
+            reason: match world {
+                "tools" => {
+                    "it has no lash:store/tools; give it its tools, see `StoreComponent::tools`"
+                        .to_owned()
+                }
+                _ => format!("it has no lash:store/{world}; open it with one that has"),
+            },
         }
     }
 

@@ -9,7 +9,7 @@ use crate::wit::{
     format, graph, host_event_import, host_event_inspection, host_events, inspection_types,
     maintenance, metadata, process_events, process_handles, process_import, process_inspection,
     process_leases, processes, queue, retention, session, session_import, session_inspection,
-    types,
+    types, usage,
 };
 
 macro_rules! interfaces {
@@ -53,11 +53,12 @@ interfaces! {
         retire() -> () = call_retire;
         commit(request: &session::CommitRequest) -> session::CommitOutcome = call_commit;
         load(scope: &session::ReadScope) -> Option<session::Snapshot> = call_load;
+        load_nodes(cursor: &types::Cursor) -> session::BodyPage = call_load_nodes;
         load_head() -> Option<session::Head> = call_load_head;
         save_head(draft: &session::HeadDraft) -> u64 = call_save_head;
     }
     graph: Graph = lash_store_graph {
-        load() -> Vec<Vec<u8>> = call_load;
+        load(cursor: Option<&types::Cursor>) -> graph::NodePage = call_load;
         load_node(id: &str) -> Option<Vec<u8>> = call_load_node;
         append(nodes: &[graph::Node]) -> () = call_append;
         replace(nodes: &[graph::Node]) -> () = call_replace;
@@ -72,17 +73,20 @@ interfaces! {
         get(key: &types::BlobRef) -> Option<checkpoints::Checkpoint> = call_get;
     }
     artifacts: Artifacts = lash_store_artifacts {
-        put(space: artifacts::NameSpace, name: &str, content: &[u8], kind: types::BlobKind, compressible: bool, profile: types::BlobProfile) -> () = call_put;
-        get(space: artifacts::NameSpace, name: &str) -> Option<Vec<u8>> = call_get;
+        put(namespace: artifacts::Namespace, name: &str, content: &[u8], kind: types::BlobKind, compressible: bool, profile: types::BlobProfile) -> () = call_put;
+        get(namespace: artifacts::Namespace, name: &str) -> Option<Vec<u8>> = call_get;
+        list(cursor: Option<&types::Cursor>) -> artifacts::ArtifactPage = call_list;
+        delete(namespace: artifacts::Namespace, name: &str) -> bool = call_delete;
     }
     usage: Usage = lash_store_usage {
-        append(entries: &[types::UsageEntry]) -> () = call_append;
-        load() -> Vec<types::UsageEntry> = call_load;
+        append(entries: &[usage::UsageEntry]) -> () = call_append;
+        load(cursor: Option<&types::Cursor>) -> usage::UsagePage = call_load;
     }
     attachments: Attachments = lash_store_attachments {
-        record_intent(intent: &attachments::AttachmentIntent) -> () = call_record_intent;
-        commit(session_id: &str, attachment_ids: &[String]) -> () = call_commit;
-        list_uncommitted(older_than_ms: u64) -> Vec<attachments::AttachmentIntent> = call_list_uncommitted;
+        record_intent(intent: &attachments::AttachmentIntent) -> bool = call_record_intent;
+        commit(session_id: &str, attachment_ids: &[String]) -> Option<String> = call_commit;
+        list_uncommitted(recorded_until_ms: u64, cursor: Option<&types::Cursor>) -> attachments::AttachmentPage = call_list_uncommitted;
+        condemn(attachment_id: &str, recorded_until_ms: u64) -> bool = call_condemn;
         forget(attachment_id: &str) -> () = call_forget;
     }
     queue: Queue = lash_store_queue {
@@ -91,7 +95,7 @@ interfaces! {
         renew(held: &queue::Completion, lease_ttl_ms: u64) -> Option<u64> = call_renew;
         abandon(held: &queue::Completion) -> u64 = call_abandon;
         cancel(session_id: &str, batch_id: &str) -> Option<queue::Batch> = call_cancel;
-        list(session_id: &str, pending_only: bool) -> Vec<queue::Batch> = call_list;
+        list(session_id: &str, pending_only: bool, cursor: Option<&types::Cursor>) -> queue::BatchPage = call_list;
     }
     metadata: Metadata = lash_store_metadata {
         save(meta: &metadata::Meta) -> () = call_save;
@@ -100,11 +104,11 @@ interfaces! {
         describe() -> Option<metadata::Description> = call_describe;
     }
     maintenance: Maintenance = lash_store_maintenance {
-        vacuum() -> u64 = call_vacuum;
-        gc() -> maintenance::GcReport = call_gc;
+        vacuum(limit: u32) -> maintenance::VacuumStep = call_vacuum;
+        gc(limit: u32) -> maintenance::GcStep = call_gc;
     }
     retention: Retention = lash_store_retention {
-        prune(before_ms: u64) -> retention::Pruned = call_prune;
+        prune(before_ms: u64, limit: u32) -> retention::Pruned = call_prune;
     }
 }
 
@@ -115,17 +119,18 @@ interfaces! {
         initialize() -> format::Initialized = call_initialize;
         register(registration: &processes::Registration) -> processes::Registered = call_register;
         get(id: &str, known_hash: Option<&str>) -> Option<processes::Process> = call_get;
-        list(selection: processes::Selection) -> Vec<processes::Process> = call_list;
-        set_external_ref(id: &str, known_hash: Option<&str>, external_ref: &[u8]) -> processes::Changed = call_set_external_ref;
-        set_wait(id: &str, known_hash: Option<&str>, wait: Option<&[u8]>) -> processes::Changed = call_set_wait;
+        list(selection: processes::Selection, cursor: Option<&types::Cursor>) -> processes::ProcessPage = call_list;
+        set_external_ref(id: &str, known_hash: Option<&str>, external_ref: &[u8], fencing_token: Option<u64>) -> processes::Changed = call_set_external_ref;
+        set_wait(id: &str, known_hash: Option<&str>, wait: Option<&[u8]>, fencing_token: Option<u64>) -> processes::Changed = call_set_wait;
         prunable(ended_before_ms: u64, limit: u32) -> Vec<String> = call_prunable;
         prune(ended_before_ms: u64, ids: &[String]) -> Vec<String> = call_prune;
     }
     process_events: ProcessEvents = lash_store_process_events {
         append(draft: &process_events::EventDraft) -> process_events::Appended = call_append;
         get_basis(process_id: &str, known_hash: Option<&str>, replay_key: Option<&str>) -> Option<process_events::Basis> = call_get_basis;
-        after(process_id: &str, sequence: u64) -> Option<Vec<Vec<u8>>> = call_after;
-        wakes_after(process_id: &str, sequence: u64) -> Option<Vec<Vec<u8>>> = call_wakes_after;
+        after(process_id: &str, sequence: u64) -> Option<process_events::EventPage> = call_after;
+        recent(process_id: &str, limit: u32) -> Option<process_events::EventPage> = call_recent;
+        wakes_after(process_id: &str, sequence: u64) -> Option<process_events::WakePage> = call_wakes_after;
         first_of_type(process_id: &str, event_type: &str, sequence: u64) -> process_events::Awaited = call_first_of_type;
         acknowledge_wake(process_id: &str, sequence: u64) -> bool = call_acknowledge_wake;
         get_position(process_id: &str) -> Option<process_events::Position> = call_get_position;
@@ -135,7 +140,7 @@ interfaces! {
         grant_handle(grant: &process_handles::Grant) -> bool = call_grant_handle;
         revoke(scope_id: &str, process_id: &str) -> () = call_revoke;
         transfer(from_scope_id: &str, to_session_id: &str, to_scope_id: &str, process_ids: &[String]) -> Option<String> = call_transfer;
-        of_scope(scope_id: &str, selection: processes::Selection) -> Vec<(process_handles::Grant, processes::Process)> = call_of_scope;
+        of_scope(scope_id: &str, selection: processes::Selection, cursor: Option<&types::Cursor>) -> process_handles::ScopePage = call_of_scope;
         is_granted(scope_id: &str, process_id: &str) -> bool = call_is_granted;
         of_process(process_id: &str) -> Option<Vec<process_handles::Grant>> = call_of_process;
         revoke_session(session_id: &str) -> process_handles::Revocation = call_revoke_session;
@@ -186,31 +191,31 @@ interfaces! {
 
     session_inspection: SessionInspection = lash_store_session_inspection {
         statistics() -> session_inspection::SessionStatistics = call_statistics;
-        verify() -> inspection_types::Verification = call_verify;
+        verify(cursor: Option<&types::Cursor>) -> inspection_types::Verification = call_verify;
     }
     process_inspection: ProcessInspection = lash_store_process_inspection {
         statistics() -> process_inspection::ProcessStatistics = call_statistics;
-        verify() -> inspection_types::Verification = call_verify;
+        verify(cursor: Option<&types::Cursor>) -> inspection_types::Verification = call_verify;
     }
     host_event_inspection: HostEventInspection = lash_store_host_event_inspection {
         statistics() -> host_event_inspection::HostEventStatistics = call_statistics;
-        verify() -> inspection_types::Verification = call_verify;
+        verify(cursor: Option<&types::Cursor>) -> inspection_types::Verification = call_verify;
     }
     effect_inspection: EffectInspection = lash_store_effect_inspection {
         statistics() -> effect_inspection::EffectStatistics = call_statistics;
-        verify() -> inspection_types::Verification = call_verify;
+        verify(cursor: Option<&types::Cursor>) -> inspection_types::Verification = call_verify;
     }
     session_export: SessionExport = lash_store_session_export {
-        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
+        read_page(cursor: Option<&types::Cursor>) -> export_types::Page = call_read_page;
     }
     process_export: ProcessExport = lash_store_process_export {
-        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
+        read_page(cursor: Option<&types::Cursor>) -> export_types::Page = call_read_page;
     }
     host_event_export: HostEventExport = lash_store_host_event_export {
-        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
+        read_page(cursor: Option<&types::Cursor>) -> export_types::Page = call_read_page;
     }
     effect_export: EffectExport = lash_store_effect_export {
-        read_page(cursor: Option<&[u8]>) -> export_types::Page = call_read_page;
+        read_page(cursor: Option<&types::Cursor>) -> export_types::Page = call_read_page;
     }
     session_import: SessionImport = lash_store_session_import {
         add_blobs(blobs: &[session_import::ImportedBlob], profile: types::BlobProfile) -> () = call_add_blobs;
@@ -218,7 +223,7 @@ interfaces! {
         add_nodes(nodes: &[session_import::ImportedNode]) -> () = call_add_nodes;
         check_nodes(from: u64) -> session_import::CheckedNodes = call_check_nodes;
         add_head(draft: &session::HeadDraft) -> () = call_add_head;
-        add_usage(entries: &[types::UsageEntry]) -> () = call_add_usage;
+        add_usage(entries: &[usage::UsageEntry]) -> () = call_add_usage;
         add_turns(turns: &[session_import::ImportedTurn]) -> () = call_add_turns;
         add_batches(batches: &[session_import::ImportedBatch]) -> () = call_add_batches;
         add_attachments(attachments: &[session_import::ImportedAttachment]) -> () = call_add_attachments;

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::wit::export_types as wit;
+use crate::wit::types::ByteStrings;
 
 /// The fields that this crate encodes as MessagePack; all other payloads are JSON.
 const MESSAGE_PACK: [&str; 1] = ["turn_state"];
@@ -105,15 +106,12 @@ fn payload(field: &str, bytes: &[u8]) -> (Value, Option<&'static str>) {
 }
 
 /// Several payloads, all in the same encoding.
-fn payloads(items: &[Vec<u8>]) -> (Value, Option<&'static str>) {
-    let decoded: Result<Vec<Value>, _> = items
-        .iter()
-        .map(|item| serde_json::from_slice(item))
-        .collect();
+fn payloads(items: &ByteStrings) -> (Value, Option<&'static str>) {
+    let decoded: Result<Vec<Value>, _> = items.iter().map(serde_json::from_slice).collect();
     match decoded {
         Ok(values) => (values.into(), Some("json")),
         Err(_) => {
-            let values: Vec<Value> = items.iter().map(|item| base64(item)).collect();
+            let values: Vec<Value> = items.iter().map(base64).collect();
             (values.into(), Some("base64"))
         }
     }
@@ -172,11 +170,11 @@ mod tests {
                 json!({"record": "thing", "a": "gQ==", "a_encoding": "base64"}),
             ),
             (
-                V::Payloads(vec![b"1".to_vec(), b"[]".to_vec()]),
+                V::Payloads(ByteStrings::from_iter(["1", "[]"])),
                 json!({"record": "thing", "a": [1, []], "a_encoding": "json"}),
             ),
             (
-                V::Payloads(vec![b"1".to_vec(), b"x".to_vec()]),
+                V::Payloads(ByteStrings::from_iter(["1", "x"])),
                 json!({"record": "thing", "a": ["MQ==", "eA=="], "a_encoding": "base64"}),
             ),
         ] {

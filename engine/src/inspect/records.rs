@@ -8,6 +8,7 @@ use super::{Inspector, Record};
 use crate::database::{Database, OpenOptions};
 use crate::error::Error;
 use crate::kind::DatabaseKind;
+use crate::wit::types::Cursor;
 
 /// Everything that a database holds, in one snapshot, a page at a time.
 ///
@@ -38,7 +39,7 @@ pub struct Records {
 /// How far it was read.
 enum At {
     Start,
-    Page(Database, Vec<u8>),
+    Page(Database, Cursor),
     End,
 }
 
@@ -108,10 +109,10 @@ impl std::fmt::Debug for Records {
 async fn read(
     db: &Database,
     kind: DatabaseKind,
-    cursor: Option<Vec<u8>>,
-) -> Result<(Vec<Record>, Option<Vec<u8>>), Error> {
+    cursor: Option<Cursor>,
+) -> Result<(Vec<Record>, Option<Cursor>), Error> {
     db.read("export", move |call| {
-        let cursor = cursor.as_deref();
+        let cursor = cursor.as_ref();
         let page = match kind {
             DatabaseKind::Session => call.session_export().read_page(cursor),
             DatabaseKind::Processes => call.process_export().read_page(cursor),
@@ -119,8 +120,8 @@ async fn read(
             DatabaseKind::Effects => call.effect_export().read_page(cursor),
         }?;
         // Otherwise the same page would come for ever.
-        if page.next.is_some() && page.next.as_deref() == cursor {
-            return Err(call.contradiction("it answered a page that leads to itself"));
+        if page.next.is_some() && page.next.as_ref() == cursor {
+            return Err(call.contradiction("it returned a page that leads to itself"));
         }
         let records = page.records.into_iter().map(Record::from_wit);
         Ok((records.collect(), page.next))

@@ -5,9 +5,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Inspector;
+use crate::database::Call;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
 use crate::wit::inspection_types as wit;
+use crate::wit::types::Cursor;
 
 /// What [`Inspector::verify`] read, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -89,29 +91,49 @@ impl Inspector {
                 reason,
             })
             .collect();
-        let found = self.verify_contents().await?;
-        problems.extend(found.problems.into_iter().map(|damage| Problem {
-            table: damage.table,
-            key: damage.key,
-            reason: damage.reason,
-        }));
-        Ok(Verification {
-            tables: found.tables.into_iter().map(checked_table).collect(),
-            problems,
-            omitted_problems: found.omitted,
-        })
+        let most = problems.len().saturating_add(MOST_PROBLEMS);
+        let mut verification = Verification::default();
+        for step in self.verify_contents().await? {
+            let tables = step.tables.into_iter().map(checked_table);
+            verification.tables.extend(tables);
+            problems.extend(step.problems.into_iter().map(|damage| Problem {
+                table: damage.table,
+                key: damage.key,
+                reason: damage.reason,
+            }));
+            let omitted = problems.len().saturating_sub(most);
+            problems.truncate(most);
+            verification.omitted_problems += step.omitted.saturating_add(omitted as u64);
+        }
+        verification.problems = problems;
+        Ok(verification)
     }
 
-    async fn verify_contents(&self) -> Result<wit::Verification, Error> {
+    async fn verify_contents(&self) -> Result<Vec<wit::Verification>, Error> {
         let kind = self.kind;
         self.db
-            .read("verify", move |call| match kind {
-                DatabaseKind::Session => call.session_inspection().verify(),
-                DatabaseKind::Processes => call.process_inspection().verify(),
-                DatabaseKind::HostEvents => call.host_event_inspection().verify(),
-                DatabaseKind::Effects => call.effect_inspection().verify(),
+            .read("verify", move |call| {
+                call.keep_snapshot();
+                let first = verify_step(call, kind, None)?;
+                call.pages(first, |call, cursor| verify_step(call, kind, Some(cursor)))
             })
             .await
+    }
+}
+
+/// How many problems of the contents are listed.
+const MOST_PROBLEMS: usize = 1000;
+
+fn verify_step(
+    call: &mut Call<'_>,
+    kind: DatabaseKind,
+    cursor: Option<&Cursor>,
+) -> Result<wit::Verification, Error> {
+    match kind {
+        DatabaseKind::Session => call.session_inspection().verify(cursor),
+        DatabaseKind::Processes => call.process_inspection().verify(cursor),
+        DatabaseKind::HostEvents => call.host_event_inspection().verify(cursor),
+        DatabaseKind::Effects => call.effect_inspection().verify(cursor),
     }
 }
 

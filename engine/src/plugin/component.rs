@@ -80,7 +80,7 @@ impl Plugin {
             .find(|import| !import.is_granted(&grant))
         {
             return Err(Error::NotGranted {
-                name_space: grant.name_space.name().to_owned(),
+                namespace: grant.namespace.name().to_owned(),
                 import: import.to_string(),
             });
         }

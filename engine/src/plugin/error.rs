@@ -31,11 +31,11 @@ impl fmt::Display for Quota {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not a name of a name space.
+    /// Not a name of a namespace.
     #[error(
-        "{name:?} is no name of a name space; use 1 to 64 characters of a to z, 0 to 9, `-`, `_` and `.`"
+        "{name:?} is no name of a namespace; use 1 to 64 characters of a to z, 0 to 9, `-`, `_` and `.`"
     )]
-    NameSpace {
+    Namespace {
         /// The name.
         name: String,
     },
@@ -60,22 +60,22 @@ pub enum Error {
 
     /// The component imports something that its grant does not give.
     #[error(
-        "plugin {name_space} imports {import}, which its grant does not include; grant the interface, or do not run the plugin"
+        "plugin {namespace} imports {import}, which its grant does not include; grant the interface, or do not run the plugin"
     )]
     NotGranted {
-        /// The plugin's name space.
-        name_space: String,
+        /// The plugin's namespace.
+        namespace: String,
         /// The interface and the function.
         import: String,
     },
 
     /// The plugin has reached one of its [`Limits`](crate::Limits), and was stopped.
     #[error(
-        "plugin {name_space} has reached its limit {limit}; raise it, or give the plugin less to do"
+        "plugin {namespace} has reached its limit {limit}; raise it, or give the plugin less to do"
     )]
     Limit {
-        /// The plugin's name space.
-        name_space: String,
+        /// The plugin's namespace.
+        namespace: String,
         /// The limit and its value.
         limit: Limit,
     },
@@ -83,11 +83,11 @@ pub enum Error {
     /// A call of the plugin was refused because a quota of its grant was used up. The
     /// plugin was told, and may have coped with it: its answer is here.
     #[error(
-        "plugin {name_space} went beyond its grant of {most} {quota}; bind it with a larger one"
+        "plugin {namespace} went beyond its grant of {most} {quota}; bind it with a larger one"
     )]
     Quota {
-        /// The plugin's name space.
-        name_space: String,
+        /// The plugin's namespace.
+        namespace: String,
         /// Which one.
         quota: Quota,
         /// How much is granted.
@@ -97,10 +97,10 @@ pub enum Error {
     },
 
     /// The plugin returned an error.
-    #[error("plugin {name_space} failed: {message}")]
+    #[error("plugin {namespace} failed: {message}")]
     Failed {
-        /// The plugin's name space.
-        name_space: String,
+        /// The plugin's namespace.
+        namespace: String,
         /// What it says.
         message: String,
         /// The last failure of the store in this call, if there was one.
@@ -109,20 +109,20 @@ pub enum Error {
     },
 
     /// The plugin trapped, or broke the rules of the component model.
-    #[error("plugin {name_space} stopped; the store is as its finished calls left it")]
+    #[error("plugin {namespace} stopped; the store is as its finished calls left it")]
     Stopped {
-        /// The plugin's name space.
-        name_space: String,
+        /// The plugin's namespace.
+        namespace: String,
         /// Why.
         #[source]
         source: Source,
     },
 
     /// No thread could be started for the plugin.
-    #[error("no thread could be started for plugin {name_space}")]
+    #[error("no thread could be started for plugin {namespace}")]
     Thread {
-        /// The plugin's name space.
-        name_space: String,
+        /// The plugin's namespace.
+        namespace: String,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -134,7 +134,7 @@ impl Error {
     /// the outcome of a run in spans, and stays as it is.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NameSpace { .. } => "name-space",
+            Self::Namespace { .. } => "namespace",
             Self::NotAPlugin { .. } => "not-a-plugin",
             Self::ForeignImport { .. } => "foreign-import",
             Self::NotGranted { .. } => "not-granted",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::name_space::NameSpace;
+use super::namespace::Namespace;
 use super::usage::Usage;
 
 /// How an interface is granted.
@@ -18,7 +18,7 @@ pub enum Access {
 /// of them. At first it has none.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    pub(super) name_space: NameSpace,
+    pub(super) namespace: Namespace,
     pub(super) artifacts: Option<Access>,
     pub(super) blobs: Option<Access>,
     pub(super) queue: Option<Access>,
@@ -36,9 +36,9 @@ impl Grant {
     pub const DEFAULT_BYTES: u64 = 64 << 20;
 
     /// Grants nothing yet but the time and random numbers.
-    pub fn new(name_space: NameSpace) -> Self {
+    pub fn new(namespace: Namespace) -> Self {
         Self {
-            name_space,
+            namespace,
             artifacts: None,
             blobs: None,
             queue: None,
@@ -72,7 +72,7 @@ impl Grant {
 
     /// Lets the plugin enqueue input for a session of the application, if it may write
     /// to the queue at all. It is input for a turn and nothing else (no command, no
-    /// wake), and its source key begins with [`NameSpace::prefix`].
+    /// wake), and its source key begins with [`Namespace::prefix`].
     ///
     /// For the plugin, this session's identifier is then the application's, and not one
     /// of its own.

@@ -125,7 +125,7 @@ impl GrantedPlugin {
         let span = tracing::debug_span!(
             target: TARGET,
             "plugin",
-            name_space = self.granted.grant.name_space.name(),
+            namespace = self.granted.grant.namespace.name(),
             path = %self.granted.db.path().display(),
             outcome = Empty,
         );
@@ -139,7 +139,7 @@ impl GrantedPlugin {
             .threads
             .run(call)
             .map_err(|source| Error::Thread {
-                name_space: self.name_space(),
+                namespace: self.namespace(),
                 source,
             })
     }
@@ -164,14 +164,14 @@ impl GrantedPlugin {
         let answer = answer.map_err(|trap| self.trapped(trap))?;
         if let Some(quota) = used_up {
             return Err(Error::Quota {
-                name_space: self.name_space(),
+                namespace: self.namespace(),
                 quota,
                 most: self.granted.meter.most(quota),
                 answer,
             });
         }
         answer.map_err(|message| Error::Failed {
-            name_space: self.name_space(),
+            namespace: self.namespace(),
             message,
             source: failure.map(Box::new),
         })
@@ -181,7 +181,7 @@ impl GrantedPlugin {
     fn trapped(&self, trap: wasmtime::Error) -> Error {
         match self.linked.sandbox.reached(&trap) {
             Some(limit) => Error::Limit {
-                name_space: self.name_space(),
+                namespace: self.namespace(),
                 limit,
             },
             None => self.stopped(trap.into_boxed_dyn_error()),
@@ -194,13 +194,13 @@ impl GrantedPlugin {
 
     fn stopped(&self, source: impl Into<crate::error::Source>) -> Error {
         Error::Stopped {
-            name_space: self.name_space(),
+            namespace: self.namespace(),
             source: source.into(),
         }
     }
 
-    fn name_space(&self) -> String {
-        self.granted.grant.name_space.name().to_owned()
+    fn namespace(&self) -> String {
+        self.granted.grant.namespace.name().to_owned()
     }
 }
 

@@ -2,19 +2,19 @@
 //!
 //! A [`Plugin`] is a component of the world `plugin` in `wit/`. It is bound to one
 //! [`Database`](crate::Database) of a session, or to what has one, under a [`Grant`],
-//! which says which interfaces of the store it has, whether it may write, what its [`NameSpace`] is, and how much it may write
+//! which says which interfaces of the store it has, whether it may write, what its [`Namespace`] is, and how much it may write
 //! and call altogether. What is not granted does not exist for it. It never sees SQL:
 //! a component that imports a function of `sqlite` is refused.
 //!
 //! ```no_run
-//! use lash_store_engine::plugin::{Access, Grant, NameSpace, Plugin};
+//! use lash_store_engine::plugin::{Access, Grant, Namespace, Plugin};
 //! use lash_store_engine::{Database, DatabaseKind, Limits, OpenOptions};
 //!
 //! # async fn example(wasm: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
 //! let options = OpenOptions::new();
 //! let store = Database::open("session.db".as_ref(), DatabaseKind::Session, &options).await?;
 //! let plugin = Plugin::new(wasm, Limits::default())?;
-//! let grant = Grant::new(NameSpace::new("notes")?)
+//! let grant = Grant::new(Namespace::new("notes")?)
 //!     .artifacts(Access::Write)
 //!     .most_bytes(1 << 20);
 //! let notes = plugin.with(&store, grant)?;
@@ -65,7 +65,7 @@ mod error;
 mod grant;
 mod granted;
 mod imports;
-mod name_space;
+mod namespace;
 mod state;
 mod threads;
 mod usage;
@@ -74,5 +74,5 @@ pub use component::Plugin;
 pub use error::{Error, Quota};
 pub use grant::{Access, Grant};
 pub use granted::GrantedPlugin;
-pub use name_space::NameSpace;
+pub use namespace::Namespace;
 pub use usage::Usage;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::error::Quota;
 use super::grant::{Access, Grant};
 use super::granted::Granted;
-use super::name_space::NameSpace;
+use super::namespace::Namespace;
 use crate::bindings::sqlite::{Error as SqliteError, ErrorCode};
 use crate::bindings::types::{self, Corruption};
 use crate::component::Growth;
@@ -61,8 +61,8 @@ impl State {
         &self.granted.grant
     }
 
-    pub(super) fn name_space(&self) -> &NameSpace {
-        &self.granted.grant.name_space
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.granted.grant.namespace
     }
 
     pub(super) fn profile(&self) -> BlobProfile {
@@ -170,9 +170,7 @@ impl State {
                 })
             }
             Error::Retired { .. } => types::Error::Retired,
-            Error::Invalid { reason, .. } => {
-                types::Error::Invalid(self.name_space().hidden(reason))
-            }
+            Error::Invalid { reason, .. } => types::Error::Invalid(self.namespace().hidden(reason)),
             _ => sqlite(ErrorCode::Other, "the store failed"),
         };
         self.failure = Some(error);

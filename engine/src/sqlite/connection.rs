@@ -92,6 +92,8 @@ pub struct SqliteConnection {
     pub(super) synchronous: Synchronous,
     /// The snapshot that all transactions read, if they do.
     pub(super) pinned: Option<Pin>,
+    /// Whether the next transaction makes such a snapshot.
+    pub(super) keeping: bool,
     /// Whether the open transaction may only read.
     pub(super) reading: bool,
     pub(super) log: Log,
@@ -202,6 +204,7 @@ impl SqliteConnection {
             role,
             synchronous: Synchronous::Normal,
             pinned: None,
+            keeping: false,
             reading: false,
             log,
             harmless: RefCell::default(),

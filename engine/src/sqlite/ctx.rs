@@ -79,7 +79,13 @@ impl SqliteCtx {
         self.roll_back_or_close();
         let mut connection = self.connection.take()?;
         connection.end_call();
-        Some(connection)
+        match connection.release_snapshot() {
+            Ok(()) => Some(connection),
+            Err(error) => {
+                tracing::error!(target: TARGET, %error, "could not roll back; the connection is closed");
+                None
+            }
+        }
     }
 
     /// Begins a call and returns the database, to be the first argument of the
@@ -91,6 +97,14 @@ impl SqliteCtx {
         self.allowance.forget_reached();
         self.roll_back_or_close();
         Resource::new_borrow(self.call)
+    }
+
+    /// Lets all read transactions from now on have one snapshot, until the connection is
+    /// taken back.
+    pub(crate) fn keep_snapshot(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.keep_snapshot();
+        }
     }
 
     /// Ends the call: a transaction that it left open is rolled back, and its

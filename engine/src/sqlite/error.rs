@@ -45,6 +45,8 @@ pub enum ErrorCode {
     Io,
     /// A rule of the interface was broken.
     Misuse,
+    /// A commit failed such that nobody can tell whether the transaction is committed.
+    OutcomeUnknown,
     /// Anything else.
     Other,
 }
@@ -148,7 +150,8 @@ macro_rules! same_cases {
 }
 
 same_cases! {
-    Busy ReadOnly Full Corrupt NotADatabase Constraint TooBig Interrupted Denied Io Misuse Other
+    Busy ReadOnly Full Corrupt NotADatabase Constraint TooBig Interrupted Denied Io Misuse
+    OutcomeUnknown Other
 }
 
 impl From<Error> for generated::Error {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, Statement, ToSql};
+use rusqlite::{CachedStatement, Connection, Statement, ToSql, ffi};
 
 use super::authorizer::Installed;
 use super::connection::{Role, SqliteConnection};
@@ -65,6 +65,8 @@ impl Synchronous {
 pub(super) struct Pin {
     /// Whether one of these is open.
     in_use: bool,
+    /// Whether it is kept for the calls of one job only.
+    until_returned: bool,
 }
 
 /// When the running transaction is interrupted.
@@ -119,7 +121,7 @@ impl SqliteConnection {
     /// Whether a transaction is open.
     pub(crate) fn in_transaction(&self) -> bool {
         match self.pinned {
-            Some(Pin { in_use }) => in_use,
+            Some(Pin { in_use, .. }) => in_use,
             None => !self.connection.is_autocommit(),
         }
     }
@@ -144,7 +146,26 @@ impl SqliteConnection {
             self.command(ROLLBACK)?;
             return Err(error);
         }
-        self.pinned = Some(Pin { in_use: false });
+        self.pinned = Some(Pin {
+            in_use: false,
+            until_returned: false,
+        });
+        Ok(())
+    }
+
+    /// Lets all transactions from now on read one snapshot, that of the first, until
+    /// [`release_snapshot`](Self::release_snapshot). None of them can write.
+    pub(super) fn keep_snapshot(&mut self) {
+        self.keeping = true;
+    }
+
+    /// Ends what [`keep_snapshot`](Self::keep_snapshot) began.
+    pub(super) fn release_snapshot(&mut self) -> Result<(), Error> {
+        self.keeping = false;
+        if self.pinned.as_ref().is_some_and(|pin| pin.until_returned) {
+            self.pinned = None;
+            self.rollback()?;
+        }
         Ok(())
     }
 
@@ -152,6 +173,16 @@ impl SqliteConnection {
     pub(crate) fn begin(&mut self, mode: TransactionMode) -> Result<(), Error> {
         if self.in_transaction() {
             return Err(misuse("a transaction is open already"));
+        }
+        if self.keeping && mode != TransactionMode::Read {
+            return Err(reading_only());
+        }
+        if self.keeping && self.pinned.is_none() {
+            self.command(BEGIN_READING)?;
+            self.pinned = Some(Pin {
+                in_use: false,
+                until_returned: true,
+            });
         }
         if let Some(pin) = &mut self.pinned {
             if mode != TransactionMode::Read {
@@ -259,14 +290,14 @@ impl SqliteConnection {
         if self.pinned.is_some() {
             return self.rollback();
         }
-        let result = self.command(COMMIT);
+        let result = self.command(COMMIT).map_err(of_commit);
         if result.is_err() {
             self.rollback()?;
         } else {
             self.log.committed();
         }
         self.deadline.set(None);
-        Ok(result?)
+        result
     }
 
     /// Rolls the transaction back, if one is open.
@@ -388,6 +419,19 @@ fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Error> {
         statement.raw_bind_parameter(index + 1, Bound(value))?;
     }
     Ok(())
+}
+
+/// Why a commit failed. If flushing the log failed after it was written, nobody can tell
+/// whether the transaction survives.
+fn of_commit(error: rusqlite::Error) -> Error {
+    let error = Error::from(error);
+    match error.extended_code {
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => Error {
+            code: ErrorCode::OutcomeUnknown,
+            ..error
+        },
+        _ => error,
+    }
 }
 
 fn reading_only() -> Error {
@@ -544,6 +588,41 @@ mod tests {
             drop(pinned);
             assert_eq!(count(&mut writer), before + 2);
         }
+    }
+
+    #[test]
+    fn a_log_that_was_not_flushed_may_be_durable() {
+        let of_code = |code| {
+            let error = ffi::Error::new(code);
+            of_commit(rusqlite::Error::SqliteFailure(error, None)).code
+        };
+        assert_eq!(of_code(ffi::SQLITE_IOERR_FSYNC), ErrorCode::OutcomeUnknown);
+        assert_eq!(of_code(ffi::SQLITE_IOERR_WRITE), ErrorCode::Io);
+        assert_eq!(of_code(ffi::SQLITE_FULL), ErrorCode::Full);
+    }
+
+    #[test]
+    fn a_snapshot_is_kept_until_it_is_released() {
+        let directory = Directory::new();
+        let path = directory.path("a.db");
+        let mut writer = file(&path, Duration::from_secs(1));
+        let write = |sqlite: &mut SqliteConnection, sql: &str| {
+            sqlite.begin(TransactionMode::Write).unwrap();
+            sqlite.execute(sql, &[]).unwrap();
+            sqlite.commit().unwrap();
+        };
+        write(&mut writer, "CREATE TABLE t (a)");
+        let mut other = file(&path, Duration::from_secs(1));
+        other.keep_snapshot();
+        assert_eq!(count(&mut other), 0);
+        write(&mut writer, "INSERT INTO t VALUES (1)");
+        assert_eq!(count(&mut other), 0);
+        let refused = other.begin(TransactionMode::Write).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::ReadOnly);
+        other.release_snapshot().unwrap();
+        assert_eq!(count(&mut other), 1);
+        write(&mut other, "INSERT INTO t VALUES (2)");
+        assert_eq!(count(&mut writer), 2);
     }
 
     #[test]

@@ -70,6 +70,10 @@ macro_rules! world {
             fn classify(header: Vec<u8>, kind: Kind) -> Result<State, Mismatch> {
                 crate::format::classify(&header, kind)
             }
+
+            fn identity(db: &Database) -> Result<String, Error> {
+                crate::format::identity(db)
+            }
         }
     };
 }

@@ -2,7 +2,9 @@
 
 use crate::Result;
 use crate::bindings::inspection_types::Verification;
-use crate::storage::findings::{Findings, Pages};
+use crate::storage::findings::{Findings, Pages, verify_step};
+use crate::storage::identity as database_identity;
+use crate::storage::paging::Cursor;
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 
@@ -17,10 +19,23 @@ const SCOPES: Pages = Pages {
 };
 
 /// The WIT function `effect-inspection.verify`.
-pub fn verify(env: &impl Environment) -> Result<Verification> {
+pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verification> {
     let tx = env.begin(TransactionMode::Read)?;
-    let mut findings = Findings::new(None);
-    findings.walk(&tx, &SCOPES, &mut |findings, reader| {
+    verify_step(
+        Cursor::resume(cursor)?,
+        None,
+        &[
+            &|findings| {
+                database_identity::verify_row(&tx, findings)?;
+                verify_scopes(&tx, findings)
+            },
+            &|findings| verify_effects(&tx, findings),
+        ],
+    )
+}
+
+fn verify_scopes(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
+    findings.walk(tx, &SCOPES, &mut |findings, reader| {
         let row = ScopeRow::read(reader)?;
         let rows = tx.query(
             "SELECT count(*) FROM effects WHERE scope_id = ?1",
@@ -33,8 +48,11 @@ pub fn verify(env: &impl Environment) -> Result<Verification> {
             counted == Some(row.effects),
             "the effects are not those that were claimed",
         )
-    })?;
-    findings.walk(&tx, &EFFECT_PAGES, &mut |findings, reader| {
+    })
+}
+
+fn verify_effects(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
+    findings.walk(tx, &EFFECT_PAGES, &mut |findings, reader| {
         let row = EffectRow::read(reader)?;
         findings.require(
             effect_row::TABLE,
@@ -48,11 +66,10 @@ pub fn verify(env: &impl Environment) -> Result<Verification> {
         findings.require_index_keys(effect_row::TABLE, row.replay_key(), stored, expected)
     })?;
     findings.orphans(
-        &tx,
+        tx,
         effect_row::TABLE,
         "SELECT e.id FROM effects e LEFT JOIN effect_scopes s ON s.id = e.scope_id
          WHERE s.id IS NULL LIMIT 100",
         "the scope of the effect is missing",
-    )?;
-    Ok(findings.finish())
+    )
 }

@@ -6,7 +6,9 @@ use crate::Result;
 use crate::bindings::inspection_types::Verification;
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::findings::{Findings, Pages};
+use crate::storage::findings::{Findings, Pages, verify_step};
+use crate::storage::identity as database_identity;
+use crate::storage::paging::Cursor;
 use crate::storage::rows::read_one;
 use crate::storage::seam::{Environment, Transaction, Value};
 use crate::storage::sql::sql;
@@ -47,20 +49,31 @@ const DELIVERIES: Pages = Pages {
 };
 
 /// The WIT function `host-event-inspection.verify`.
-pub fn verify(env: &impl Environment) -> Result<Verification> {
+pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verification> {
     let (store, damage) = HostEventTransaction::inspect(env)?;
-    let mut findings = Findings::new(damage);
-    verify_subscriptions(&store, &mut findings)?;
-    verify_occurrences(&store, &mut findings)?;
-    verify_deliveries(&store, &mut findings)?;
-    findings.orphans(
-        &store.tx,
-        "occurrence_payloads",
-        "SELECT p.number FROM occurrence_payloads p
-         LEFT JOIN occurrences o ON o.number = p.number WHERE o.number IS NULL LIMIT 100",
-        "the occurrence of the payload is missing",
-    )?;
-    Ok(findings.finish())
+    let cursor = Cursor::of_list(cursor, &store)?;
+    verify_step(
+        cursor,
+        damage,
+        &[
+            &|findings| {
+                database_identity::verify_row(&store.tx, findings)?;
+                verify_subscriptions(&store, findings)
+            },
+            &|findings| {
+                verify_occurrences(&store, findings)?;
+                findings.orphans(
+                    &store.tx,
+                    "occurrence_payloads",
+                    "SELECT p.number FROM occurrence_payloads p
+                     LEFT JOIN occurrences o ON o.number = p.number
+                     WHERE o.number IS NULL LIMIT 100",
+                    "the occurrence of the payload is missing",
+                )
+            },
+            &|findings| verify_deliveries(&store, findings),
+        ],
+    )
 }
 
 fn verify_subscriptions<T: Transaction>(

@@ -137,8 +137,26 @@ impl EventRow {
     }
 
     /// Checks content that was read.
-    pub(super) fn verify_content(&self, content: &[u8]) -> Result<Vec<u8>> {
-        verify(TABLE, self.name(), self.content_hash, content_hash(content))?;
+    pub(super) fn verify_content(&self, content: &[u8]) -> Result<()> {
+        verify(TABLE, self.name(), self.content_hash, content_hash(content))
+    }
+
+    /// Reads and checks the content that comes next in a row.
+    pub(super) fn verified(&self, reader: &mut RowReader<'_>) -> Result<Vec<u8>> {
+        let content = reader.blob()?;
+        self.verify_content(content)?;
+        Ok(content.to_vec())
+    }
+
+    /// Reads the content.
+    pub(super) fn content(&self, tx: &impl Transaction) -> Result<Vec<u8>> {
+        let rows = tx.query(
+            "SELECT content FROM process_events WHERE id = ?1",
+            &[Value::Integer(key(self.process, self.sequence))],
+        )?;
+        let content = read_one(TABLE, &rows, RowReader::blob)?
+            .ok_or_else(|| missing(self.process, self.sequence))?;
+        self.verify_content(content)?;
         Ok(content.to_vec())
     }
 
@@ -244,7 +262,7 @@ pub(super) fn find_replayed(
         confirm_found(TABLE, replay_key, found)?;
         Ok(Event {
             sequence: unsigned(row.sequence),
-            content: row.verify_content(reader.blob()?)?,
+            content: row.verified(reader)?,
             payload_hash: row.payload_hash,
         })
     })
@@ -281,7 +299,7 @@ pub(super) fn find_first_of_type(
     let first = read_one(TABLE, &rows, |reader| {
         let (row, _) = EventRow::read(reader, process)?;
         confirm_found(TABLE, kind, row.kind == kind && row.sequence > sequence)?;
-        let content = row.verify_content(reader.blob()?)?;
+        let content = row.verified(reader)?;
         Ok((key(process, row.sequence), content))
     })?;
     let other = read_one(TABLE, &other, RowReader::integer)?;

@@ -4,10 +4,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::process_types::{Appended, Awaited, Basis, EventDraft, Position, Status};
+use crate::bindings::process_types::{
+    Appended, Awaited, Basis, EventDraft, EventPage, Position, Status, WakePage,
+};
+use crate::bindings::types::ByteStrings;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, invalid, verify_complete};
+use crate::storage::paging::Room;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
 use crate::storage::sql::sql;
@@ -86,18 +90,15 @@ fn insert(
         None => Ok(None),
     };
     let state = &mut process.state;
-    let fencing_token = unsigned(state.fencing_token);
-    let is_fenced = draft
-        .fencing_token
-        .is_some_and(|presented| presented < fencing_token);
+    let fenced_by = state.fenced_by(draft.fencing_token);
     let has_moved = draft.last_sequence != unsigned(state.last_sequence);
     // Otherwise whoever made the draft has looked for its replay key, and writing
     // the event finds it out if not.
-    if is_fenced || has_moved {
-        let refused = match existing()? {
-            Some(existing) => Appended::Existing(existing),
-            None if is_fenced => Appended::Fenced(fencing_token),
-            None => Appended::Moved,
+    if fenced_by.is_some() || has_moved {
+        let refused = match (existing()?, fenced_by) {
+            (Some(existing), _) => Appended::Existing(existing),
+            (None, Some(newer)) => Appended::Fenced(newer),
+            (None, None) => Appended::Moved,
         };
         return Ok((refused, None));
     }
@@ -136,41 +137,91 @@ fn insert(
     Ok((Appended::Sequence(unsigned(event.sequence)), ended))
 }
 
+/// The lengths of the events of a process after one, and before one.
+const LENGTHS_AFTER: &str = "SELECT length(content) FROM process_events \
+                             WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+const LENGTHS_BEFORE: &str = "SELECT length(content) FROM process_events \
+                              WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT ?3";
+
 /// The WIT function `process-events.after`.
-pub fn after(
-    env: &impl Environment,
-    process_id: &str,
-    sequence: u64,
-) -> Result<Option<Vec<Vec<u8>>>> {
+pub fn after(env: &impl Environment, process_id: &str, sequence: u64) -> Result<Option<EventPage>> {
     let tx = env.begin(TransactionMode::Read)?;
     let Some(process) = process_row::find(&tx, process_id)? else {
         return Ok(None);
     };
-    let mut last = bounded(sequence);
-    let mut contents = Vec::new();
-    while last < process.state.last_sequence {
+    let end = process.state.last_sequence;
+    read_events(&tx, process.seq, bounded(sequence).min(end), end).map(Some)
+}
+
+/// The WIT function `process-events.recent`.
+pub fn recent(env: &impl Environment, process_id: &str, limit: u32) -> Result<Option<EventPage>> {
+    let tx = env.begin(TransactionMode::Read)?;
+    let Some(process) = process_row::find(&tx, process_id)? else {
+        return Ok(None);
+    };
+    let end = process.state.last_sequence;
+    let mut room = Room::new();
+    let mut first = end;
+    let least = end.saturating_sub(i64::from(limit)).max(0);
+    while first > least {
+        let most = PAGE.min(first - least);
+        let range = [
+            Value::Integer(event_row::key(process.seq, least)),
+            Value::Integer(event_row::key(process.seq, first)),
+        ];
+        let fitting = room.fitting(&tx, TABLE, LENGTHS_BEFORE, &range, most)?;
+        if fitting.rows < most && !fitting.is_cut {
+            return Err(event_row::missing(process.seq, first - fitting.rows));
+        }
+        first -= fitting.rows;
+        room.take(fitting.bytes);
+        if fitting.is_cut {
+            break;
+        }
+    }
+    read_events(&tx, process.seq, first, end).map(Some)
+}
+
+/// Reads a page of the events after a sequence, of a process that has events up to `end`.
+fn read_events(tx: &impl Transaction, process: i64, sequence: i64, end: i64) -> Result<EventPage> {
+    let mut last = sequence;
+    let mut room = Room::new();
+    let mut events = ByteStrings::new();
+    while last < end && !room.is_full() {
+        let range = [
+            Value::Integer(event_row::key(process, last)),
+            Value::Integer(event_row::key(process, LAST_SEQUENCE)),
+        ];
+        let fitting = room.fitting(tx, TABLE, LENGTHS_AFTER, &range, PAGE)?;
+        if fitting.rows == 0 && fitting.is_cut {
+            break;
+        }
+        let [after, until] = range;
         let rows = tx.query(
             sql!(SELECT, "WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3"),
-            &[
-                Value::Integer(event_row::key(process.seq, last)),
-                Value::Integer(event_row::key(process.seq, LAST_SEQUENCE)),
-                Value::Integer(PAGE),
-            ],
+            &[after, until, Value::Integer(fitting.rows)],
         )?;
         let mut reader = RowReader::new(TABLE, &rows);
         while reader.advance() {
-            let (event, _) = EventRow::read(&mut reader, process.seq)?;
+            let (event, _) = EventRow::read(&mut reader, process)?;
             last += 1;
             if event.sequence != last {
-                return Err(event_row::missing(process.seq, last));
+                return Err(event_row::missing(process, last));
             }
-            contents.push(event.verify_content(reader.blob()?)?);
+            let content = reader.blob()?;
+            event.verify_content(content)?;
+            room.take(content.len());
+            events.push(content);
         }
         if rows.count == 0 {
-            return Err(event_row::missing(process.seq, last + 1));
+            return Err(event_row::missing(process, last + 1));
         }
     }
-    Ok(Some(contents))
+    Ok(EventPage {
+        first_sequence: unsigned(sequence.saturating_add(1)),
+        events,
+        more: last < end,
+    })
 }
 
 /// The WIT function `process-events.wakes-after`.
@@ -178,41 +229,53 @@ pub fn wakes_after(
     env: &impl Environment,
     process_id: &str,
     sequence: u64,
-) -> Result<Option<Vec<Vec<u8>>>> {
+) -> Result<Option<WakePage>> {
     let tx = env.begin(TransactionMode::Read)?;
     let Some(process) = process_row::find(&tx, process_id)? else {
         return Ok(None);
     };
-    // All that are pending, to see that none is missing; the content only of those
-    // that were asked for.
     let asked_after = bounded(sequence);
-    let rows = tx.query(
-        sql!(
-            "SELECT ",
-            COLUMNS,
-            ", CASE WHEN id > ?2 THEN content END
-             FROM process_events INDEXED BY process_events_wakes
-             WHERE process = ?1 AND wake = 1 ORDER BY id"
-        ),
-        &[
-            Value::Integer(process.seq),
-            Value::Integer(event_row::key(process.seq, asked_after)),
-        ],
-    )?;
-    let mut reader = RowReader::new(TABLE, &rows);
+    let mut room = Room::new();
+    let mut events = ByteStrings::new();
+    let mut next = None;
     let mut found = SetDigest::default();
-    let mut contents = Vec::new();
-    while reader.advance() {
-        let (event, checksum) = EventRow::read(&mut reader, process.seq)?;
-        found.insert(checksum);
-        if event.sequence > asked_after {
-            contents.push(event.verify_content(reader.blob()?)?);
-        } else {
-            reader.optional_blob()?;
+    let mut last = 0;
+    let mut read = PAGE;
+    // All that are pending, to see that none is missing; the content only of those on the
+    // page.
+    while read == PAGE {
+        let rows = tx.query(
+            sql!(
+                "SELECT ",
+                COLUMNS,
+                ", length(content) FROM process_events INDEXED BY process_events_wakes
+                 WHERE process = ?1 AND wake = 1 AND id > ?2 ORDER BY id LIMIT ?3"
+            ),
+            &[
+                Value::Integer(process.seq),
+                Value::Integer(event_row::key(process.seq, last)),
+                Value::Integer(PAGE),
+            ],
+        )?;
+        read = i64::from(rows.count);
+        let mut reader = RowReader::new(TABLE, &rows);
+        while reader.advance() {
+            let (event, checksum) = EventRow::read(&mut reader, process.seq)?;
+            let length = usize::try_from(reader.integer()?).unwrap_or(usize::MAX);
+            found.insert(checksum);
+            if event.sequence > asked_after && next.is_none() {
+                if room.fits(length) {
+                    room.take(length);
+                    events.push(&event.content(&tx)?);
+                } else {
+                    next = Some(unsigned(last));
+                }
+            }
+            last = event.sequence;
         }
     }
     verify_complete(TABLE, found, process.state.wakes)?;
-    Ok(Some(contents))
+    Ok(Some(WakePage { events, next }))
 }
 
 /// The WIT function `process-events.first-of-type`.

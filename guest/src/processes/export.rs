@@ -136,7 +136,7 @@ fn export_events(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) ->
     EVENTS.read(tx, cursor, page, &mut |_, page, reader| {
         let process = reader.clone().integer()? >> 32;
         let (row, _) = EventRow::read(reader, process)?;
-        let content = row.verify_content(reader.blob()?)?;
+        let content = row.verified(reader)?;
         let wake = match row.wake {
             Wake::Nobody => "nobody",
             Wake::Pending => "pending",

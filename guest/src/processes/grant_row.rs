@@ -122,7 +122,7 @@ pub(super) fn of_session(tx: &impl Transaction, session_id: &str) -> Result<Vec<
          WHERE session_identity = ?1",
         &[Value::Integer(session_identity(session_id))],
     )?;
-    confirm_count(u64::from(rows.count), &counted)?;
+    verify_count(GrantRow::TABLE, u64::from(rows.count), count(&counted)?)?;
     let grants = read_all(GrantRow::TABLE, &rows, GrantRow::read_with_checksum)?;
     for (row, _) in &grants {
         confirm_found(GrantRow::TABLE, session_id, row.session_id == session_id)?;
@@ -132,20 +132,16 @@ pub(super) fn of_session(tx: &impl Transaction, session_id: &str) -> Result<Vec<
 
 /// The index over the checksums of scopes leads to as many grants of a scope as
 /// were found.
-pub(super) fn confirm_count_of_scope(
-    tx: &impl Transaction,
-    scope_id: &str,
-    found: u64,
-) -> Result<()> {
+pub(super) fn count_of_scope(tx: &impl Transaction, scope_id: &str) -> Result<u64> {
     let counted = tx.query(
         "SELECT count(*) FROM process_grants INDEXED BY process_grants_scope_identity
          WHERE scope_identity = ?1",
         &[Value::Integer(scope_identity(scope_id))],
     )?;
-    confirm_count(found, &counted)
+    count(&counted)
 }
 
-fn confirm_count(found: u64, counted: &Rows) -> Result<()> {
-    let expected = read_one(GrantRow::TABLE, counted, RowReader::integer)?.unwrap_or(0);
-    verify_count(GrantRow::TABLE, found, unsigned(expected))
+fn count(counted: &Rows) -> Result<u64> {
+    let count = read_one(GrantRow::TABLE, counted, RowReader::integer)?;
+    Ok(unsigned(count.unwrap_or(0)))
 }

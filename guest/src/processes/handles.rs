@@ -8,9 +8,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::process_types::{Grant, Process, Revocation, Selection, Status};
+use crate::bindings::process_types::{Grant, Revocation, ScopePage, Selection, Status};
+use crate::bindings::types::Error;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{confirm_found, verify_complete};
+use crate::storage::corruption::{confirm_found, verify_complete, verify_count};
+use crate::storage::paging::{Cursor, ItemPage, Key};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::storage::sql::sql;
@@ -42,6 +44,17 @@ const RUNNING: &str = sql!(
      CASE WHEN s.status = 0 THEN o.outcome END,
      CASE WHEN s.status = 0 THEN p.content END",
     TABLES
+);
+
+/// How long the rest is, in bytes.
+const LENGTHS: &str = sql!(
+    "SELECT length(process_grants.descriptor) + length(p.content) + ifnull(length(o.outcome), 0)
+         + ifnull(length(s.wait), 0) + ifnull(length(s.external_ref), 0)
+     FROM processes p LEFT JOIN process_states s ON s.seq = p.seq ",
+    "LEFT JOIN process_outcomes o ON o.seq = p.seq
+     JOIN process_grants ON process_grants.process = p.seq
+     WHERE process_grants.scope_id = ?1 AND process_grants.process > ?2
+     ORDER BY process_grants.process LIMIT ?3"
 );
 
 /// Removes a grant and writes the process that has one less.
@@ -129,47 +142,57 @@ pub fn of_scope(
     env: &impl Environment,
     scope_id: &str,
     selection: Selection,
-) -> Result<Vec<(Grant, Process)>> {
+    cursor: Option<&[u8]>,
+) -> Result<ScopePage> {
     let tx = env.begin(TransactionMode::Read)?;
+    // A second index says how many there are.
+    let count = grant_row::count_of_scope(&tx, scope_id)?;
+    let mut cursor = Cursor::resume(cursor)?;
+    let mut last = match cursor.next {
+        Key::Number(_) if cursor.hidden.count != count => return Err(Error::StaleCursor),
+        Key::Number(process) => process,
+        _ => 0,
+    };
+    cursor.hidden.count = count;
+    let mut page = ItemPage::new();
     let sql = match selection {
         Selection::All => ALL,
         Selection::Running => RUNNING,
     };
-    let mut handles = Vec::new();
-    let mut found = 0;
-    let mut last = 0;
-    loop {
-        let rows = tx.query(
-            sql,
-            &[
-                Value::Text(scope_id),
-                Value::Integer(last),
-                Value::Integer(PAGE),
-            ],
-        )?;
+    let mut ended = false;
+    while !ended && !page.is_full() {
+        let params = [Value::Text(scope_id), Value::Integer(last)];
+        let fitting = page.fitting(&tx, GrantRow::TABLE, LENGTHS, &params, PAGE)?;
+        let [scope, after] = params;
+        let rows = tx.query(sql, &[scope, after, Value::Integer(fitting.rows)])?;
         let mut reader = RowReader::new(GrantRow::TABLE, &rows);
         while reader.advance() {
-            let (grant, _) = GrantRow::read_with_checksum(&mut reader)?;
+            let (grant, checksum) = GrantRow::read_with_checksum(&mut reader)?;
             let next = grant.scope_id == scope_id && grant.process > last;
             confirm_found(GrantRow::TABLE, scope_id, next)?;
             last = grant.process;
-            found += 1;
+            cursor.found.insert(checksum);
             let process = ProcessRow::read(&mut reader)?;
             confirm_found(GrantRow::TABLE, scope_id, process.seq == grant.process)?;
             if selection == Selection::All || process.state.is_running() {
-                let process = process.read_rest(&mut reader, None)?.process;
-                handles.push((into_grant(grant, process.id.clone()), process));
+                let whole = process.read_rest(&mut reader, None)?;
+                let bytes = whole.bytes().saturating_add(grant.descriptor.len());
+                let grant = into_grant(grant, whole.process.id.clone());
+                page.add((grant, whole.process), bytes);
             } else {
                 ProcessRow::skip_rest(&mut reader)?;
             }
         }
-        if i64::from(rows.count) < PAGE {
-            break;
-        }
+        ended = fitting.is_last;
     }
-    grant_row::confirm_count_of_scope(&tx, scope_id, found)?;
-    handles.sort_unstable_by(|(_, a), (_, b)| a.id.cmp(&b.id));
-    Ok(handles)
+    if ended {
+        verify_count(GrantRow::TABLE, cursor.found.count, count)?;
+    }
+    cursor.next = Key::Number(last);
+    Ok(ScopePage {
+        handles: page.into_items(),
+        next: (!ended).then(|| cursor.encode()),
+    })
 }
 
 fn into_grant(row: GrantRow, process_id: String) -> Grant {

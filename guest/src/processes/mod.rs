@@ -24,21 +24,20 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::format_types::Initialized;
 use crate::bindings::process_types::{
-    Changed, Process, Registered, Registration, Selection, Status,
+    Changed, Process, ProcessPage, Registered, Registration, Selection, Status,
 };
 use crate::format;
 use crate::processes::digests::ProcessDigests;
 use crate::processes::digests::ProcessTransaction;
-use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{confirm_found, invalid, verify_complete};
+use crate::storage::corruption::{invalid, verify_complete};
 use crate::storage::digests::Digests;
-use crate::storage::rows::RowReader;
-use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp};
+use crate::storage::paging::{Cursor, ItemPage, Numbered};
+use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp};
 use crate::storage::sql::sql;
 
 pub use events::{
     acknowledge_wake, after, append, first_of_type, get_basis, get_position, last_sequences,
-    wakes_after,
+    recent, wakes_after,
 };
 pub use export::read_page;
 pub use handles::{
@@ -58,9 +57,6 @@ const TABLE: &str = "processes";
 /// The highest number of a process, which is the upper half of the keys of its
 /// events.
 const LAST_PROCESS: i64 = i32::MAX as i64;
-
-/// How many processes one query of `list` reads.
-const PAGE: i64 = 64;
 
 /// The WIT function `processes.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {
@@ -102,48 +98,61 @@ pub fn get(env: &impl Environment, id: &str, known_hash: Option<&str>) -> Result
     Ok(whole.map(|whole| whole.process))
 }
 
+/// How `list` reads processes, with their lengths.
+const ALL: Numbered = Numbered {
+    table: TABLE,
+    lengths: Some(sql!(
+        process_row::LENGTHS,
+        "WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2"
+    )),
+    rows: process_row::FROM,
+};
+
+/// The same for those that run.
+const RUNNING: Numbered = Numbered {
+    table: TABLE,
+    lengths: Some(sql!(process_row::LENGTHS, RUNNING_FROM)),
+    rows: sql!(SELECT_WHOLE, RUNNING_FROM),
+};
+
+const RUNNING_FROM: &str = "WHERE p.seq IN (
+         SELECT seq FROM process_states WHERE status = 0 AND seq >= ?1 ORDER BY seq LIMIT ?2)
+     ORDER BY p.seq";
+
 /// The WIT function `processes.list`.
-pub fn list(env: &impl Environment, selection: Selection) -> Result<Vec<Process>> {
-    let transaction = ProcessTransaction::read(env)?;
-    let sql = match selection {
-        Selection::All => sql!(SELECT_WHOLE, "WHERE p.seq > ?1 ORDER BY p.seq LIMIT ?2"),
-        Selection::Running => sql!(
-            SELECT_WHOLE,
-            "WHERE p.seq IN (
-                 SELECT seq FROM process_states WHERE status = 0 AND seq > ?1
-                 ORDER BY seq LIMIT ?2)
-             ORDER BY p.seq"
-        ),
+pub fn list(
+    env: &impl Environment,
+    selection: Selection,
+    cursor: Option<&[u8]>,
+) -> Result<ProcessPage> {
+    let stored = ProcessTransaction::read(env)?;
+    let mut cursor = Cursor::of_list(cursor, &stored)?;
+    let mut page = ItemPage::new();
+    let rows = match selection {
+        Selection::All => ALL,
+        Selection::Running => RUNNING,
     };
-    let mut running = SetDigest::default();
-    let mut ended = SetDigest::default();
-    let mut processes = Vec::new();
-    let mut last = 0;
-    loop {
-        let rows = transaction
-            .tx
-            .query(sql, &[Value::Integer(last), Value::Integer(PAGE)])?;
-        let mut reader = RowReader::new(TABLE, &rows);
-        while reader.advance() {
-            let whole = ProcessRow::read_whole(&mut reader, None)?;
-            match whole.process.status {
-                Status::Running => running.insert(whole.checksum),
-                _ => ended.insert(whole.checksum),
-            }
-            confirm_found(TABLE, whole.seq, whole.seq > last)?;
-            last = whole.seq;
-            processes.push(whole.process);
+    let tx = &stored.tx;
+    let ended = rows.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {
+        let whole = ProcessRow::read_whole(reader, None)?;
+        match whole.process.status {
+            Status::Running => cursor.found.insert(whole.checksum),
+            _ => cursor.hidden.insert(whole.checksum),
         }
-        if i64::from(rows.count) < PAGE {
-            break;
+        let bytes = whole.bytes();
+        page.add(whole.process, bytes);
+        Ok(())
+    })?;
+    if ended {
+        verify_complete(TABLE, cursor.found, stored.digests.running)?;
+        if selection == Selection::All {
+            verify_complete(TABLE, cursor.hidden, stored.digests.ended)?;
         }
     }
-    verify_complete(TABLE, running, transaction.digests.running)?;
-    if selection == Selection::All {
-        verify_complete(TABLE, ended, transaction.digests.ended)?;
-    }
-    processes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    Ok(processes)
+    Ok(ProcessPage {
+        processes: page.into_items(),
+        next: (!ended).then(|| cursor.encode()),
+    })
 }
 
 /// The WIT function `processes.set-external-ref`.
@@ -152,8 +161,9 @@ pub fn set_external_ref(
     id: &str,
     known_hash: Option<&str>,
     external_ref: Vec<u8>,
+    fencing_token: Option<u64>,
 ) -> Result<Changed> {
-    change(env, id, known_hash, |state| {
+    change(env, id, known_hash, fencing_token, |state| {
         state.external_ref = Some(external_ref);
         true
     })
@@ -165,8 +175,9 @@ pub fn set_wait(
     id: &str,
     known_hash: Option<&str>,
     wait: Option<Vec<u8>>,
+    fencing_token: Option<u64>,
 ) -> Result<Changed> {
-    change(env, id, known_hash, |state| {
+    change(env, id, known_hash, fencing_token, |state| {
         let allowed = wait.is_none() || state.is_running();
         state.wait = wait;
         allowed
@@ -178,12 +189,16 @@ fn change(
     env: &impl Environment,
     id: &str,
     known_hash: Option<&str>,
+    fencing_token: Option<u64>,
     apply: impl FnOnce(&mut State) -> bool,
 ) -> Result<Changed> {
     let tx = env.begin(TransactionMode::WriteDurable)?;
     let Some(mut process) = process_row::find(&tx, id)? else {
         return Ok(Changed::Unknown);
     };
+    if let Some(newer) = process.state.fenced_by(fencing_token) {
+        return Ok(Changed::Fenced(newer));
+    }
     process.state.updated_at_ms = env.now_ms();
     if !apply(&mut process.state) {
         return Ok(Changed::Ended);

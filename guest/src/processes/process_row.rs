@@ -40,6 +40,14 @@ pub(super) const SELECT_WHOLE: &str = sql!(
     WHOLE_TABLES
 );
 
+/// Selects about how long whole processes are, in bytes.
+pub(super) const LENGTHS: &str = sql!(
+    "SELECT length(p.id) + length(p.content) + ifnull(length(o.outcome), 0)
+         + ifnull(length(s.wait), 0) + ifnull(length(s.external_ref), 0)",
+    TABLES,
+    "LEFT JOIN process_outcomes o ON o.seq = p.seq "
+);
+
 /// The whole processes from a number on, in order.
 pub(super) const FROM: &str = sql!(SELECT_WHOLE, "WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2");
 
@@ -61,6 +69,26 @@ pub(super) struct Whole {
     /// That of the row of `processes`.
     pub(super) checksum: i64,
     pub(super) process: Process,
+}
+
+impl Whole {
+    /// About how long it is, as [`LENGTHS`] says.
+    pub(super) fn bytes(&self) -> usize {
+        let Process {
+            id,
+            content,
+            outcome,
+            wait,
+            external_ref,
+            ..
+        } = &self.process;
+        [content, outcome, wait, external_ref]
+            .into_iter()
+            .flatten()
+            .map(Vec::len)
+            .sum::<usize>()
+            .saturating_add(id.len())
+    }
 }
 
 pub(super) fn identity(id: &str) -> i64 {

@@ -8,7 +8,7 @@ use crate::bindings::process_types::Status;
 use crate::storage::checksum::{Checksum, SetDigest};
 use crate::storage::corruption::{corrupt, missing, verify};
 use crate::storage::rows::RowReader;
-use crate::storage::seam::{Transaction, Value, optional_blob, optional_text};
+use crate::storage::seam::{Transaction, Value, optional_blob, optional_text, unsigned};
 use crate::storage::sql::{placeholders, sql};
 use crate::storage::table::{Column, codes};
 
@@ -161,6 +161,14 @@ impl State {
             optional_blob(self.wait.as_deref()),
             optional_blob(self.external_ref.as_deref()),
         ]
+    }
+
+    /// The fencing token that a presented one is older than. None fences who presents none.
+    pub(super) fn fenced_by(&self, presented: Option<u64>) -> Option<u64> {
+        let newest = unsigned(self.fencing_token);
+        presented
+            .is_some_and(|presented| presented < newest)
+            .then_some(newest)
     }
 
     /// Writes the row of a new process.

@@ -6,7 +6,9 @@ use crate::Result;
 use crate::bindings::inspection_types::Verification;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::findings::{Findings, Pages};
+use crate::storage::findings::{Findings, Pages, verify_step};
+use crate::storage::identity as database_identity;
+use crate::storage::paging::Cursor;
 use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{Environment, Transaction, Value};
 use crate::storage::sql::sql;
@@ -68,16 +70,27 @@ const ORPHANS: [(&str, &str); 2] = [
 ];
 
 /// The WIT function `process-inspection.verify`.
-pub fn verify(env: &impl Environment) -> Result<Verification> {
+pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verification> {
     let (store, damage) = ProcessTransaction::inspect(env)?;
-    let mut findings = Findings::new(damage);
-    verify_processes(&store, &mut findings)?;
-    verify_events(&store.tx, &mut findings)?;
-    verify_grants(&store.tx, &mut findings)?;
-    for (table, sql) in ORPHANS {
-        findings.orphans(&store.tx, table, sql, "the process of the row is missing")?;
-    }
-    Ok(findings.finish())
+    let cursor = Cursor::of_list(cursor, &store)?;
+    verify_step(
+        cursor,
+        damage,
+        &[
+            &|findings| {
+                database_identity::verify_row(&store.tx, findings)?;
+                verify_processes(&store, findings)
+            },
+            &|findings| verify_events(&store.tx, findings),
+            &|findings| verify_grants(&store.tx, findings),
+            &|findings| {
+                ORPHANS.iter().try_for_each(|(table, sql)| {
+                    let reason = "the process of the row is missing";
+                    findings.orphans(&store.tx, table, sql, reason)
+                })
+            },
+        ],
+    )
 }
 
 /// Checks every process with its state and its outcome, its handles, and that its last

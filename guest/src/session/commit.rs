@@ -75,12 +75,15 @@ pub fn commit(env: &impl Environment, request: CommitRequest) -> Result<CommitOu
     };
     head.store(&mut session)?;
     queue::complete(&mut session, completed, now_ms)?;
-    attachments::commit_ids(
+    let condemned = attachments::commit_ids(
         &mut session,
         &head.session_id,
         &request.attachment_ids,
         now_ms,
     )?;
+    if let Some(attachment_id) = condemned {
+        return Ok(CommitOutcome::AttachmentCondemned(attachment_id));
+    }
     if let Some(stamp) = &request.turn {
         turns::insert(&mut session, stamp, revision, &checkpoint_key, now_ms)?;
     }

@@ -1,7 +1,5 @@
 //! Reading a session.
 
-use alloc::vec::Vec;
-
 use super::head::HeadRow;
 use super::{checkpoints, graph, usage};
 use crate::Result;
@@ -16,13 +14,10 @@ pub fn load(env: &impl Environment, scope: ReadScope) -> Result<Option<Snapshot>
         return Ok(None);
     };
     let (leaf, nodes) = match scope {
-        ReadScope::Full => (row.leaf.clone(), graph::load_all(&session)?),
+        ReadScope::Full => (row.leaf.clone(), graph::first_bodies(&session, None)?),
         ReadScope::Path(leaf) => {
             let leaf = leaf.or_else(|| row.leaf.clone());
-            let nodes = match leaf.as_deref() {
-                Some(leaf) => graph::load_path(&session, leaf)?,
-                None => Vec::new(),
-            };
+            let nodes = graph::first_bodies(&session, Some(leaf.as_deref()))?;
             (leaf, nodes)
         }
     };

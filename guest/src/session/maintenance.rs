@@ -1,4 +1,4 @@
-//! Making the database smaller without changing an answer.
+//! Making the database smaller without changing the result of a read, step by step.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -7,44 +7,69 @@ use super::blobs::StoredRow;
 use super::blobs::key::BlobKey;
 use super::{artifacts, blobs, graph, head, turns};
 use crate::Result;
-use crate::bindings::session_types::GcReport;
+use crate::bindings::session_types::{GcStep, VacuumStep};
 use crate::session::digests::SessionTransaction;
 use crate::storage::seam::{Environment, Transaction, Value, execute_rows};
 
 /// The WIT function `maintenance.vacuum`.
-pub fn vacuum(env: &impl Environment) -> Result<u64> {
+pub fn vacuum(env: &impl Environment, limit: u32) -> Result<VacuumStep> {
     let mut session = SessionTransaction::write_durably(env)?;
-    let removed = graph::remove_tombstoned(&mut session)?;
+    let removed = graph::remove_tombstoned(&mut session, limit)?;
+    let remaining = session.digests.tombstones.count;
     session.commit()?;
-    Ok(removed)
+    Ok(VacuumStep { removed, remaining })
 }
 
 /// The WIT function `maintenance.gc`.
-pub fn gc(env: &impl Environment) -> Result<GcReport> {
-    let mut session = SessionTransaction::write_durably(env)?;
-    let found = find_garbage(&session)?;
-    let deleted = sweep(&mut session, &found.garbage)?;
-    if deleted > 0 {
+pub fn gc(env: &impl Environment, limit: u32) -> Result<GcStep> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let snapshot = SessionTransaction::read(env)?;
+    let state = snapshot.digests;
+    let (mut step, mut garbage) = first_garbage(&snapshot, limit)?;
+    drop(snapshot);
+    if !garbage.is_empty() {
+        let mut session = SessionTransaction::write_durably(env)?;
+        if session.digests != state {
+            (step, garbage) = first_garbage(&session, limit)?;
+        }
+        step.deleted = sweep(&mut session, &garbage)?;
+        step.remaining = step.remaining.saturating_sub(step.deleted);
         session.commit()?;
     }
-    Ok(GcReport {
-        roots: found.roots,
-        retained: found.retained,
-        deleted,
-    })
+    Ok(step)
 }
 
-/// What garbage collection finds.
-pub(super) struct Found {
-    roots: u64,
-    retained: u64,
-    /// Blobs that nothing refers to.
-    pub(super) garbage: Vec<StoredRow>,
+/// Looks for blobs that nothing refers to; returns `limit` of them at most, and a step
+/// that has removed none yet.
+fn first_garbage<T: Transaction>(
+    session: &SessionTransaction<T>,
+    limit: usize,
+) -> Result<(GcStep, Vec<StoredRow>)> {
+    let mut garbage = Vec::new();
+    let mut remaining = 0;
+    let (roots, retained) = visit_garbage(session, |row| {
+        remaining += 1;
+        if garbage.len() < limit {
+            garbage.push(row);
+        }
+        Ok(())
+    })?;
+    let step = GcStep {
+        roots,
+        retained,
+        deleted: 0,
+        remaining,
+    };
+    Ok((step, garbage))
 }
 
-/// Looks for blobs that nothing refers to. The manifest of a stamped turn stays,
-/// because a replay returns it; what it refers to need not.
-pub(super) fn find_garbage<T: Transaction>(session: &SessionTransaction<T>) -> Result<Found> {
+/// Visits the blobs that nothing refers to; returns how many roots there are, and how many
+/// blobs are reachable from them. The manifest of a stamped turn stays, because a replay
+/// returns it; what it refers to need not.
+pub(super) fn visit_garbage<T: Transaction>(
+    session: &SessionTransaction<T>,
+    mut visitor: impl FnMut(StoredRow) -> Result<()>,
+) -> Result<(u64, u64)> {
     let mut roots = head::roots(session)?;
     roots.extend(artifacts::all_keys(session)?);
     let root_count = roots.len() as u64;
@@ -59,18 +84,13 @@ pub(super) fn find_garbage<T: Transaction>(session: &SessionTransaction<T>) -> R
         // What it says is in the blob that it refers to.
         replayed.extend(blobs::edges(&session.tx, key)?);
     }
-    let mut garbage = Vec::new();
     blobs::visit(session, |row| {
-        if !reachable.contains(&row.key) && !replayed.contains(&row.key) {
-            garbage.push(row);
+        match reachable.contains(&row.key) || replayed.contains(&row.key) {
+            true => Ok(()),
+            false => visitor(row),
         }
-        Ok(())
     })?;
-    Ok(Found {
-        roots: root_count,
-        retained: reachable.len() as u64,
-        garbage,
-    })
+    Ok((root_count, reachable.len() as u64))
 }
 
 /// Follows recorded references. Every blob on the way is read and checked: what

@@ -7,14 +7,18 @@ use crate::session::digests::SessionTransaction;
 use crate::storage::seam::{Environment, clamp};
 
 /// The WIT function `retention.prune`.
-pub fn prune(env: &impl Environment, before_ms: u64) -> Result<Pruned> {
+pub fn prune(env: &impl Environment, before_ms: u64, limit: u32) -> Result<Pruned> {
     let before_ms = clamp(before_ms);
+    let limit = u64::from(limit.max(1));
     let mut session = SessionTransaction::write_durably(env)?;
-    let pruned = Pruned {
-        turns: turns::forget(&mut session, before_ms)?,
-        source_keys: queue::forget_completed(&session.tx, before_ms)?,
-        usage_entries: usage::fold_entries(&mut session, before_ms)?,
-    };
+    let turns = turns::forget(&mut session, before_ms, limit)?;
+    let source_keys = queue::forget_completed(&session.tx, before_ms, limit)?;
+    let usage_entries = usage::fold_entries(&mut session, before_ms, limit)?;
     session.commit()?;
-    Ok(pruned)
+    Ok(Pruned {
+        turns,
+        source_keys,
+        usage_entries,
+        more: [turns, source_keys, usage_entries].contains(&limit),
+    })
 }

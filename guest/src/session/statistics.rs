@@ -70,27 +70,28 @@ fn blobs(tx: &impl Transaction) -> Result<Vec<BlobSizes>> {
     })
 }
 
-/// What nothing refers to; none if that cannot be said.
+/// What nothing refers to; `None` if that is unknown.
 fn garbage<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Garbage>> {
-    let garbage = match maintenance::find_garbage(session) {
-        Ok(found) => found.garbage,
-        Err(Error::Corrupt(_)) => return Ok(None),
-        Err(error) => return Err(error),
+    let mut garbage = Garbage {
+        blobs: 0,
+        stored_bytes: 0,
     };
-    let mut stored_bytes = 0_u64;
-    for row in &garbage {
+    let visited = maintenance::visit_garbage(session, |row| {
         let [bytes] = counts(
             &session.tx,
             "blobs",
             "SELECT length(content) FROM blobs WHERE id = ?1",
             &[Value::Integer(row.id)],
         )?;
-        stored_bytes = stored_bytes.saturating_add(bytes);
+        garbage.blobs += 1;
+        garbage.stored_bytes = garbage.stored_bytes.saturating_add(bytes);
+        Ok(())
+    });
+    match visited {
+        Ok(_) => Ok(Some(garbage)),
+        Err(Error::Corrupt(_)) => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(Some(Garbage {
-        blobs: garbage.len() as u64,
-        stored_bytes,
-    }))
 }
 
 fn queue(tx: &impl Transaction, now_ms: i64) -> Result<QueueStatistics> {

@@ -30,6 +30,12 @@ pub(crate) trait Digests: Copy + Default + PartialEq {
         Ok(())
     }
 
+    /// A number that changes with every change of the row.
+    fn fingerprint(self) -> u64 {
+        let checksum = Checksum::of(TABLE).bytes(&encode(self)).finish();
+        checksum.cast_unsigned()
+    }
+
     /// Reads the row.
     fn load(tx: &impl Transaction) -> Result<Self> {
         let rows = tx.query("SELECT digests FROM table_digests WHERE id = 1", &[])?;

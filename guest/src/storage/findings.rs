@@ -9,6 +9,7 @@ use crate::bindings::sqlite::ErrorCode;
 use crate::bindings::types::{Corruption, Error};
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, verify_complete};
+use crate::storage::paging::Cursor;
 use crate::storage::rows::{RowReader, read_all};
 use crate::storage::seam::{Rows, Transaction, Value, clamp};
 
@@ -38,25 +39,38 @@ pub(crate) struct Pages {
     pub(crate) size: u32,
 }
 
+/// One table, or a few that belong together, of what is verified.
+pub(crate) type Step<'s> = &'s dyn Fn(&mut Findings) -> Result<()>;
+
+/// Runs the step that the cursor names. `damage` is that of the row of digests: then it is
+/// unknown which rows there must be.
+pub(crate) fn verify_step(
+    cursor: Cursor,
+    damage: Option<Corruption>,
+    steps: &[Step<'_>],
+) -> Result<Verification> {
+    let mut findings = Findings {
+        tables: Vec::new(),
+        digests: damage.is_none(),
+        problems: Vec::new(),
+        omitted: 0,
+    };
+    if cursor.table == 0 {
+        findings.problems.extend(damage);
+    }
+    if let Some(step) = steps.get(cursor.table) {
+        step(&mut findings)?;
+    }
+    let next = cursor.next_table();
+    Ok(Verification {
+        tables: findings.tables,
+        problems: findings.problems,
+        omitted: findings.omitted,
+        next: (next.table < steps.len()).then(|| next.encode()),
+    })
+}
+
 impl Findings {
-    /// Begins with the damage of the row of digests, if it is damaged.
-    pub(crate) fn new(damage: Option<Corruption>) -> Self {
-        Self {
-            tables: Vec::new(),
-            digests: damage.is_none(),
-            problems: damage.into_iter().collect(),
-            omitted: 0,
-        }
-    }
-
-    pub(crate) fn finish(self) -> Verification {
-        Verification {
-            tables: self.tables,
-            problems: self.problems,
-            omitted: self.omitted,
-        }
-    }
-
     /// Notes damage and goes on; any other error is one.
     pub(crate) fn note<R>(&mut self, table: &'static str, result: Result<R>) -> Result<Option<R>> {
         let damage = match result {

@@ -15,6 +15,7 @@
 //! - Identities that a stale caller could present again (node and queue
 //!   sequences) come from counters that never go back.
 
+mod byte_strings;
 pub(crate) mod checksum;
 pub(crate) mod corruption;
 pub(crate) mod counts;
@@ -22,6 +23,7 @@ pub(crate) mod digests;
 pub(crate) mod findings;
 pub mod fuzzing;
 pub(crate) mod hex;
+pub(crate) mod identity;
 pub(crate) mod numbers;
 pub(crate) mod pack;
 pub(crate) mod paging;

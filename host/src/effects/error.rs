@@ -74,6 +74,7 @@ impl From<Error> for RuntimeEffectControllerError {
             }
             Error::Engine(_) => "store",
             Error::Encode { .. } => "encode",
+            Error::Condemned { .. } => "condemned",
             Error::Decode { .. } => "decode",
         };
         with(code, Chain(&error).to_string())

@@ -3,12 +3,19 @@
 use std::path::Path;
 
 use lash_core::{PluginError, ProcessEvent};
-use lash_store_engine::Call;
 use lash_store_engine::wit::process_events::Event;
+use lash_store_engine::wit::types::ByteStrings;
+use lash_store_engine::{Call, Error as EngineError};
 
 use super::SqliteProcessRegistry;
 use crate::encoding::{from_json, to_json};
 use crate::error::{Error, unknown_process};
+
+/// Some events, and the sequence after which there are more.
+struct Page {
+    events: ByteStrings,
+    next: Option<u64>,
+}
 
 const EVENT: &str = "an event of a process";
 
@@ -20,15 +27,12 @@ pub(crate) fn from_event(path: &Path, id: &str, content: &[u8]) -> Result<Proces
     from_json(path, EVENT, id, content)
 }
 
-pub(crate) fn from_events(
+fn from_events(
     path: &Path,
     id: &str,
-    contents: &[Vec<u8>],
-) -> Result<Vec<ProcessEvent>, Error> {
-    contents
-        .iter()
-        .map(|content| from_event(path, id, content))
-        .collect()
+    events: &ByteStrings,
+) -> impl Iterator<Item = Result<ProcessEvent, Error>> {
+    events.iter().map(|content| from_event(path, id, content))
 }
 
 /// What lash-core compares a repeated event with.
@@ -41,13 +45,14 @@ pub(crate) fn from_existing(
 }
 
 impl SqliteProcessRegistry {
-    /// Reads events of a process, by a call that returns none if there is no such
-    /// process.
+    /// Reads events of a process, page by page. `read` returns a page after a sequence and
+    /// where the next one begins, and `None` if there is no such process.
     async fn events(
         &self,
         operation: &'static str,
         process_id: &str,
-        read: impl FnOnce(&mut Call<'_>, &str) -> Result<Option<Vec<Vec<u8>>>, Error> + Send + 'static,
+        after_sequence: u64,
+        read: impl Fn(&mut Call<'_>, &str, u64) -> Result<Option<Page>, EngineError> + Send + 'static,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
         let id = process_id.to_owned();
         let events = self
@@ -55,9 +60,27 @@ impl SqliteProcessRegistry {
             .db
             .read(operation, move |call| {
                 call.of_process(&id);
-                read(call, &id)?
-                    .map(|contents| from_events(call.path(), &id, &contents))
-                    .transpose()
+                call.keep_snapshot();
+                let mut events = Vec::new();
+                let mut collected = 0;
+                let mut next = Some(after_sequence);
+                while let Some(sequence) = next {
+                    let Some(page) = read(call, &id, sequence)? else {
+                        return Ok(None);
+                    };
+                    call.collect(&mut collected, page.events.bytes.len())?;
+                    events.reserve(page.events.ends.len());
+                    for event in from_events(call.path(), &id, &page.events) {
+                        events.push(event?);
+                    }
+                    next = page.next;
+                    // Otherwise the same page would come for ever.
+                    if next.is_some_and(|next| next <= sequence) {
+                        let what = "it returned a page that does not lead on";
+                        return Err(call.contradiction(what).into());
+                    }
+                }
+                Ok(Some(events))
             })
             .await?;
         events.ok_or_else(|| unknown_process(process_id))
@@ -68,10 +91,19 @@ impl SqliteProcessRegistry {
         process_id: &str,
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
-        self.events("read process events", process_id, move |call, id| {
-            Ok(call.process_events().after(id, after_sequence)?)
-        })
-        .await
+        let read = |call: &mut Call<'_>, id: &str, sequence| {
+            let page = call.process_events().after(id, sequence)?;
+            Ok(page.map(|page| {
+                let read = page.events.ends.len() as u64;
+                let last = page.first_sequence.saturating_add(read).saturating_sub(1);
+                Page {
+                    next: page.more.then_some(last),
+                    events: page.events,
+                }
+            }))
+        };
+        self.events("read process events", process_id, after_sequence, read)
+            .await
     }
 
     /// An unknown process has no wakes: that is an error, as it is for events.
@@ -80,10 +112,15 @@ impl SqliteProcessRegistry {
         process_id: &str,
         after_sequence: u64,
     ) -> Result<Vec<ProcessEvent>, PluginError> {
-        self.events("read process wakes", process_id, move |call, id| {
-            Ok(call.process_events().wakes_after(id, after_sequence)?)
-        })
-        .await
+        let read = |call: &mut Call<'_>, id: &str, sequence| {
+            let page = call.process_events().wakes_after(id, sequence)?;
+            Ok(page.map(|page| Page {
+                events: page.events,
+                next: page.next,
+            }))
+        };
+        self.events("read process wakes", process_id, after_sequence, read)
+            .await
     }
 
     pub(super) async fn acknowledge_wake(

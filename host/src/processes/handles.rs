@@ -7,8 +7,10 @@ use lash_core::{
     PluginError, ProcessHandleDescriptor, ProcessHandleGrant, ProcessSessionDeleteReport,
     SessionScope,
 };
+use lash_store_engine::Call;
 use lash_store_engine::wit::process_handles::Grant;
-use lash_store_engine::wit::processes::{Process, Selection};
+use lash_store_engine::wit::processes::Selection;
+use lash_store_engine::wit::types::Cursor;
 
 use super::outcome::not_granted;
 use super::{SqliteProcessRegistry, record};
@@ -49,18 +51,24 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .read("list process handles", move |call| {
-                let handles = call
-                    .process_handles()
-                    .of_scope(scope_id.as_str(), selection)?;
-                handles
-                    .into_iter()
-                    .map(|(grant, process): (_, Process)| {
+                call.keep_snapshot();
+                let scope_id = scope_id.as_str();
+                let list = |call: &mut Call<'_>, cursor: Option<&Cursor>| {
+                    call.process_handles().of_scope(scope_id, selection, cursor)
+                };
+                let first = list(call, None)?;
+                let pages = call.pages(first, |call, cursor| list(call, Some(cursor)))?;
+                let handles = pages.into_iter().flat_map(|page| page.handles);
+                let mut entries = handles
+                    .map(|(grant, process)| {
                         Ok((
                             from_grant(call.path(), grant)?,
                             record::to_record(call.path(), None, process)?,
                         ))
                     })
-                    .collect()
+                    .collect::<Result<Vec<ProcessHandleGrantEntry>, Error>>()?;
+                entries.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+                Ok(entries)
             })
             .await?)
     }

@@ -205,6 +205,11 @@ impl SqliteProcessRegistry {
                             refused = Refused::Ended;
                             None
                         }
+                        Changed::Fenced(_) => {
+                            return Err(call
+                                .contradiction("a change without a fencing token was fenced")
+                                .into());
+                        }
                     })
                 })?;
                 if known.is_none() {
@@ -234,7 +239,7 @@ impl SqliteProcessRegistry {
                 let external_ref = to_external_ref(call.path(), &external_ref)?;
                 Ok(call
                     .processes()
-                    .set_external_ref(id, known_hash, &external_ref)?)
+                    .set_external_ref(id, known_hash, &external_ref, None)?)
             },
         )
         .await
@@ -250,7 +255,8 @@ impl SqliteProcessRegistry {
             process_id,
             move |call, id, known_hash| {
                 let wait = wait.map(|wait| to_wait(call.path(), &wait)).transpose()?;
-                Ok(call.processes().set_wait(id, known_hash, wait.as_deref())?)
+                let wait = wait.as_deref();
+                Ok(call.processes().set_wait(id, known_hash, wait, None)?)
             },
         )
         .await
@@ -267,7 +273,12 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .read(operation, move |call| {
-                let processes = call.processes().list(selection)?;
+                call.keep_snapshot();
+                let first = call.processes().list(selection, None)?;
+                let pages = call.pages(first, |call, cursor| {
+                    call.processes().list(selection, Some(cursor))
+                })?;
+                let processes = pages.into_iter().flat_map(|page| page.processes);
                 let mut records = Vec::new();
                 for process in processes {
                     // What the status excludes need not be decoded.
@@ -280,6 +291,7 @@ impl SqliteProcessRegistry {
                         records.push(record);
                     }
                 }
+                records.sort_by(|a, b| a.id.cmp(&b.id));
                 Ok(records)
             })
             .await?)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lash_store_engine::observability::Chain;
-use lash_store_engine::wit::artifacts::NameSpace;
+use lash_store_engine::wit::artifacts::Namespace;
 use lashlang::{
     ArtifactStoreError, DurabilityTier, LashlangArtifactStore, ModuleArtifact, ModuleRef,
 };
@@ -25,7 +25,7 @@ impl From<Error> for ArtifactStoreError {
 impl Store {
     async fn put_artifact(
         &self,
-        space: NameSpace,
+        namespace: Namespace,
         name: &str,
         descriptor: BlobArtifactDescriptor,
         content: Vec<u8>,
@@ -38,16 +38,20 @@ impl Store {
                 let compressible = descriptor.is_compressible();
                 Ok(call
                     .artifacts()
-                    .put(space, &name, &content, kind, compressible, profile)?)
+                    .put(namespace, &name, &content, kind, compressible, profile)?)
             })
             .await
     }
 
-    async fn get_artifact(&self, space: NameSpace, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    async fn get_artifact(
+        &self,
+        namespace: Namespace,
+        name: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let name = name.to_owned();
         self.db
             .read("get artifact", move |call| {
-                Ok(call.artifacts().get(space, &name)?)
+                Ok(call.artifacts().get(namespace, &name)?)
             })
             .await
     }
@@ -67,7 +71,7 @@ impl LashlangArtifactStore for Store {
             .to_store_bytes()
             .map_err(|error| ArtifactStoreError::Encode(error.to_string()))?;
         self.put_artifact(
-            NameSpace::Modules,
+            Namespace::Modules,
             artifact.module_ref.as_str(),
             BlobArtifactDescriptor::lashlang_module(),
             content,
@@ -86,7 +90,7 @@ impl LashlangArtifactStore for Store {
             return Ok(Some(Arc::clone(artifact)));
         }
         let stored = self
-            .get_artifact(NameSpace::Modules, module_ref.as_str())
+            .get_artifact(Namespace::Modules, module_ref.as_str())
             .await?;
         let Some(content) = stored else {
             return Ok(None);
@@ -108,7 +112,7 @@ impl LashlangArtifactStore for Store {
             _ => BlobArtifactDescriptor::new(PersistedArtifactKind::GenericBlob, []),
         };
         Ok(self
-            .put_artifact(NameSpace::Bytes, artifact_ref, descriptor, bytes.to_vec())
+            .put_artifact(Namespace::Bytes, artifact_ref, descriptor, bytes.to_vec())
             .await?)
     }
 
@@ -116,6 +120,6 @@ impl LashlangArtifactStore for Store {
         &self,
         artifact_ref: &str,
     ) -> Result<Option<Vec<u8>>, ArtifactStoreError> {
-        Ok(self.get_artifact(NameSpace::Bytes, artifact_ref).await?)
+        Ok(self.get_artifact(Namespace::Bytes, artifact_ref).await?)
     }
 }

@@ -3,12 +3,46 @@
 //! The trait is synchronous and its methods are called on threads of the
 //! caller's runtime. They wait for a thread of this crate, never for the runtime.
 
+use std::time::SystemTime;
+
 use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, AttachmentManifestEntry, StoreError,
 };
 use lash_store_engine::wit::attachments as wit;
+use lash_store_engine::wit::types::Cursor;
+use lash_store_engine::{Call, epoch_ms};
 
 use super::Store;
+use crate::error::Error;
+
+impl Store {
+    /// Condemns an attachment whose intents were all recorded at a time or before, and which
+    /// no session has committed; returns whether it is condemned now.
+    ///
+    /// From then on no commit can refer to it and nobody can record an intent for it
+    /// ([`Error::Condemned`]), so its bytes can be removed without a race, and then it is to
+    /// be [forgotten](AttachmentManifest::forget). A sweep that was interrupted begins
+    /// again: condemned attachments are listed as uncommitted.
+    ///
+    /// The WIT interface `attachments` is the specification.
+    ///
+    /// # Errors
+    ///
+    /// All of [`EngineError`](crate::EngineError) that are about a call.
+    pub async fn condemn_attachment(
+        &self,
+        attachment_id: &AttachmentId,
+        recorded_until: SystemTime,
+    ) -> Result<bool, Error> {
+        let id = attachment_id.as_str().to_owned();
+        let recorded_until_ms = epoch_ms(recorded_until);
+        self.db
+            .write("condemn attachment", move |call| {
+                Ok(call.attachments().condemn(&id, recorded_until_ms)?)
+            })
+            .await
+    }
+}
 
 impl AttachmentManifest for Store {
     fn record_intent(&self, intent: AttachmentIntent) -> Result<(), StoreError> {
@@ -22,7 +56,10 @@ impl AttachmentManifest for Store {
             .db
             .write_blocking("record attachment intent", move |call| {
                 call.of_session(&intent.session_id);
-                Ok(call.attachments().record_intent(&intent)?)
+                match call.attachments().record_intent(&intent)? {
+                    true => Ok(()),
+                    false => Err(Error::condemned(call.path(), intent.attachment_id)),
+                }
             })?)
     }
 
@@ -41,7 +78,10 @@ impl AttachmentManifest for Store {
             .collect();
         Ok(self.db.write_blocking("commit attachments", move |call| {
             call.of_session(&session_id);
-            Ok(call.attachments().commit(&session_id, &ids)?)
+            match call.attachments().commit(&session_id, &ids)? {
+                None => Ok(()),
+                Some(attachment_id) => Err(Error::condemned(call.path(), attachment_id)),
+            }
         })?)
     }
 
@@ -49,11 +89,19 @@ impl AttachmentManifest for Store {
         &self,
         older_than_epoch_ms: u64,
     ) -> Result<Vec<AttachmentManifestEntry>, StoreError> {
-        let intents = self
+        let pages = self
             .db
             .read_blocking("list attachment intents", move |call| {
-                Ok(call.attachments().list_uncommitted(older_than_epoch_ms)?)
+                call.keep_snapshot();
+                let list = |call: &mut Call<'_>, cursor: Option<&Cursor>| {
+                    call.attachments()
+                        .list_uncommitted(older_than_epoch_ms, cursor)
+                };
+                let first = list(call, None)?;
+                Ok(call.pages(first, |call, cursor| list(call, Some(cursor)))?)
             })?;
+        let mut intents: Vec<_> = pages.into_iter().flat_map(|page| page.intents).collect();
+        intents.sort_by_key(|intent| intent.intent_at_ms);
         Ok(intents
             .into_iter()
             .map(|intent| AttachmentManifestEntry {

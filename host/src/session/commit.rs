@@ -97,6 +97,9 @@ pub(crate) fn from_outcome(
             session_id: completion.session_id,
             claim_id: completion.claim_id,
         }),
+        CommitOutcome::AttachmentCondemned(attachment_id) => {
+            Err(Error::condemned(path, attachment_id).into())
+        }
     })
 }
 
@@ -117,6 +120,7 @@ fn word(outcome: &CommitOutcome) -> &'static str {
         CommitOutcome::SessionMismatch(_) => "session-mismatch",
         CommitOutcome::TurnConflict(_) => "turn-conflict",
         CommitOutcome::ClaimLost(_) => "lease-lost",
+        CommitOutcome::AttachmentCondemned(_) => "condemned",
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use lash_core::session_model::MessageRole;
 use lash_core::{SessionEventRecord, SessionGraph, SessionNodeRecord, StoreError};
 use lash_store_engine::wit::graph::Node;
+use lash_store_engine::wit::types::ByteStrings;
 
 use super::{Store, logged};
 use crate::encoding::{decode_shared, from_json, to_json};
@@ -28,11 +29,15 @@ pub(crate) fn from_body(path: &Path, body: &[u8]) -> Result<SessionNodeRecord, E
 }
 
 /// Decodes many nodes.
-pub(crate) fn from_bodies(
-    path: &Path,
-    bodies: &[Vec<u8>],
-) -> Result<Vec<SessionNodeRecord>, Error> {
+pub(crate) fn from_bodies(path: &Path, bodies: &[&[u8]]) -> Result<Vec<SessionNodeRecord>, Error> {
     decode_shared(bodies, |body| from_body(path, body))
+}
+
+/// The bodies of pages that come newest first, oldest first.
+pub(crate) fn oldest_first<'p>(
+    pages: impl DoubleEndedIterator<Item = &'p ByteStrings>,
+) -> Vec<&'p [u8]> {
+    pages.rev().flat_map(|page| page.iter().rev()).collect()
 }
 
 /// What lash-core counts as a message of the user.
@@ -118,7 +123,10 @@ impl Store {
     pub async fn try_load_session_graph(&self) -> Result<SessionGraph, Error> {
         self.db
             .read("load graph", |call| {
-                let bodies = call.graph().load()?;
+                call.keep_snapshot();
+                let first = call.graph().load(None)?;
+                let pages = call.pages(first, |call, cursor| call.graph().load(Some(cursor)))?;
+                let bodies = oldest_first(pages.iter().map(|page| &page.bodies));
                 let nodes = from_bodies(call.path(), &bodies)?;
                 Ok(SessionGraph::from_nodes(nodes, None))
             })

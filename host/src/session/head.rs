@@ -73,9 +73,9 @@ pub(crate) fn to_body(
 pub(crate) fn from_head(path: &Path, head: Head) -> Result<SessionHeadMeta, Error> {
     let content: Content = from_json(path, WHAT, &head.session_id, &head.content)?;
     let mut agent_frames = content.agent_frames;
-    for (position, snapshot) in content.snapshots.into_iter().zip(head.blobs) {
+    for (position, snapshot) in content.snapshots.into_iter().zip(head.blobs.iter()) {
         if let Some(frame) = agent_frames.get_mut(position) {
-            frame.execution_state_snapshot = Some(snapshot);
+            frame.execution_state_snapshot = Some(snapshot.to_vec());
         }
     }
     Ok(SessionHeadMeta {

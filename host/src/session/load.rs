@@ -1,10 +1,12 @@
 //! Reading a whole session.
 
+use std::mem;
 use std::path::Path;
 
 use lash_core::SessionGraph;
 use lash_core::store::{PersistedSessionRead, SessionReadScope};
-use lash_store_engine::wit::session::{ReadScope, Snapshot};
+use lash_store_engine::wit::session::{BodyPage, ReadScope, Snapshot};
+use lash_store_engine::wit::types::ByteStrings;
 
 use super::{Store, checkpoints, graph, head, usage};
 use crate::error::Error;
@@ -19,9 +21,11 @@ pub(crate) fn to_scope(scope: SessionReadScope) -> ReadScope {
 pub(crate) fn from_snapshot(
     path: &Path,
     snapshot: Snapshot,
+    pages: &[BodyPage],
 ) -> Result<PersistedSessionRead, Error> {
     let meta = head::from_head(path, snapshot.head)?;
-    let nodes = graph::from_bodies(path, &snapshot.nodes)?;
+    let bodies = graph::oldest_first(pages.iter().map(|page| &page.bodies));
+    let nodes = graph::from_bodies(path, &bodies)?;
     let checkpoint = snapshot
         .checkpoint
         .map(|stored| checkpoints::from_checkpoint(path, stored))
@@ -39,6 +43,15 @@ pub(crate) fn from_snapshot(
     })
 }
 
+/// Takes the first page of the nodes out of a snapshot.
+fn take_nodes(snapshot: &mut Snapshot) -> BodyPage {
+    let none = BodyPage {
+        bodies: ByteStrings::from_iter([[]; 0]),
+        next: None,
+    };
+    mem::replace(&mut snapshot.nodes, none)
+}
+
 impl Store {
     pub(super) async fn try_load(
         &self,
@@ -46,14 +59,15 @@ impl Store {
     ) -> Result<Option<PersistedSessionRead>, Error> {
         self.db
             .read("load session", move |call| {
-                call.session()
-                    .load(&scope)?
-                    .map(|snapshot| {
-                        let read = from_snapshot(call.path(), snapshot)?;
-                        call.belongs_to(&read.session_id);
-                        Ok(read)
-                    })
-                    .transpose()
+                call.keep_snapshot();
+                let Some(mut snapshot) = call.session().load(&scope)? else {
+                    return Ok(None);
+                };
+                let first = take_nodes(&mut snapshot);
+                let pages = call.pages(first, |call, cursor| call.session().load_nodes(cursor))?;
+                let read = from_snapshot(call.path(), snapshot, &pages)?;
+                call.belongs_to(&read.session_id);
+                Ok(Some(read))
             })
             .await
     }

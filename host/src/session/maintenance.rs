@@ -5,11 +5,15 @@ use std::time::SystemTime;
 
 use lash_core::{GcReport, VacuumReport};
 use lash_store_engine::epoch_ms;
+use lash_store_engine::wit::retention::Pruned;
 
 use super::{Store, logged};
 use crate::database::Database;
 use crate::error::Error;
 use crate::operation;
+
+/// How much one call removes at most: others wait for the write lock meanwhile.
+const STEP: u32 = 10_000;
 
 /// What [`Store::prune`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,9 +27,17 @@ pub struct SessionPruneReport {
     pub usage_entries: u64,
 }
 
+impl SessionPruneReport {
+    fn add(&mut self, step: Pruned) {
+        self.turn_commits = self.turn_commits.saturating_add(step.turns);
+        self.source_keys = self.source_keys.saturating_add(step.source_keys);
+        self.usage_entries = self.usage_entries.saturating_add(step.usage_entries);
+    }
+}
+
 impl Store {
-    /// Removes blobs that nothing refers to. On an error nothing is removed, and
-    /// the report is empty.
+    /// Removes blobs that nothing refers to, some at a time, so that others can write in
+    /// between. Empty on an error.
     pub async fn gc_unreachable(&self) -> GcReport {
         logged(
             "collect garbage",
@@ -38,8 +50,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if anything that is referred to is missing or damaged:
-    /// then nothing is removed.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if anything that is referred to is missing or corrupt.
+    /// What was removed until then was garbage.
     pub async fn try_gc_unreachable(&self) -> Result<GcReport, Error> {
         let collected = async {
             let report = collect_garbage(self.db.clone()).await?;
@@ -55,24 +67,36 @@ impl Store {
         let every = self.options.gc_policy.auto_run_every_commits.unwrap_or(0);
         if every > 0 && revision.is_multiple_of(every) {
             self.db.write_detached("collect garbage", |call| {
-                call.maintenance().gc()?;
+                call.maintenance().gc(STEP)?;
                 Ok(())
             });
         }
     }
 
-    /// Removes tombstoned nodes, and gives their pages back to the file system; as the
-    /// trait's `vacuum`, and returns the error.
+    /// Removes tombstoned nodes, some at a time, and releases their pages to the file
+    /// system; as the trait's `vacuum`, and returns the error.
     ///
     /// # Errors
     ///
-    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like; then nothing is removed.
+    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was removed until
+    /// then stays so.
     pub async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
-        let removed = self
-            .db
-            .write("vacuum", |call| Ok(call.maintenance().vacuum()?));
         let vacuumed = async {
-            let removed_node_count = count(removed.await?);
+            let mut removed = 0_u64;
+            let mut left = u64::MAX;
+            // Until nothing is left, or others add as much as is removed.
+            while left > 0 {
+                let step = self
+                    .db
+                    .write("vacuum", |call| Ok(call.maintenance().vacuum(STEP)?))
+                    .await?;
+                removed = removed.saturating_add(step.removed);
+                if step.remaining >= left {
+                    break;
+                }
+                left = step.remaining;
+            }
+            let removed_node_count = count(removed);
             self.db.give_back_pages().await;
             Ok(VacuumReport { removed_node_count })
         };
@@ -104,22 +128,25 @@ impl Store {
     /// # Errors
     ///
     /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if something that would have to be removed, or that is
-    /// needed to decide, is damaged; then nothing is removed.
+    /// needed to decide, is corrupt. What was removed until then stays so.
     pub async fn prune(&self, stored_before: SystemTime) -> Result<SessionPruneReport, Error> {
         let before_ms = epoch_ms(stored_before);
         let pruned = async {
-            let pruned = self
-                .db
-                .write("prune session", move |call| {
-                    Ok(call.retention().prune(before_ms)?)
-                })
-                .await?;
+            let mut report = SessionPruneReport::default();
+            loop {
+                let step = self
+                    .db
+                    .write("prune session", move |call| {
+                        Ok(call.retention().prune(before_ms, STEP)?)
+                    })
+                    .await?;
+                report.add(step);
+                if !step.more {
+                    break;
+                }
+            }
             self.db.give_back_pages().await;
-            Ok(SessionPruneReport {
-                turn_commits: pruned.turns,
-                source_keys: pruned.source_keys,
-                usage_entries: pruned.usage_entries,
-            })
+            Ok(report)
         };
         operation::within(self.db.operation("prune session"), pruned).await
     }
@@ -130,12 +157,22 @@ fn count(value: u64) -> usize {
 }
 
 async fn collect_garbage(db: Database) -> Result<GcReport, Error> {
-    let report = db
-        .write("collect garbage", |call| Ok(call.maintenance().gc()?))
-        .await?;
-    Ok(GcReport {
-        root_count: count(report.roots),
-        retained_blob_count: count(report.retained),
-        deleted_blob_count: count(report.deleted),
-    })
+    let mut deleted = 0_u64;
+    let mut left = u64::MAX;
+    loop {
+        let step = db
+            .write("collect garbage", |call| Ok(call.maintenance().gc(STEP)?))
+            .await?;
+        deleted = deleted.saturating_add(step.deleted);
+        // Or others make as much as is removed.
+        let is_last = step.remaining == 0 || step.remaining >= left;
+        left = step.remaining;
+        if is_last {
+            return Ok(GcReport {
+                root_count: count(step.roots),
+                retained_blob_count: count(step.retained),
+                deleted_blob_count: count(deleted),
+            });
+        }
+    }
 }

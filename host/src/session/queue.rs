@@ -97,7 +97,7 @@ pub(crate) fn from_batch(path: &Path, batch: Batch) -> Result<QueuedWorkBatch, E
 
 pub(crate) fn from_batches(
     path: &Path,
-    batches: Vec<Batch>,
+    batches: impl IntoIterator<Item = Batch>,
 ) -> Result<Vec<QueuedWorkBatch>, Error> {
     batches
         .into_iter()
@@ -303,7 +303,12 @@ impl Store {
             .db
             .read("list queued work", move |call| {
                 call.of_session(&session_id);
-                let batches = call.queue().list(&session_id, pending_only)?;
+                call.keep_snapshot();
+                let first = call.queue().list(&session_id, pending_only, None)?;
+                let pages = call.pages(first, |call, cursor| {
+                    call.queue().list(&session_id, pending_only, Some(cursor))
+                })?;
+                let batches = pages.into_iter().flat_map(|page| page.batches);
                 from_batches(call.path(), batches)
             })
             .await?)

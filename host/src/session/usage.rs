@@ -1,7 +1,7 @@
 //! The token ledger.
 
 use lash_core::{TokenLedgerEntry, TokenUsage};
-use lash_store_engine::wit::types::UsageEntry;
+use lash_store_engine::wit::usage::UsageEntry;
 
 use super::{Store, logged};
 use crate::error::Error;
@@ -71,8 +71,11 @@ impl Store {
     pub async fn try_load_usage_deltas(&self) -> Result<Vec<TokenLedgerEntry>, Error> {
         self.db
             .read("load usage", |call| {
-                let entries = call.usage().load()?;
-                Ok(entries.into_iter().map(from_entry).collect())
+                call.keep_snapshot();
+                let first = call.usage().load(None)?;
+                let pages = call.pages(first, |call, cursor| call.usage().load(Some(cursor)))?;
+                let entries = pages.into_iter().flat_map(|page| page.entries);
+                Ok(entries.map(from_entry).collect())
             })
             .await
     }

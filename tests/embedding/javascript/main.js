@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { Database } from './database.js';
 import { Run } from './scenario.js';
+import { split } from './values.js';
 
 /** Adds a message to the session in this file, and reads the session back. */
 function demonstrate(path) {
@@ -38,7 +39,9 @@ function demonstrate(path) {
   };
   const receipt = database.call('session.commit', request).ok.committed;
   console.log(`committed revision ${receipt.revision}`);
-  for (const body of database.call('session.load', 'full').ok.nodes) console.log(`  ${body.utf8}`);
+  // Newest first; what does not fit into one page comes by `session.load-nodes`.
+  const { nodes } = database.call('session.load', 'full').ok;
+  for (const body of split(nodes.bodies)) console.log(`  ${body}`);
 }
 
 /** Runs all scenarios of a list, each on a new file. */

@@ -74,11 +74,12 @@ export class Run {
     this.#connections.clear();
   }
 
-  /** Puts in what `$var` and `$like` stand for. */
+  /** Puts in what `$var`, `$zeros` and `$like` stand for. */
   #resolve(json) {
     if (Array.isArray(json)) return json.map((item) => this.#resolve(item));
     if (json === null || typeof json !== 'object') return json;
     if ('$var' in json) return this.#kept[json.$var];
+    if ('$zeros' in json) return { utf8: '0'.repeat(json.$zeros) };
     const { $like, ...fields } = json;
     const resolved = Object.entries(fields).map(([name, value]) => [name, this.#resolve(value)]);
     return { ...this.values[$like], ...Object.fromEntries(resolved) };

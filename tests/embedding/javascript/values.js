@@ -58,6 +58,12 @@ export function fromBytes(bytes) {
   }
 }
 
+/** The byte strings of a record `byte-strings`. */
+export function split({ bytes, ends }) {
+  const block = toBytes(bytes);
+  return ends.map((end, index) => block.subarray(ends[index - 1] ?? 0, end));
+}
+
 function toBytes(json) {
   return 'utf8' in json ? Buffer.from(json.utf8) : Buffer.from(json.base64, 'base64');
 }

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import conformance
+import values
 from database import Database, Runtime
 from scenario import Run
 
@@ -46,8 +47,10 @@ def demonstrate(runtime: Runtime, path: Path) -> None:
     }
     receipt = database.call("session.commit", request)["ok"]["committed"]
     print(f"committed revision {receipt['revision']}")
-    for body in database.call("session.load", "full")["ok"]["nodes"]:
-        print(f"  {body['utf8']}")
+    # Newest first; what does not fit into one page comes by `session.load-nodes`.
+    nodes = database.call("session.load", "full")["ok"]["nodes"]
+    for body in values.split(nodes["bodies"]):
+        print(f"  {body.decode()}")
 
 
 def scenarios(runtime: Runtime, path: str, directory: str) -> None:

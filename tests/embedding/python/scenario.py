@@ -73,10 +73,12 @@ class Run:
         self.connections.clear()
 
     def resolve(self, json: Any) -> Any:
-        """Puts in what `$var` and `$like` stand for."""
+        """Puts in what `$var`, `$zeros` and `$like` stand for."""
         match json:
             case {"$var": name}:
                 return self.kept[name]
+            case {"$zeros": length}:
+                return {"utf8": "0" * length}
             case {"$like": name, **fields}:
                 return self.values[name] | self.resolve(fields)
             case dict():

@@ -92,6 +92,13 @@ def to_bytes(json: Any) -> bytes:
     return json["utf8"].encode() if "utf8" in json else base64.b64decode(json["base64"])
 
 
+def split(strings: Any) -> list[bytes]:
+    """The byte strings of a record `byte-strings`."""
+    block = to_bytes(strings["bytes"])
+    starts = [0, *strings["ends"]]
+    return [block[start:end] for start, end in zip(starts, strings["ends"])]
+
+
 def from_bytes(value: bytes) -> Any:
     try:
         return {"utf8": value.decode()}

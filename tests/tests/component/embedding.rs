@@ -17,6 +17,7 @@ use lash_core::{RuntimePersistence, SessionReadScope};
 use lash_wasm_store_embedding::database::{Database, Runtime};
 use lash_wasm_store_embedding::imports::Imports;
 use lash_wasm_store_embedding::imports::bindings::lash::store::format_types::Kind;
+use lash_wasm_store_embedding::json::split;
 use lash_wasm_store_embedding::{conformance, scenario, types};
 use lash_wasm_store_testing::fixtures::{
     Place, SESSION, append, chain, full_checkpoint, json as to_json, ledger, usage, work,
@@ -269,7 +270,7 @@ fn contents(runtime: &Runtime, path: &Path) -> [Json; 2] {
     let session = database
         .call_json("session.load", &[json!("full")])
         .unwrap();
-    let queue = database.call_json("queue.list", &[json!(SESSION), json!(false)]);
+    let queue = database.call_json("queue.list", &[json!(SESSION), json!(false), Json::Null]);
     [session, queue.unwrap()]
 }
 
@@ -277,8 +278,8 @@ fn contents(runtime: &Runtime, path: &Path) -> [Json; 2] {
 fn reading_of([session, queue]: &[Json; 2]) -> Json {
     json!({ "kind": "session", "steps": [
         { "call": "session.load", "args": ["full"], "answer": session },
-        { "call": "queue.list", "args": [SESSION, false], "answer": queue },
-        { "call": "maintenance.gc", "args": [], "answer": { "ok": { "deleted": 0 } } },
+        { "call": "queue.list", "args": [SESSION, false, null], "answer": queue },
+        { "call": "maintenance.gc", "args": [100], "answer": { "ok": { "deleted": 0 } } },
     ] })
 }
 
@@ -290,8 +291,11 @@ fn writing_of([session, queue]: &[Json; 2]) -> Json {
         Json::Null => Json::Null,
         bytes => json!({ "content": bytes }),
     };
-    let blobs = head["blobs"].as_array().unwrap().iter().map(blob);
-    let nodes = session["nodes"].as_array().unwrap().iter().map(|body| {
+    let blobs = split(&head["blobs"]).unwrap();
+    let blobs = blobs.iter().map(blob);
+    let bodies = split(&session["nodes"]["bodies"]).unwrap();
+    // The newest comes first.
+    let nodes = bodies.iter().rev().map(|body| {
         let node: Json = serde_json::from_str(body["utf8"].as_str().unwrap()).unwrap();
         json!({ "id": node["node_id"], "parent": node["parent_node_id"], "prompt": false, "body": body })
     });
@@ -322,7 +326,7 @@ fn writing_of([session, queue]: &[Json; 2]) -> Json {
         "revision": 1,
         "checkpoint-ref": head["checkpoint-ref"],
     } } } })];
-    for batch in queue["ok"].as_array().unwrap() {
+    for batch in queue["ok"]["batches"].as_array().unwrap() {
         // The other fields are not the caller's to choose.
         let draft = [
             "session-id",
@@ -333,7 +337,10 @@ fn writing_of([session, queue]: &[Json; 2]) -> Json {
             "available-at-ms",
             "payloads",
         ]
-        .map(|field| (field.to_owned(), batch[field].clone()));
+        .map(|field| match field {
+            "payloads" => (field.to_owned(), split(&batch[field]).unwrap().into()),
+            field => (field.to_owned(), batch[field].clone()),
+        });
         let draft = Json::Object(draft.into_iter().collect());
         steps.push(json!({ "call": "queue.enqueue", "args": [draft] }));
     }

@@ -574,7 +574,7 @@ async fn a_blob_that_is_too_large_is_refused() {
     let error = store.try_put_blob(&content).await.unwrap_err();
     drop(content);
     assert!(
-        matches!(error, Error::Engine(EngineError::Invalid { .. })),
+        matches!(error, Error::Engine(EngineError::TooLarge { .. })),
         "{error}"
     );
     says(&error, &place, &["256 MiB"]);

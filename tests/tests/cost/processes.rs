@@ -106,8 +106,8 @@ fn all_statements_fit_into_the_cache_and_none_scans() {
         processes::wakes_after(&recorder, id, 0).unwrap();
         processes::first_of_type(&recorder, id, "tick", 0).unwrap();
         processes::acknowledge_wake(&recorder, id, 1).unwrap();
-        processes::set_wait(&recorder, id, None, Some(vec![1])).unwrap();
-        processes::set_external_ref(&recorder, id, None, vec![1]).unwrap();
+        processes::set_wait(&recorder, id, None, Some(vec![1]), None).unwrap();
+        processes::set_external_ref(&recorder, id, None, vec![1], None).unwrap();
         let grant = |scope: &str| Grant {
             session_id: "session".to_owned(),
             scope_id: scope.to_owned(),
@@ -118,7 +118,7 @@ fn all_statements_fit_into_the_cache_and_none_scans() {
         processes::grant_handle(&recorder, grant("b")).unwrap();
         processes::is_granted(&recorder, "none", id).unwrap();
         processes::transfer(&recorder, "a", "session", "c", &[id.to_owned()]).unwrap();
-        processes::of_scope(&recorder, "c", Selection::Running).unwrap();
+        processes::of_scope(&recorder, "c", Selection::Running, None).unwrap();
         processes::of_process(&recorder, id).unwrap();
         processes::revoke(&recorder, "c", id).unwrap();
         processes::revoke_session(&recorder, "session").unwrap();
@@ -136,13 +136,10 @@ fn all_statements_fit_into_the_cache_and_none_scans() {
         };
         assert_eq!(append(&recorder, &end), 2);
         processes::get_position(&recorder, id).unwrap();
-        assert_eq!(
-            processes::list(&recorder, Selection::Running)
-                .unwrap()
-                .len(),
-            1
-        );
-        assert_eq!(processes::list(&recorder, Selection::All).unwrap().len(), 2);
+        for (selection, count) in [(Selection::Running, 1), (Selection::All, 2)] {
+            let page = processes::list(&recorder, selection, None).unwrap();
+            assert_eq!(page.processes.len(), count);
+        }
         assert!(processes::get(&recorder, "none", None).unwrap().is_none());
         let ids = processes::prunable(&recorder, u64::MAX, 10).unwrap();
         assert_eq!(

@@ -269,7 +269,7 @@ pub(crate) fn a_flipped_bit_in_the_schema<S>(
     bytes: &mut Vec<u8>,
     random: &mut Random,
 ) -> String {
-    flip_used(bytes, 3 * PAGE, random)
+    flip_used(bytes, 8 * PAGE, random)
 }
 
 fn flip_at(bytes: &mut [u8], byte: usize, random: &mut Random) -> String {

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use lash_wasm_store::plugin::{Grant, NameSpace, Plugin};
+use lash_wasm_store::plugin::{Grant, Namespace, Plugin};
 use lash_wasm_store::{COMPONENT, EngineError, Error, Limits, Store, StoreBuilder, StoreComponent};
 use lash_wasm_store_testing::contained::contained;
 use xtask::PROBE;
@@ -53,7 +53,7 @@ async fn a_limit_of_nothing_is_reached_and_one_without_bounds_is_not() {
     let store = open(all).await.unwrap();
     let key = store.try_put_blob(b"content").await.unwrap();
     assert!(store.try_get_blob(&key).await.unwrap().is_some());
-    let grant = Grant::new(NameSpace::new("one").unwrap());
+    let grant = Grant::new(Namespace::new("one").unwrap());
     let grant = grant
         .artifacts(lash_wasm_store::plugin::Access::Write)
         .blobs(lash_wasm_store::plugin::Access::Write)

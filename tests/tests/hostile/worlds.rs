@@ -12,7 +12,7 @@ use super::liar;
 
 fn unsupported(error: &Error, expected: &str) {
     assert!(
-        matches!(error, Error::Engine(EngineError::Unsupported { world, .. }) if *world == expected),
+        matches!(error, Error::Engine(EngineError::Unsupported { reason, .. }) if reason.contains(&["lash:store/", expected].concat())),
         "{error:?}"
     );
 }

@@ -1,7 +1,7 @@
 //! What is seen of a plugin: its calls, and that what it may not have is not looked for.
 
 use lash_wasm_store::Limits;
-use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, NameSpace, Plugin};
+use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, Namespace, Plugin};
 use lash_wasm_store_testing::fixtures::Place;
 use lashlang::LashlangArtifactStore;
 use xtask::PROBE;
@@ -12,7 +12,7 @@ use crate::subscriber::{Span, recorded};
 async fn plugin(place: &Place) -> (lash_wasm_store::Store, GrantedPlugin) {
     recorded();
     let store = place.open().await;
-    let grant = Grant::new(NameSpace::new("one").unwrap())
+    let grant = Grant::new(Namespace::new("one").unwrap())
         .artifacts(Access::Write)
         .blobs(Access::Write)
         .queue(Access::Write)
@@ -43,7 +43,7 @@ async fn a_run_is_a_span_around_its_calls() {
     runs.retain(|span| span.name == "plugin");
     let outcomes: Vec<&str> = runs.iter().map(|span| span.text("outcome")).collect();
     assert_eq!(outcomes, ["ok", "quota"]);
-    assert_eq!(runs[0].text("name_space"), "one");
+    assert_eq!(runs[0].text("namespace"), "one");
     let calls = calls(&place);
     let operations: Vec<&str> = calls.iter().map(|span| span.text("operation")).collect();
     // What is above the quota is not asked of the store.

@@ -57,7 +57,7 @@ async fn a_plugin_sees_and_cancels_only_what_it_delivered() {
     }
     let deliver = format!("enqueue {SESSION} key {}", input("hello"));
     let own = says(&one, &deliver).await;
-    // The same source key in another name space is other work.
+    // The same source key in another namespace is other work.
     let others = says(&other, &deliver).await;
     assert_ne!(own, others);
     assert_eq!(says(&one, &deliver).await, own);

@@ -42,10 +42,10 @@ async fn what_is_not_granted_is_not_linked() {
     ];
     for (interface, grant) in grants {
         let error = probe().with(&store, grant).unwrap_err();
-        let Error::NotGranted { name_space, import } = &error else {
+        let Error::NotGranted { namespace, import } = &error else {
             panic!("{error:?}");
         };
-        assert_eq!(name_space, "one");
+        assert_eq!(namespace, "one");
         assert!(import.starts_with(interface), "{import}");
         assert_eq!(error.code(), "not-granted");
         contained(
@@ -147,7 +147,7 @@ async fn a_store_that_can_not_be_written_says_so_to_the_plugin() {
     assert!(answer.starts_with("error ErrorCode::ReadOnly"), "{answer}");
     // It was not written, so it does not count.
     assert_eq!(plugin.usage().bytes, 0);
-    assert_eq!(says(&plugin, "nodes").await, "1 nodes");
+    assert_eq!(says(&plugin, "nodes").await, "1 nodes on 1 pages");
 }
 
 #[tokio::test]

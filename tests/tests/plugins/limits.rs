@@ -44,12 +44,12 @@ async fn a_limit_stops_the_plugin_and_nothing_else() {
         let error = stopped.unwrap_err();
         let Error::Limit {
             limit: reached,
-            name_space,
+            namespace,
         } = &error
         else {
             panic!("{script}: {error:?}");
         };
-        assert_eq!((reached.name(), &**name_space), (limit, "one"));
+        assert_eq!((reached.name(), &**namespace), (limit, "one"));
         contained(
             &format!("a plugin: {script}"),
             &format!("limit {limit}"),

@@ -11,7 +11,7 @@ mod quotas;
 
 use std::sync::OnceLock;
 
-use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, NameSpace, Plugin};
+use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, Namespace, Plugin};
 use lash_wasm_store::{Limits, Store};
 use xtask::PROBE;
 use xtask::build::built;
@@ -24,8 +24,8 @@ fn probe() -> Plugin {
         .clone()
 }
 
-fn names(name: &str) -> NameSpace {
-    NameSpace::new(name).unwrap()
+fn names(name: &str) -> Namespace {
+    Namespace::new(name).unwrap()
 }
 
 /// A grant of everything, but no sessions of the application.
@@ -37,7 +37,7 @@ fn everything(name: &str) -> Grant {
         .session()
 }
 
-/// The plugin in a name space, with everything.
+/// The plugin in a namespace, with everything.
 fn bound(store: &Store, name: &str) -> GrantedPlugin {
     probe().with(store, everything(name)).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Name spaces: what one plugin stores is another thing than what others store.
+//! Namespaces: what one plugin stores is another thing than what others store.
 
 use lash_core::RuntimePersistence;
 use lash_wasm_store::Store;
@@ -44,7 +44,7 @@ async fn artifacts_are_kept_across_runs_and_apart() {
 
 #[tokio::test]
 #[cfg_attr(not(components), ignore = "needs `rustup target add wasm32-wasip2`")]
-async fn no_name_leads_out_of_a_name_space() {
+async fn no_name_leads_out_of_a_namespace() {
     let store = Store::memory().await.unwrap();
     let (one, other) = (bound(&store, "one"), bound(&store, "other"));
     store
@@ -66,7 +66,7 @@ async fn no_name_leads_out_of_a_name_space() {
     let found = store.get_artifact_bytes("plugin/one///name").await.unwrap();
     assert_eq!(found.as_deref(), Some(&b"own"[..]));
     contained(
-        "names that lead out of the name space",
+        "names that lead out of the namespace",
         "the prefix",
         "`none`",
     );
@@ -157,7 +157,7 @@ async fn a_plugin_claims_renews_and_gives_back_its_own_work() {
     assert_eq!(says(&one, "claim jobs").await, "none");
     assert_eq!(says(&one, "list jobs pending").await, "[]");
     assert_eq!(says(&one, &format!("cancel jobs {id}")).await, "none");
-    // The secret of a claim is of no use in another name space.
+    // The secret of a claim is of no use in another namespace.
     assert_eq!(says(&other, &format!("renew {proof}")).await, "none");
     assert_eq!(says(&other, &format!("abandon {proof}")).await, "ok");
     assert_eq!(says(&one, &format!("renew {proof}")).await, "renewed");
@@ -179,7 +179,7 @@ async fn a_session_is_read_as_it_is() {
         .await
         .unwrap();
     assert_eq!(says(&plugin, "head").await, format!("{SESSION} 1"));
-    assert_eq!(says(&plugin, "nodes").await, "3 nodes");
+    assert_eq!(says(&plugin, "nodes").await, "3 nodes on 1 pages");
 }
 
 /// An error of the store may name what others have stored, or the prefix.

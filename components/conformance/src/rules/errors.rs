@@ -30,7 +30,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         name: "failed-statement-changes-nothing",
-        statement: "A statement that fails changes nothing by itself, and the transaction stays \
+        statement: "A statement that fails changes nothing, and the transaction stays \
             open with what was done before.",
         steps: &[Plain(failed_statement)],
     },
@@ -43,7 +43,8 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         name: "failed-commit-rolls-back",
-        statement: "On an error nothing is committed, and the transaction is rolled back.",
+        statement: "On an error nothing is committed, and the transaction is rolled back, unless \
+            the error is `outcome-unknown`.",
         steps: &[Plain(failed_commit)],
     },
 ];

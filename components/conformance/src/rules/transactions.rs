@@ -57,8 +57,8 @@ pub(super) const CHECKS: &[Check] = &[
         steps: &[Plain(lock_from_the_start)],
     },
     Check {
-        name: "write-answers-busy",
-        statement: "the embedder MUST wait for the lock up to its busy timeout and then answer \
+        name: "write-returns-busy",
+        statement: "the embedder MUST wait for the lock up to its busy timeout and then return \
             `busy`.",
         steps: &[Plain(busy)],
     },

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 
 use bindings::exports::lash::store::plugin_entry::Guest;
 use bindings::lash::store::artifacts;
-use bindings::lash::store::session_types::NameSpace;
+use bindings::lash::store::session_types::Namespace;
 use bindings::lash::store::session_types::{BlobKind, BlobProfile};
 use bindings::lash::store::sqlite::Database;
 
@@ -47,7 +47,7 @@ impl Guest for Plugin {
 }
 
 fn read(db: &Database) -> Result<String, String> {
-    let notes = artifacts::get(db, NameSpace::Bytes, NOTES)
+    let notes = artifacts::get(db, Namespace::Bytes, NOTES)
         .map_err(|error| format!("the notes cannot be read: {error:?}"))?;
     String::from_utf8(notes.unwrap_or_default()).map_err(|error| error.to_string())
 }
@@ -55,7 +55,7 @@ fn read(db: &Database) -> Result<String, String> {
 fn write(db: &Database, notes: &str) -> Result<(), String> {
     artifacts::put(
         db,
-        NameSpace::Bytes,
+        Namespace::Bytes,
         NOTES,
         notes.as_bytes(),
         BlobKind::Generic,

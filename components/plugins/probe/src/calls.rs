@@ -10,7 +10,7 @@ use crate::bindings::lash::store::blobs;
 use crate::bindings::lash::store::queue;
 use crate::bindings::lash::store::session;
 use crate::bindings::lash::store::session_types::{
-    Batch, BatchDraft, BlobKind, BlobProfile, Boundary, Completion, DeliveryPolicy, NameSpace,
+    Batch, BatchDraft, BlobKind, BlobProfile, Boundary, Completion, DeliveryPolicy, Namespace,
     ReadScope, SlotPolicy,
 };
 use crate::bindings::lash::store::sqlite::Database;
@@ -27,7 +27,7 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
         "put" => put(db, word(0), word(1).as_bytes(), BlobKind::Generic),
         "put-module" => artifacts::put(
             db,
-            NameSpace::Modules,
+            Namespace::Modules,
             word(0),
             word(1).as_bytes(),
             BlobKind::Module,
@@ -41,8 +41,8 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
             let length = usize::try_from(number(word(1))?).unwrap_or(usize::MAX);
             put(db, word(0), &vec![b'x'; length], BlobKind::Generic)
         }
-        "get" => artifacts::get(db, NameSpace::Bytes, word(0)).map(content),
-        "get-module" => artifacts::get(db, NameSpace::Modules, word(0)).map(content),
+        "get" => artifacts::get(db, Namespace::Bytes, word(0)).map(content),
+        "get-module" => artifacts::get(db, Namespace::Modules, word(0)).map(content),
         "put-blob" => blobs::put(
             db,
             rest.as_bytes(),
@@ -68,7 +68,9 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
             },
         )
         .map(|batch| describe(&batch)),
-        "list" => queue::list(db, word(0), word(1) == "pending").map(|batches| all(&batches)),
+        "list" => {
+            queue::list(db, word(0), word(1) == "pending", None).map(|page| all(&page.batches))
+        }
         "cancel" => queue::cancel(db, word(0), word(1))
             .map(|batch| batch.map_or_else(none, |batch| describe(&batch))),
         "claim" => queue::claim(
@@ -101,9 +103,7 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
                 format!("{} {}", head.session_id, head.revision)
             })
         }),
-        "nodes" => session::load(db, &ReadScope::Full).map(|snapshot| {
-            snapshot.map_or_else(none, |snapshot| format!("{} nodes", snapshot.nodes.len()))
-        }),
+        "nodes" => nodes(db),
         "time" => return Ok(format!("{}", wall_clock::now().seconds)),
         "random" => return Ok(format!("{}", random::get_random_u64())),
         _ => return Err(format!("unknown command {command}")),
@@ -113,7 +113,7 @@ pub(crate) fn call(db: &Database, command: &str, rest: &str) -> Result<String, S
 
 fn put(db: &Database, name: &str, content: &[u8], kind: BlobKind) -> Result<String, Error> {
     let profile = BlobProfile::Balanced;
-    artifacts::put(db, NameSpace::Bytes, name, content, kind, true, profile)
+    artifacts::put(db, Namespace::Bytes, name, content, kind, true, profile)
         .map(|()| "ok".to_string())
 }
 
@@ -148,11 +148,32 @@ fn all(batches: &[Batch]) -> String {
     format!("[{}]", batches.join(", "))
 }
 
+/// How many nodes the session has, on how many pages.
+fn nodes(db: &Database) -> Result<String, Error> {
+    let Some(snapshot) = session::load(db, &ReadScope::Full)? else {
+        return Ok(none());
+    };
+    let mut page = snapshot.nodes;
+    let (mut nodes, mut pages) = (page.bodies.ends.len(), 1);
+    while let Some(cursor) = page.next {
+        page = session::load_nodes(db, &cursor)?;
+        nodes += page.bodies.ends.len();
+        pages += 1;
+    }
+    Ok(format!("{nodes} nodes on {pages} pages"))
+}
+
 fn describe(batch: &Batch) -> String {
+    let mut start = 0;
     let payloads: Vec<String> = batch
         .payloads
+        .ends
         .iter()
-        .map(|payload| String::from_utf8_lossy(payload).into_owned())
+        .map(|end| {
+            let payload = batch.payloads.bytes.get(start..*end as usize);
+            start = *end as usize;
+            String::from_utf8_lossy(payload.unwrap_or_default()).into_owned()
+        })
         .collect();
     format!(
         "{} {} {} {}",

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use bindings::exports::lash::store::plugin_entry::Guest;
 use bindings::lash::store::artifacts;
-use bindings::lash::store::session_types::NameSpace;
+use bindings::lash::store::session_types::Namespace;
 use bindings::lash::store::sqlite::Database;
 use bindings::lash::store::types::Error;
 use bindings::lash::store::{blobs, queue};
@@ -40,10 +40,10 @@ impl Guest for Plugin {
 /// What is there, in words.
 fn look(db: &Database, place: &str) -> String {
     match place.split_once(' ') {
-        Some(("artifact", name)) => content(artifacts::get(db, NameSpace::Bytes, name)),
+        Some(("artifact", name)) => content(artifacts::get(db, Namespace::Bytes, name)),
         Some(("blob", key)) => content(blobs::get(db, key)),
-        Some(("queue", session)) => match queue::list(db, session, false) {
-            Ok(batches) => format!("{} batches", batches.len()),
+        Some(("queue", session)) => match queue::list(db, session, false, None) {
+            Ok(page) => format!("{} batches", page.batches.len()),
             Err(error) => format!("{error:?}"),
         },
         _ => "no place".to_string(),

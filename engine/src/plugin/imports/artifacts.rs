@@ -1,10 +1,10 @@
-//! The interface `artifacts`, as a plugin has it: every name is within its name space.
+//! The interface `artifacts`, as a plugin has it: every name is within its namespace.
 
 use wasmtime::component::LinkerInstance;
 
 use super::super::state::State;
 use super::{Db, ROW, reading, writing};
-use crate::wit::artifacts::NameSpace;
+use crate::wit::artifacts::Namespace;
 use crate::wit::types::{BlobKind, BlobProfile};
 
 pub(super) const FUNCTIONS: &[&str] = &["get", "put"];
@@ -16,11 +16,11 @@ pub(super) fn link(artifacts: &mut LinkerInstance<'_, State>) -> wasmtime::Resul
 
 fn get(
     state: &mut State,
-    (_, space, name): (Db, NameSpace, String),
+    (_, namespace, name): (Db, Namespace, String),
 ) -> super::Answer<Option<Vec<u8>>> {
-    let name = state.name_space().outside(&name);
+    let name = state.namespace().outside(&name);
     state.read("plugin get artifact", move |call| {
-        call.artifacts().get(space, &name)
+        call.artifacts().get(namespace, &name)
     })
 }
 
@@ -28,9 +28,9 @@ fn get(
 /// be wrong, so it is recorded as nothing in particular.
 fn put(
     state: &mut State,
-    (_, space, name, content, _, compressible, _): (
+    (_, namespace, name, content, _, compressible, _): (
         Db,
-        NameSpace,
+        Namespace,
         String,
         Vec<u8>,
         BlobKind,
@@ -40,10 +40,10 @@ fn put(
 ) -> super::Answer<()> {
     let profile = state.profile();
     let bytes = ROW + name.len() + content.len();
-    let name = state.name_space().outside(&name);
+    let name = state.namespace().outside(&name);
     state.write("plugin put artifact", bytes, move |call| {
         let kind = BlobKind::Generic;
         call.artifacts()
-            .put(space, &name, &content, kind, compressible, profile)
+            .put(namespace, &name, &content, kind, compressible, profile)
     })
 }

@@ -1,6 +1,6 @@
 //! The interface `queue`, as a plugin has it.
 //!
-//! An identifier of a session is within the plugin's name space, so these queues are its
+//! An identifier of a session is within the plugin's namespace, so these queues are its
 //! own, and all functions are there for them. Sessions of the application that the grant
 //! names are the exception: there the plugin enqueues under source keys of its name
 //! space, and sees and cancels nothing but what has such a key.
@@ -8,10 +8,11 @@
 use wasmtime::component::LinkerInstance;
 
 use super::super::grant::Grant;
-use super::super::name_space::NameSpace;
+use super::super::namespace::Namespace;
 use super::super::state::{Answer, State, denied, invalid};
 use super::{Db, ROW, reading, writing};
-use crate::wit::queue::{Batch, BatchDraft, ClaimRequest, Completion, HeldClaim};
+use crate::wit::queue::{Batch, BatchDraft, BatchPage, ClaimRequest, Completion, HeldClaim};
+use crate::wit::types::Cursor;
 
 pub(super) const FUNCTIONS: &[&str] = &["abandon", "cancel", "claim", "enqueue", "list", "renew"];
 
@@ -44,14 +45,14 @@ fn enqueue(state: &mut State, (_, mut draft): (Db, BatchDraft)) -> Answer<Batch>
     let reserved = state.reserve(size(&draft))?;
     let queue = of(state, &draft.session_id);
     match queue {
-        Queue::Own => draft.session_id = state.name_space().outside(&draft.session_id),
+        Queue::Own => draft.session_id = state.namespace().outside(&draft.session_id),
         Queue::Application => {
             let Some(key) = &draft.source_key else {
                 return Err(invalid(
                     "what a plugin delivers to a session needs a source key",
                 ));
             };
-            draft.source_key = Some(state.name_space().outside(key));
+            draft.source_key = Some(state.namespace().outside(key));
             if !state.is_deliverable(&draft) {
                 return Err(invalid(
                     "a plugin delivers turn inputs to a session, with a merge key, in the application's encoding",
@@ -62,24 +63,28 @@ fn enqueue(state: &mut State, (_, mut draft): (Db, BatchDraft)) -> Answer<Batch>
     let batch = state.store(reserved, "plugin enqueue", move |call| {
         call.queue().enqueue(&draft)
     })?;
-    Ok(inside(state.name_space(), &queue, batch))
+    Ok(inside(state.namespace(), &queue, batch))
 }
 
 fn list(
     state: &mut State,
-    (_, session_id, pending_only): (Db, String, bool),
-) -> Answer<Vec<Batch>> {
+    (_, session_id, pending_only, cursor): (Db, String, bool, Option<Cursor>),
+) -> Answer<BatchPage> {
     let queue = of(state, &session_id);
     let session_id = outside(state, &queue, session_id);
-    let mut batches = state.read("plugin list queue", move |call| {
-        call.queue().list(&session_id, pending_only)
+    let page = state.read("plugin list queue", move |call| {
+        call.queue()
+            .list(&session_id, pending_only, cursor.as_ref())
     })?;
-    let names = state.name_space();
-    batches.retain(|batch| is_own(names, &queue, batch));
-    Ok(batches
-        .into_iter()
-        .map(|batch| inside(names, &queue, batch))
-        .collect())
+    let names = state.namespace();
+    let batches = page.batches.into_iter();
+    Ok(BatchPage {
+        batches: batches
+            .filter(|batch| is_own(names, &queue, batch))
+            .map(|batch| inside(names, &queue, batch))
+            .collect(),
+        next: page.next,
+    })
 }
 
 fn cancel(
@@ -88,28 +93,37 @@ fn cancel(
 ) -> Answer<Option<Batch>> {
     let queue = of(state, &session_id);
     let session_id = outside(state, &queue, session_id);
-    let names = state.name_space().clone();
-    let own = matches!(queue, Queue::Own);
+    // A batch never changes its source key, so nothing can come between.
+    if let Queue::Application = queue
+        && !is_delivered(state, session_id.clone(), batch_id.clone())?
+    {
+        return Ok(None);
+    }
     let cancelled = state.write("plugin cancel", 0, move |call| {
-        // A batch never changes its source key, so nothing can come between.
-        if !own {
-            let batches = call.queue().list(&session_id, false)?;
-            let delivered =
-                |batch: &Batch| batch.id == batch_id && is_own(&names, &Queue::Application, batch);
-            if !batches.iter().any(delivered) {
-                return Ok(None);
-            }
-        }
         call.queue().cancel(&session_id, &batch_id)
     })?;
-    let names = state.name_space();
+    let names = state.namespace();
     Ok(cancelled.map(|batch| inside(names, &queue, batch)))
+}
+
+/// Whether a batch in the queue of the application is one that the plugin delivered.
+fn is_delivered(state: &mut State, session_id: String, batch_id: String) -> Answer<bool> {
+    let pages = state.read("plugin cancel", move |call| {
+        call.keep_snapshot();
+        let first = call.queue().list(&session_id, false, None)?;
+        call.pages(first, |call, cursor| {
+            call.queue().list(&session_id, false, Some(cursor))
+        })
+    })?;
+    let names = state.namespace();
+    let mut batches = pages.iter().flat_map(|page| &page.batches);
+    Ok(batches.any(|batch| batch.id == batch_id && is_own(names, &Queue::Application, batch)))
 }
 
 fn claim(state: &mut State, (_, mut request): (Db, ClaimRequest)) -> Answer<Option<HeldClaim>> {
     request.session_id = own(state, request.session_id)?;
     let held = state.write("plugin claim", 0, move |call| call.queue().claim(&request))?;
-    let names = state.name_space();
+    let names = state.namespace();
     Ok(held.map(|mut held| {
         held.session_id = session_inside(names, held.session_id);
         held.batches = held
@@ -137,19 +151,19 @@ fn abandon(state: &mut State, (_, mut held): (Db, Completion)) -> Answer<u64> {
 /// claims nothing: it would take work away from who does it.
 fn own(state: &State, session_id: String) -> Answer<String> {
     match of(state, &session_id) {
-        Queue::Own => Ok(state.name_space().outside(&session_id)),
+        Queue::Own => Ok(state.namespace().outside(&session_id)),
         Queue::Application => Err(denied("a plugin may deliver to this session, not claim")),
     }
 }
 
 fn outside(state: &State, queue: &Queue, session_id: String) -> String {
     match queue {
-        Queue::Own => state.name_space().outside(&session_id),
+        Queue::Own => state.namespace().outside(&session_id),
         Queue::Application => session_id,
     }
 }
 
-fn is_own(names: &NameSpace, queue: &Queue, batch: &Batch) -> bool {
+fn is_own(names: &Namespace, queue: &Queue, batch: &Batch) -> bool {
     match queue {
         Queue::Own => true,
         Queue::Application => batch
@@ -160,7 +174,7 @@ fn is_own(names: &NameSpace, queue: &Queue, batch: &Batch) -> bool {
 }
 
 /// A batch in the plugin's words.
-fn inside(names: &NameSpace, queue: &Queue, mut batch: Batch) -> Batch {
+fn inside(names: &Namespace, queue: &Queue, mut batch: Batch) -> Batch {
     match queue {
         Queue::Own => batch.session_id = session_inside(names, batch.session_id),
         Queue::Application => {
@@ -171,7 +185,7 @@ fn inside(names: &NameSpace, queue: &Queue, mut batch: Batch) -> Batch {
     batch
 }
 
-fn session_inside(names: &NameSpace, session_id: String) -> String {
+fn session_inside(names: &Namespace, session_id: String) -> String {
     match names.inside(&session_id) {
         Some(inside) => inside.to_owned(),
         // It is what was asked for.

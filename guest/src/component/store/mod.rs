@@ -5,10 +5,13 @@ mod host_events;
 mod processes;
 mod session;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::format_types::{Kind, Mismatch, State};
+use crate::bindings::sqlite::Database;
+use crate::bindings::types::Error;
 
 world!(
     "store",

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::{Component, exports};
 use crate::bindings::format_types::Initialized;
 use crate::bindings::process_types::{
-    Appended, Awaited, Basis, Changed, Claimed, EventDraft, Grant, Position, Process, Registered,
-    Registration, Revocation, Selection,
+    Appended, Awaited, Basis, Changed, Claimed, EventDraft, EventPage, Grant, Position, Process,
+    ProcessPage, Registered, Registration, Revocation, ScopePage, Selection, WakePage,
 };
 use crate::bindings::sqlite::Database;
 use crate::bindings::types::Error;
@@ -30,8 +30,12 @@ impl exports::processes::Guest for Component {
         processes::get(db, &id, known_hash.as_deref())
     }
 
-    fn list(db: &Database, selection: Selection) -> Result<Vec<Process>, Error> {
-        processes::list(db, selection)
+    fn list(
+        db: &Database,
+        selection: Selection,
+        cursor: Option<Vec<u8>>,
+    ) -> Result<ProcessPage, Error> {
+        processes::list(db, selection, cursor.as_deref())
     }
 
     fn set_external_ref(
@@ -39,8 +43,10 @@ impl exports::processes::Guest for Component {
         id: String,
         known_hash: Option<String>,
         external_ref: Vec<u8>,
+        fencing_token: Option<u64>,
     ) -> Result<Changed, Error> {
-        processes::set_external_ref(db, &id, known_hash.as_deref(), external_ref)
+        let known_hash = known_hash.as_deref();
+        processes::set_external_ref(db, &id, known_hash, external_ref, fencing_token)
     }
 
     fn set_wait(
@@ -48,8 +54,9 @@ impl exports::processes::Guest for Component {
         id: String,
         known_hash: Option<String>,
         wait: Option<Vec<u8>>,
+        fencing_token: Option<u64>,
     ) -> Result<Changed, Error> {
-        processes::set_wait(db, &id, known_hash.as_deref(), wait)
+        processes::set_wait(db, &id, known_hash.as_deref(), wait, fencing_token)
     }
 
     fn prunable(db: &Database, ended_before_ms: u64, limit: u32) -> Result<Vec<String>, Error> {
@@ -88,19 +95,19 @@ impl exports::process_events::Guest for Component {
         processes::append(db, &draft)
     }
 
-    fn after(
-        db: &Database,
-        process_id: String,
-        sequence: u64,
-    ) -> Result<Option<Vec<Vec<u8>>>, Error> {
+    fn after(db: &Database, process_id: String, sequence: u64) -> Result<Option<EventPage>, Error> {
         processes::after(db, &process_id, sequence)
+    }
+
+    fn recent(db: &Database, process_id: String, limit: u32) -> Result<Option<EventPage>, Error> {
+        processes::recent(db, &process_id, limit)
     }
 
     fn wakes_after(
         db: &Database,
         process_id: String,
         sequence: u64,
-    ) -> Result<Option<Vec<Vec<u8>>>, Error> {
+    ) -> Result<Option<WakePage>, Error> {
         processes::wakes_after(db, &process_id, sequence)
     }
 
@@ -155,8 +162,9 @@ impl exports::process_handles::Guest for Component {
         db: &Database,
         scope_id: String,
         selection: Selection,
-    ) -> Result<Vec<(Grant, Process)>, Error> {
-        processes::of_scope(db, &scope_id, selection)
+        cursor: Option<Vec<u8>>,
+    ) -> Result<ScopePage, Error> {
+        processes::of_scope(db, &scope_id, selection, cursor.as_deref())
     }
 
     fn is_granted(db: &Database, scope_id: String, process_id: String) -> Result<bool, Error> {

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 use super::{Component, exports};
 use crate::bindings::format_types::Initialized;
 use crate::bindings::session_types::{
-    AttachmentIntent, Batch, BatchDraft, BlobKind, BlobProfile, Checkpoint, CheckpointDraft,
-    ClaimRequest, CommitOutcome, CommitRequest, Completion, Description, GcReport, Head, HeadDraft,
-    HeldClaim, Meta, NameSpace, Node, Pruned, ReadScope, Snapshot, StoredCheckpoint, UsageEntry,
+    ArtifactPage, AttachmentIntent, AttachmentPage, Batch, BatchDraft, BatchPage, BlobKind,
+    BlobProfile, BodyPage, Checkpoint, CheckpointDraft, ClaimRequest, CommitOutcome, CommitRequest,
+    Completion, Description, GcStep, Head, HeadDraft, HeldClaim, Meta, Namespace, Node, NodePage,
+    Pruned, ReadScope, Snapshot, StoredCheckpoint, UsageEntry, UsagePage, VacuumStep,
 };
 use crate::bindings::sqlite::Database;
 use crate::bindings::types::{BlobRef, Error};
@@ -34,6 +35,10 @@ impl exports::session::Guest for Component {
         session::load(db, scope)
     }
 
+    fn load_nodes(db: &Database, cursor: Vec<u8>) -> Result<BodyPage, Error> {
+        graph::load_nodes(db, &cursor)
+    }
+
     fn load_head(db: &Database) -> Result<Option<Head>, Error> {
         session::load_head(db)
     }
@@ -44,8 +49,8 @@ impl exports::session::Guest for Component {
 }
 
 impl exports::graph::Guest for Component {
-    fn load(db: &Database) -> Result<Vec<Vec<u8>>, Error> {
-        graph::load(db)
+    fn load(db: &Database, cursor: Option<Vec<u8>>) -> Result<NodePage, Error> {
+        graph::load(db, cursor.as_deref())
     }
 
     fn load_node(db: &Database, id: String) -> Result<Option<Vec<u8>>, Error> {
@@ -102,18 +107,26 @@ impl exports::checkpoints::Guest for Component {
 impl exports::artifacts::Guest for Component {
     fn put(
         db: &Database,
-        space: NameSpace,
+        namespace: Namespace,
         name: String,
         content: Vec<u8>,
         kind: BlobKind,
         compressible: bool,
         profile: BlobProfile,
     ) -> Result<(), Error> {
-        artifacts::put(db, space, &name, content, kind, compressible, profile)
+        artifacts::put(db, namespace, &name, content, kind, compressible, profile)
     }
 
-    fn get(db: &Database, space: NameSpace, name: String) -> Result<Option<Vec<u8>>, Error> {
-        artifacts::get(db, space, &name)
+    fn get(db: &Database, namespace: Namespace, name: String) -> Result<Option<Vec<u8>>, Error> {
+        artifacts::get(db, namespace, &name)
+    }
+
+    fn list(db: &Database, cursor: Option<Vec<u8>>) -> Result<ArtifactPage, Error> {
+        artifacts::list(db, cursor.as_deref())
+    }
+
+    fn delete(db: &Database, namespace: Namespace, name: String) -> Result<bool, Error> {
+        artifacts::delete(db, namespace, &name)
     }
 }
 
@@ -122,22 +135,38 @@ impl exports::usage::Guest for Component {
         usage::append(db, &entries)
     }
 
-    fn load(db: &Database) -> Result<Vec<UsageEntry>, Error> {
-        usage::load(db)
+    fn load(db: &Database, cursor: Option<Vec<u8>>) -> Result<UsagePage, Error> {
+        usage::load(db, cursor.as_deref())
     }
 }
 
 impl exports::attachments::Guest for Component {
-    fn record_intent(db: &Database, intent: AttachmentIntent) -> Result<(), Error> {
+    fn record_intent(db: &Database, intent: AttachmentIntent) -> Result<bool, Error> {
         attachments::record_intent(db, &intent)
     }
 
-    fn commit(db: &Database, session_id: String, attachment_ids: Vec<String>) -> Result<(), Error> {
+    fn commit(
+        db: &Database,
+        session_id: String,
+        attachment_ids: Vec<String>,
+    ) -> Result<Option<String>, Error> {
         attachments::commit(db, &session_id, &attachment_ids)
     }
 
-    fn list_uncommitted(db: &Database, older_than_ms: u64) -> Result<Vec<AttachmentIntent>, Error> {
-        attachments::list_uncommitted(db, older_than_ms)
+    fn list_uncommitted(
+        db: &Database,
+        recorded_until_ms: u64,
+        cursor: Option<Vec<u8>>,
+    ) -> Result<AttachmentPage, Error> {
+        attachments::list_uncommitted(db, recorded_until_ms, cursor.as_deref())
+    }
+
+    fn condemn(
+        db: &Database,
+        attachment_id: String,
+        recorded_until_ms: u64,
+    ) -> Result<bool, Error> {
+        attachments::condemn(db, &attachment_id, recorded_until_ms)
     }
 
     fn forget(db: &Database, attachment_id: String) -> Result<(), Error> {
@@ -166,8 +195,13 @@ impl exports::queue::Guest for Component {
         queue::cancel(db, &session_id, &batch_id)
     }
 
-    fn list(db: &Database, session_id: String, pending_only: bool) -> Result<Vec<Batch>, Error> {
-        queue::list(db, &session_id, pending_only)
+    fn list(
+        db: &Database,
+        session_id: String,
+        pending_only: bool,
+        cursor: Option<Vec<u8>>,
+    ) -> Result<BatchPage, Error> {
+        queue::list(db, &session_id, pending_only, cursor.as_deref())
     }
 }
 
@@ -190,17 +224,17 @@ impl exports::metadata::Guest for Component {
 }
 
 impl exports::maintenance::Guest for Component {
-    fn vacuum(db: &Database) -> Result<u64, Error> {
-        maintenance::vacuum(db)
+    fn vacuum(db: &Database, limit: u32) -> Result<VacuumStep, Error> {
+        maintenance::vacuum(db, limit)
     }
 
-    fn gc(db: &Database) -> Result<GcReport, Error> {
-        maintenance::gc(db)
+    fn gc(db: &Database, limit: u32) -> Result<GcStep, Error> {
+        maintenance::gc(db, limit)
     }
 }
 
 impl exports::retention::Guest for Component {
-    fn prune(db: &Database, before_ms: u64) -> Result<Pruned, Error> {
-        retention::prune(db, before_ms)
+    fn prune(db: &Database, before_ms: u64, limit: u32) -> Result<Pruned, Error> {
+        retention::prune(db, before_ms, limit)
     }
 }

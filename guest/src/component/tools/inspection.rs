@@ -1,5 +1,7 @@
 //! Looking into databases.
 
+use alloc::vec::Vec;
+
 use super::{Component, exports};
 use crate::bindings::inspection_types::{
     EffectStatistics, HostEventStatistics, ProcessStatistics, SessionStatistics, Verification,
@@ -13,8 +15,8 @@ impl exports::session_inspection::Guest for Component {
         session::statistics(db)
     }
 
-    fn verify(db: &Database) -> Result<Verification, Error> {
-        session::verify(db)
+    fn verify(db: &Database, cursor: Option<Vec<u8>>) -> Result<Verification, Error> {
+        session::verify(db, cursor.as_deref())
     }
 }
 
@@ -23,8 +25,8 @@ impl exports::process_inspection::Guest for Component {
         processes::statistics(db)
     }
 
-    fn verify(db: &Database) -> Result<Verification, Error> {
-        processes::verify(db)
+    fn verify(db: &Database, cursor: Option<Vec<u8>>) -> Result<Verification, Error> {
+        processes::verify(db, cursor.as_deref())
     }
 }
 
@@ -33,8 +35,8 @@ impl exports::host_event_inspection::Guest for Component {
         host_events::statistics(db)
     }
 
-    fn verify(db: &Database) -> Result<Verification, Error> {
-        host_events::verify(db)
+    fn verify(db: &Database, cursor: Option<Vec<u8>>) -> Result<Verification, Error> {
+        host_events::verify(db, cursor.as_deref())
     }
 }
 
@@ -43,7 +45,7 @@ impl exports::effect_inspection::Guest for Component {
         effects::statistics(db)
     }
 
-    fn verify(db: &Database) -> Result<Verification, Error> {
-        effects::verify(db)
+    fn verify(db: &Database, cursor: Option<Vec<u8>>) -> Result<Verification, Error> {
+        effects::verify(db, cursor.as_deref())
     }
 }

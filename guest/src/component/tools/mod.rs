@@ -4,10 +4,13 @@ mod export;
 mod import;
 mod inspection;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Component;
 use crate::bindings::format_types::{Kind, Mismatch, State};
+use crate::bindings::sqlite::Database;
+use crate::bindings::types::Error;
 
 world!(
     "tools",

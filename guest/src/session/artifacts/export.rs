@@ -30,7 +30,7 @@ pub(crate) fn export<T: Transaction>(
         let space = match row.space {
             0 => "modules",
             1 => "bytes",
-            _ => return Err(unknown("the name space is unknown")),
+            _ => return Err(unknown("the namespace is unknown")),
         };
         let kind = blobs::kind_name(row.kind).ok_or_else(|| unknown("the kind is unknown"))?;
         page.push(

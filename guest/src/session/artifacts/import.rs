@@ -16,7 +16,7 @@ pub fn add(env: &impl Environment, artifacts: &[ImportedArtifact]) -> Result<()>
     for artifact in artifacts {
         let key = blobs::require(&session.tx, &artifact.blob)?;
         let row = ArtifactRow {
-            space: space_code(artifact.space),
+            space: space_code(artifact.namespace),
             name: &artifact.name,
             kind: kind_code(artifact.kind),
             blob_key: key.as_bytes(),

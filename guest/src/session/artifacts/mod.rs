@@ -8,20 +8,31 @@ mod verify;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::session_types::{BlobKind, BlobProfile, NameSpace};
+use crate::bindings::session_types::{ArtifactPage, BlobKind, BlobProfile, Namespace};
 use crate::session::blobs::key::BlobKey;
 use crate::session::blobs::{self, NewBlob, kind_code};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, invalid, verify_complete};
+use crate::storage::paging::{Cursor, ItemPage, Numbered};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, Value};
-use crate::storage::sql::{excluded, sql};
+use crate::storage::sql::sql;
 
 pub(crate) use export::export;
 pub use import::add;
-use row::{ArtifactRow, space_code};
+use row::{ArtifactRow, FROM, space_code};
 pub(crate) use verify::verify_all;
+
+/// How `list` reads the names.
+const NAMES: Numbered = Numbered {
+    table: ArtifactRow::TABLE,
+    lengths: None,
+    rows: FROM,
+};
+
+/// What an artifact takes of a page, without its name, in bytes.
+const ROW_BYTES: usize = 96;
 
 /// The kind, the blob and the checksum of an artifact.
 fn find(tx: &impl Transaction, space: i64, name: &str) -> Result<Option<(i64, BlobKey, i64)>> {
@@ -89,7 +100,7 @@ fn visit<T: Transaction>(
 /// The WIT function `artifacts.put`.
 pub fn put(
     env: &impl Environment,
-    space: NameSpace,
+    namespace: Namespace,
     name: &str,
     content: Vec<u8>,
     kind: BlobKind,
@@ -99,7 +110,7 @@ pub fn put(
     let mut new = NewBlob::new(content, kind, compressible, profile)?;
     blobs::compress_missing(env, core::iter::once(&mut new))?;
     let mut session = SessionTransaction::write_durably(env)?;
-    let space = space_code(space);
+    let space = space_code(namespace);
     let kind = kind_code(kind);
     if let Some((stored_kind, _, stored)) = find(&session.tx, space, name)? {
         if stored_kind != kind {
@@ -120,7 +131,7 @@ pub fn put(
         sql!(
             ArtifactRow::INSERT,
             " ON CONFLICT (space, name) DO UPDATE SET ",
-            excluded!(blob_key, checksum)
+            ArtifactRow::EXCLUDED
         ),
         &row.values(),
     )?;
@@ -129,11 +140,50 @@ pub fn put(
 }
 
 /// The WIT function `artifacts.get`.
-pub fn get(env: &impl Environment, space: NameSpace, name: &str) -> Result<Option<Vec<u8>>> {
+pub fn get(env: &impl Environment, namespace: Namespace, name: &str) -> Result<Option<Vec<u8>>> {
     let session = SessionTransaction::read(env)?;
-    let space = space_code(space);
+    let space = space_code(namespace);
     match find(&session.tx, space, name)? {
         Some((_, key, _)) => blobs::load_referenced(&session, &key).map(|blob| Some(blob.content)),
         None => confirm_absent(&session, space, name).map(|()| None),
     }
+}
+
+/// The WIT function `artifacts.list`.
+pub fn list(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ArtifactPage> {
+    let session = SessionTransaction::read(env)?;
+    let mut cursor = Cursor::of_list(cursor, &session)?;
+    let mut page = ItemPage::new();
+    let tx = &session.tx;
+    let ended = NAMES.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {
+        reader.integer()?;
+        let (row, checksum) = ArtifactRow::read_with_checksum(reader)?;
+        cursor.found.insert(checksum);
+        page.add(row.to_artifact()?, row.name.len() + ROW_BYTES);
+        Ok(())
+    })?;
+    if ended {
+        let expected = session.digests.artifacts;
+        verify_complete(ArtifactRow::TABLE, cursor.found, expected)?;
+    }
+    Ok(ArtifactPage {
+        artifacts: page.into_items(),
+        next: (!ended).then(|| cursor.encode()),
+    })
+}
+
+/// The WIT function `artifacts.delete`.
+pub fn delete(env: &impl Environment, namespace: Namespace, name: &str) -> Result<bool> {
+    let mut session = SessionTransaction::write_durably(env)?;
+    let space = space_code(namespace);
+    let Some((_, _, checksum)) = find(&session.tx, space, name)? else {
+        return confirm_absent(&session, space, name).map(|()| false);
+    };
+    session.digests.artifacts.remove(checksum);
+    session.tx.execute(
+        "DELETE FROM artifacts WHERE space = ?1 AND name = ?2",
+        &[Value::Integer(space), Value::Text(name)],
+    )?;
+    session.commit()?;
+    Ok(true)
 }

@@ -1,8 +1,11 @@
 //! A row of `artifacts`.
 
+use alloc::string::ToString;
+
 use crate::Result;
-use crate::bindings::session_types::NameSpace;
+use crate::bindings::session_types::{Artifact, Namespace};
 use crate::session::blobs::key::BlobKey;
+use crate::session::blobs::kind_from_code;
 use crate::storage::corruption::corrupt;
 use crate::storage::sql::sql;
 use crate::storage::table::table;
@@ -25,6 +28,18 @@ pub(super) const FROM: &str = sql!(
 );
 
 impl ArtifactRow<'_> {
+    pub(super) fn to_artifact(&self) -> Result<Artifact> {
+        Ok(Artifact {
+            namespace: match self.space {
+                0 => Namespace::Modules,
+                _ => Namespace::Bytes,
+            },
+            name: self.name.to_string(),
+            kind: kind_from_code(self.kind),
+            blob: self.key()?.text(),
+        })
+    }
+
     /// The key of the blob.
     pub(super) fn key(&self) -> Result<BlobKey> {
         BlobKey::from_bytes(self.blob_key)
@@ -32,9 +47,9 @@ impl ArtifactRow<'_> {
     }
 }
 
-pub(super) fn space_code(space: NameSpace) -> i64 {
+pub(super) fn space_code(space: Namespace) -> i64 {
     match space {
-        NameSpace::Modules => 0,
-        NameSpace::Bytes => 1,
+        Namespace::Modules => 0,
+        Namespace::Bytes => 1,
     }
 }

@@ -28,7 +28,8 @@ pub(crate) fn export<T: Transaction>(
                 .text("id", row.attachment_id)
                 .text("uri", row.canonical_uri)
                 .number("intent_at_ms", row.intent_at_ms)
-                .optional_number("committed_at_ms", row.committed_at_ms),
+                .optional_number("committed_at_ms", row.committed_at_ms)
+                .flag("condemned", row.condemned),
         );
         Ok(())
     })?;

@@ -19,6 +19,7 @@ pub fn add(env: &impl Environment, attachments: &[ImportedAttachment]) -> Result
             canonical_uri: &intent.canonical_uri,
             intent_at_ms: clamp(intent.intent_at_ms),
             committed_at_ms: attachment.committed_at_ms.map(clamp),
+            condemned: false,
         };
         if select(&session.tx, row.session_id, row.attachment_id)?.count > 0 {
             return refuse_repeated(0, row.attachment_id);

@@ -5,31 +5,39 @@ mod import;
 mod row;
 mod verify;
 
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::session_types::AttachmentIntent;
+use crate::bindings::session_types::{AttachmentIntent, AttachmentPage};
 use crate::session::digests::SessionTransaction;
-use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::verify_complete;
-use crate::storage::rows::RowReader;
-use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
-use crate::storage::sql::sql;
+use crate::storage::paging::{Cursor, ItemPage, Named};
+use crate::storage::rows::{RowReader, read_one};
+use crate::storage::seam::{Environment, Transaction, Value, clamp};
 
 pub(crate) use export::export;
 pub use import::add;
-use row::{AttachmentRow, select};
+use row::{AttachmentRow, FROM, select, select_all};
 pub(crate) use verify::verify_all;
 
-/// Marks the attachments of a session committed at a time.
+/// How `list-uncommitted` reads the manifest.
+const MANIFEST: Named = Named {
+    table: AttachmentRow::TABLE,
+    rows: FROM,
+};
+
+/// What an attachment takes of a page, without its texts, in bytes.
+const ROW_BYTES: usize = 128;
+
+/// Marks the attachments of a session committed at a time; returns the first that is
+/// condemned.
 pub(crate) fn commit_ids<T: Transaction>(
     session: &mut SessionTransaction<T>,
     session_id: &str,
     attachment_ids: &[String],
     now_ms: i64,
-) -> Result<()> {
+) -> Result<Option<String>> {
     for attachment_id in attachment_ids {
         let rows = select(&session.tx, session_id, attachment_id)?;
         let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
@@ -38,6 +46,9 @@ pub(crate) fn commit_ids<T: Transaction>(
         }
         let (mut row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
         row.confirm_found(session_id, attachment_id)?;
+        if row.condemned {
+            return Ok(Some(attachment_id.clone()));
+        }
         if row.committed_at_ms.is_none() {
             session.digests.intents.remove(checksum);
             row.committed_at_ms = Some(now_ms);
@@ -45,19 +56,28 @@ pub(crate) fn commit_ids<T: Transaction>(
             session.digests.intents.insert(row.checksum());
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The WIT function `attachments.record-intent`.
-pub fn record_intent(env: &impl Environment, intent: &AttachmentIntent) -> Result<()> {
+pub fn record_intent(env: &impl Environment, intent: &AttachmentIntent) -> Result<bool> {
     let mut session = SessionTransaction::write(env)?;
-    let rows = select(&session.tx, &intent.session_id, &intent.attachment_id)?;
+    let mut stored = None;
+    let rows = select_all(&session.tx, &intent.attachment_id)?;
     let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
-    if reader.advance() {
+    while reader.advance() {
         let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
-        row.confirm_found(&intent.session_id, &intent.attachment_id)?;
+        row.confirm_found(row.session_id, &intent.attachment_id)?;
+        if row.condemned {
+            return Ok(false);
+        }
+        if row.session_id == intent.session_id {
+            stored = Some((row, checksum));
+        }
+    }
+    if let Some((row, checksum)) = stored {
         if row.committed_at_ms.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         session.digests.intents.remove(checksum);
     }
@@ -67,66 +87,142 @@ pub fn record_intent(env: &impl Environment, intent: &AttachmentIntent) -> Resul
         canonical_uri: &intent.canonical_uri,
         intent_at_ms: clamp(intent.intent_at_ms),
         committed_at_ms: None,
+        condemned: false,
     };
     row.store(&session.tx)?;
     session.digests.intents.insert(row.checksum());
-    session.commit()
+    session.commit()?;
+    Ok(true)
 }
 
 /// The WIT function `attachments.commit`.
-pub fn commit(env: &impl Environment, session_id: &str, attachment_ids: &[String]) -> Result<()> {
+pub fn commit(
+    env: &impl Environment,
+    session_id: &str,
+    attachment_ids: &[String],
+) -> Result<Option<String>> {
     let mut session = SessionTransaction::write_durably(env)?;
     let now_ms = env.now_ms();
-    commit_ids(&mut session, session_id, attachment_ids, now_ms)?;
-    session.commit()
+    let condemned = commit_ids(&mut session, session_id, attachment_ids, now_ms)?;
+    if condemned.is_none() {
+        session.commit()?;
+    }
+    Ok(condemned)
 }
 
 /// The WIT function `attachments.list-uncommitted`.
 pub fn list_uncommitted(
     env: &impl Environment,
-    older_than_ms: u64,
-) -> Result<Vec<AttachmentIntent>> {
+    recorded_until_ms: u64,
+    cursor: Option<&[u8]>,
+) -> Result<AttachmentPage> {
     let session = SessionTransaction::read(env)?;
-    // All of them, because a row that is missing, or that an index leads past,
+    let mut cursor = Cursor::of_list(cursor, &session)?;
+    let sessions = session_ids(&session.tx)?;
+    let mut page = ItemPage::new();
+    let tx = &session.tx;
+    // All rows of the table, because one that is missing, or that an index leads past,
     // would show bytes as garbage that another session refers to.
-    let rows = session
-        .tx
-        .query(sql!(AttachmentRow::SELECT, "NOT INDEXED"), &[])?;
-    let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
-    let mut found = SetDigest::default();
-    let mut committed = BTreeSet::new();
-    let mut uncommitted = Vec::new();
-    while reader.advance() {
-        let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
-        found.insert(checksum);
-        if row.committed_at_ms.is_some() {
-            committed.insert(row.attachment_id);
-        } else if row.intent_at_ms <= clamp(older_than_ms) {
-            uncommitted.push(row);
+    let ended = MANIFEST.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {
+        let (row, checksum) = AttachmentRow::read_with_checksum(reader)?;
+        cursor.found.insert(checksum);
+        if row.committed_at_ms.is_none()
+            && row.intent_at_ms <= clamp(recorded_until_ms)
+            && !is_committed(tx, &sessions, &row)?
+        {
+            let bytes = row.attachment_id.len() + row.canonical_uri.len() + ROW_BYTES;
+            page.add(row.to_intent(), bytes);
+        }
+        Ok(())
+    })?;
+    if ended {
+        let expected = session.digests.intents;
+        verify_complete(AttachmentRow::TABLE, cursor.found, expected)?;
+    }
+    Ok(AttachmentPage {
+        intents: page.into_items(),
+        next: (!ended).then(|| cursor.encode()),
+    })
+}
+
+/// The sessions that have attachments: one, unless somebody shares a database.
+fn session_ids(tx: &impl Transaction) -> Result<Vec<String>> {
+    let mut sessions: Vec<String> = Vec::new();
+    loop {
+        let sql = match sessions.last() {
+            None => "SELECT min(session_id) FROM attachment_intents NOT INDEXED",
+            Some(_) => {
+                "SELECT min(session_id) FROM attachment_intents NOT INDEXED WHERE session_id > ?1"
+            }
+        };
+        let after = sessions.last().map(|last| Value::Text(last));
+        let rows = tx.query(sql, after.as_slice())?;
+        let next = read_one(AttachmentRow::TABLE, &rows, |reader| {
+            Ok(reader.optional_text()?.map(ToString::to_string))
+        })?;
+        match next.flatten() {
+            Some(next) => sessions.push(next),
+            None => return Ok(sessions),
         }
     }
-    let expected = session.digests.intents;
-    verify_complete(AttachmentRow::TABLE, found, expected)?;
-    uncommitted.retain(|row| !committed.contains(row.attachment_id));
-    uncommitted.sort_by_key(|row| (row.intent_at_ms, row.session_id, row.attachment_id));
-    Ok(uncommitted
-        .into_iter()
-        .map(|row| AttachmentIntent {
-            attachment_id: row.attachment_id.to_string(),
-            session_id: row.session_id.to_string(),
-            canonical_uri: row.canonical_uri.to_string(),
-            intent_at_ms: unsigned(row.intent_at_ms),
-        })
-        .collect())
+}
+
+/// Whether another session has committed an attachment.
+fn is_committed(
+    tx: &impl Transaction,
+    sessions: &[String],
+    row: &AttachmentRow<'_>,
+) -> Result<bool> {
+    for session_id in sessions.iter().filter(|id| *id != row.session_id) {
+        let rows = select(tx, session_id, row.attachment_id)?;
+        let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
+        if reader.advance() {
+            let other = AttachmentRow::read(&mut reader)?;
+            other.confirm_found(session_id, row.attachment_id)?;
+            if other.committed_at_ms.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The WIT function `attachments.condemn`.
+pub fn condemn(
+    env: &impl Environment,
+    attachment_id: &str,
+    recorded_until_ms: u64,
+) -> Result<bool> {
+    let mut session = SessionTransaction::write_durably(env)?;
+    let mut found = false;
+    // Of every session by the key of the table: an index could lead past a commit.
+    for session_id in session_ids(&session.tx)? {
+        let rows = select(&session.tx, &session_id, attachment_id)?;
+        let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
+        if !reader.advance() {
+            continue;
+        }
+        let (mut row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
+        row.confirm_found(&session_id, attachment_id)?;
+        if row.committed_at_ms.is_some() || row.intent_at_ms > clamp(recorded_until_ms) {
+            return Ok(false);
+        }
+        session.digests.intents.remove(checksum);
+        row.condemned = true;
+        row.store(&session.tx)?;
+        session.digests.intents.insert(row.checksum());
+        found = true;
+    }
+    if found {
+        session.commit()?;
+    }
+    Ok(found)
 }
 
 /// The WIT function `attachments.forget`.
 pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
     let mut session = SessionTransaction::write(env)?;
-    let rows = session.tx.query(
-        sql!(AttachmentRow::SELECT, "WHERE attachment_id = ?1"),
-        &[Value::Text(attachment_id)],
-    )?;
+    let rows = select_all(&session.tx, attachment_id)?;
     let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
     while reader.advance() {
         let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;

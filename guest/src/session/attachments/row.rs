@@ -1,9 +1,12 @@
 //! A row of `attachment_intents`.
 
+use alloc::string::ToString;
+
 use crate::Result;
+use crate::bindings::session_types::AttachmentIntent;
 use crate::storage::corruption::confirm_found;
-use crate::storage::seam::{Rows, Transaction, Value};
-use crate::storage::sql::{excluded, sql};
+use crate::storage::seam::{Rows, Transaction, Value, unsigned};
+use crate::storage::sql::sql;
 use crate::storage::table::table;
 
 table! {
@@ -14,6 +17,8 @@ table! {
         canonical_uri: &'r str,
         intent_at_ms: i64,
         committed_at_ms: Option<i64>,
+        /// Whether a sweep is about to remove its bytes.
+        condemned: bool,
     }
 }
 
@@ -24,6 +29,15 @@ pub(super) const FROM: &str = sql!(
 );
 
 impl AttachmentRow<'_> {
+    pub(super) fn to_intent(&self) -> AttachmentIntent {
+        AttachmentIntent {
+            attachment_id: self.attachment_id.to_string(),
+            session_id: self.session_id.to_string(),
+            canonical_uri: self.canonical_uri.to_string(),
+            intent_at_ms: unsigned(self.intent_at_ms),
+        }
+    }
+
     pub(super) fn confirm_found(&self, session_id: &str, attachment_id: &str) -> Result<()> {
         let found = self.session_id == session_id && self.attachment_id == attachment_id;
         confirm_found(Self::TABLE, attachment_id, found)
@@ -35,7 +49,7 @@ impl AttachmentRow<'_> {
             sql!(
                 AttachmentRow::INSERT,
                 " ON CONFLICT (session_id, attachment_id) DO UPDATE SET ",
-                excluded!(canonical_uri, intent_at_ms, committed_at_ms, checksum)
+                AttachmentRow::EXCLUDED
             ),
             &self.values(),
         )?;
@@ -50,5 +64,13 @@ pub(super) fn select(tx: &impl Transaction, session_id: &str, attachment_id: &st
             "WHERE session_id = ?1 AND attachment_id = ?2"
         ),
         &[Value::Text(session_id), Value::Text(attachment_id)],
+    )?)
+}
+
+/// The rows of an attachment in all sessions.
+pub(super) fn select_all(tx: &impl Transaction, attachment_id: &str) -> Result<Rows> {
+    Ok(tx.query(
+        sql!(AttachmentRow::SELECT, "WHERE attachment_id = ?1"),
+        &[Value::Text(attachment_id)],
     )?)
 }

@@ -18,7 +18,7 @@ use crate::bindings::session_types::{BlobKind, BlobProfile};
 use crate::bindings::types::Error;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{corrupt, invalid, missing, verify_complete};
+use crate::storage::corruption::{corrupt, missing, verify_complete};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::storage::sql::sql;
@@ -68,7 +68,7 @@ impl NewBlob {
         profile: BlobProfile,
     ) -> Result<Self> {
         if content.len() > MAX_LENGTH {
-            return Err(invalid("a blob is larger than 256 MiB"));
+            return Err(Error::TooLarge("a blob is larger than 256 MiB".into()));
         }
         Ok(Self {
             key: BlobKey::of(&content),
@@ -128,15 +128,10 @@ pub(crate) fn compress_missing<'b>(
 
 /// The named blobs that are stored.
 pub(crate) fn retain(tx: &impl Transaction, references: &[String]) -> Result<Vec<BlobKey>> {
-    let mut keys = Vec::new();
-    for reference in references {
-        if let Some(key) = BlobKey::parse(reference)
-            && exists(tx, &key)?
-        {
-            keys.push(key);
-        }
-    }
-    Ok(keys)
+    references
+        .iter()
+        .map(|reference| require(tx, reference))
+        .collect()
 }
 
 /// Whether a blob is stored. It is not read.

@@ -7,6 +7,7 @@ mod change;
 mod export;
 mod import;
 mod order;
+mod page;
 mod row;
 mod verify;
 
@@ -18,6 +19,7 @@ use crate::bindings::session_types::Node;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};
+use crate::storage::paging::{Cursor, Room};
 use crate::storage::rows::{RowReader, capacity, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
 use crate::storage::sql::sql;
@@ -25,131 +27,40 @@ use crate::storage::sql::sql;
 pub(crate) use change::{append_nodes, replace_nodes};
 pub(crate) use export::{export, export_removed};
 pub use import::{add, check};
-use row::{COLUMNS, NodeRow, SELECT};
+pub(crate) use page::first_bodies;
+pub use page::{load, load_nodes};
+use row::{NodeRow, SELECT};
 pub(crate) use verify::verify_all;
 
 const TABLE: &str = "graph_nodes";
 
-/// How many rows one query reads of a whole graph: few enough that they stay in
-/// the caches of the processor while they are handed over and checked.
-const PAGE: u32 = 128;
-
-/// Reads the bodies of all nodes that are not tombstoned, in order.
-pub(crate) fn load_all<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<Vec<u8>>> {
-    let mut bodies = Vec::new();
-    visit(session, |row| {
-        bodies.push(row.body.to_vec());
-        Ok(())
-    })?;
-    Ok(bodies)
-}
-
-/// Visits all nodes that are not tombstoned, in order, and checks that they are
+/// Visits all nodes that are not tombstoned, newest first, and checks that they are
 /// those that were written.
 fn visit<T: Transaction>(
     session: &SessionTransaction<T>,
     mut visitor: impl FnMut(NodeRow<'_>) -> Result<()>,
 ) -> Result<()> {
-    let expected = session.digests.nodes;
-    let mut found = SetDigest::default();
-    let mut last = 0;
-    loop {
-        let rows = session.tx.query(
-            sql!(
-                SELECT,
-                "WHERE seq > ?1 AND tombstoned = 0 ORDER BY seq LIMIT ?2"
-            ),
-            &[Value::Integer(last), Value::Integer(i64::from(PAGE))],
-        )?;
-        let mut reader = RowReader::new(TABLE, &rows);
-        while reader.advance() {
-            let row = NodeRow::read(&mut reader)?;
-            found.insert(row.checksum);
-            last = row.seq;
-            visitor(row)?;
-        }
-        if rows.count < PAGE {
-            break;
-        }
-    }
-    verify_complete(TABLE, found, expected)
+    let mut cursor = Cursor::of_list(None, session)?;
+    while !page::read_before(session, &mut cursor, &mut visitor)? {}
+    Ok(())
 }
 
-/// Reads the bodies from the root to `leaf`. Nothing is returned for a leaf that
-/// is unknown or tombstoned, and a path begins after a parent that was removed.
-pub(crate) fn load_path<T: Transaction>(
-    session: &SessionTransaction<T>,
-    leaf: &str,
-) -> Result<Vec<Vec<u8>>> {
-    // A path cannot be longer than the graph: whatever damage does to the
-    // parents, the recursion ends.
-    let longest = clamp(session.digests.nodes.count.saturating_add(1));
-    let rows = session.tx.query(
-        sql!(
-            "WITH RECURSIVE path (seq, parent_seq, length) AS (
-                 SELECT seq, parent_seq, 1 FROM graph_nodes
-                 WHERE node_id = ?1 AND tombstoned = 0
-                 UNION ALL
-                 SELECT node.seq, node.parent_seq, path.length + 1
-                 FROM path JOIN graph_nodes AS node ON node.seq = path.parent_seq
-                 WHERE node.tombstoned = 0 AND path.length < ?2
-             )
-             SELECT ",
-            COLUMNS,
-            " FROM path JOIN graph_nodes ON graph_nodes.seq = path.seq"
-        ),
-        &[Value::Text(leaf), Value::Integer(longest)],
-    )?;
-    if rows.count == 0 {
-        confirm_not_visible(session, leaf)?;
-        return Ok(Vec::new());
-    }
-    let mut bodies = Vec::with_capacity(capacity(&rows));
-    let mut reader = RowReader::new(TABLE, &rows);
-    let mut next: Option<i64> = None;
-    while reader.advance() {
-        let row = NodeRow::read(&mut reader)?;
-        let follows = match next {
-            Some(seq) => row.seq == seq,
-            None => bodies.is_empty() && row.node_id == leaf,
-        };
-        if !follows || row.tombstoned {
-            return Err(corrupt(
-                TABLE,
-                row.node_id,
-                "the row does not belong to the path",
-            ));
-        }
-        next = row.parent_seq;
-        bodies.push(row.body.to_vec());
-    }
-    if let Some(seq) = next {
-        confirm_removed(&session.tx, seq)?;
-    }
-    bodies.reverse();
-    Ok(bodies)
-}
-
-/// A path ended although its last node has a parent: the parent must have been
-/// tombstoned or removed.
-fn confirm_removed(tx: &impl Transaction, seq: i64) -> Result<()> {
+/// Whether the parent that a path ends before was tombstoned or removed; otherwise it is
+/// visible.
+fn confirm_removed(tx: &impl Transaction, seq: i64) -> Result<bool> {
     let rows = tx.query(sql!(SELECT, "WHERE seq = ?1"), &[Value::Integer(seq)])?;
     let mut reader = RowReader::new(TABLE, &rows);
     if reader.advance() {
         let row = NodeRow::read(&mut reader)?;
         confirm_found(TABLE, seq, row.seq == seq)?;
-        return if row.tombstoned {
-            Ok(())
-        } else {
-            Err(corrupt(TABLE, row.node_id, "the parents form a cycle"))
-        };
+        return Ok(row.tombstoned);
     }
     let removed = tx.query(
         "SELECT 1 FROM removed_nodes WHERE seq = ?1",
         &[Value::Integer(seq)],
     )?;
     if removed.count > 0 {
-        Ok(())
+        Ok(true)
     } else {
         Err(corrupt(TABLE, seq, "a node on the path is missing"))
     }
@@ -195,11 +106,6 @@ pub(crate) fn find(tx: &impl Transaction, node_id: &str) -> Result<Option<i64>> 
         confirm_found(TABLE, node_id, row.node_id == node_id)?;
         Ok(row.seq)
     })
-}
-
-/// The WIT function `graph.load`.
-pub fn load(env: &impl Environment) -> Result<Vec<Vec<u8>>> {
-    load_all(&SessionTransaction::read(env)?)
 }
 
 /// The WIT function `graph.load-node`.
@@ -288,37 +194,64 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<u64> {
     Ok(hidden_now)
 }
 
-/// Removes the tombstoned nodes for good; returns how many there were.
+/// The lengths of the first tombstoned nodes.
+const TOMBSTONED_LENGTHS: &str = "SELECT length(body) FROM graph_nodes WHERE tombstoned = 1 \
+                                  ORDER BY seq LIMIT ?1";
+
+/// How many bytes of nodes one step removes.
+const VACUUM_BYTES: usize = 16 << 20;
+
+/// How many of the tombstoned nodes one query reads.
+const VACUUM_ROWS: i64 = 1024;
+
+/// Removes tombstoned nodes for good, `limit` at most; returns how many.
 pub(crate) fn remove_tombstoned<T: Transaction>(
     session: &mut SessionTransaction<T>,
+    limit: u32,
 ) -> Result<u64> {
-    // Each row is read and checked first: a damaged index could name rows that
-    // are not tombstoned.
-    let rows = session
-        .tx
-        .query(sql!(SELECT, "WHERE tombstoned = 1"), &[])?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    let mut found = SetDigest::default();
-    let mut seqs = Vec::with_capacity(capacity(&rows));
-    while reader.advance() {
-        let row = NodeRow::read(&mut reader)?;
-        found.insert(row.checksum);
-        seqs.push([Value::Integer(row.seq)]);
+    let mut room = Room::of(VACUUM_BYTES);
+    let mut left = i64::from(limit);
+    let mut removed = 0;
+    while left > 0 && !room.is_full() {
+        let tx = &session.tx;
+        let most = left.min(VACUUM_ROWS);
+        let fitting = room.fitting(tx, TABLE, TOMBSTONED_LENGTHS, &[], most)?;
+        // Each row is read and checked first: a damaged index could name rows that are
+        // not tombstoned.
+        let rows = tx.query(
+            sql!(SELECT, "WHERE tombstoned = 1 ORDER BY seq LIMIT ?1"),
+            &[Value::Integer(fitting.rows)],
+        )?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        let mut seqs = Vec::with_capacity(capacity(&rows));
+        while reader.advance() {
+            let row = NodeRow::read(&mut reader)?;
+            confirm_found(TABLE, row.seq, row.tombstoned)?;
+            session.digests.tombstones.remove(row.checksum);
+            room.take(row.body.len());
+            seqs.push([Value::Integer(row.seq)]);
+        }
+        execute_rows(tx, "INSERT INTO removed_nodes (seq) VALUES (?1)", &seqs)?;
+        execute_rows(tx, "DELETE FROM graph_nodes WHERE seq = ?1", &seqs)?;
+        removed += seqs.len() as u64;
+        left -= i64::from(rows.count);
+        if fitting.is_last {
+            let expected = session.digests.tombstones;
+            verify_complete(TABLE, SetDigest::default(), expected)?;
+            break;
+        }
+        if fitting.is_cut {
+            break;
+        }
     }
-    let expected = session.digests.tombstones;
-    verify_complete(TABLE, found, expected)?;
-    let tx = &session.tx;
-    execute_rows(tx, "INSERT INTO removed_nodes (seq) VALUES (?1)", &seqs)?;
-    execute_rows(tx, "DELETE FROM graph_nodes WHERE seq = ?1", &seqs)?;
-    session.digests.tombstones = SetDigest::default();
-    Ok(expected.count)
+    Ok(removed)
 }
 
 /// Looks for the first message of the user, after the one known was hidden.
 fn find_first_prompt<T: Transaction>(session: &SessionTransaction<T>) -> Result<u64> {
     let mut first = 0;
     visit(session, |row| {
-        if first == 0 && row.prompt {
+        if row.prompt {
             first = unsigned(row.seq);
         }
         Ok(())

@@ -8,14 +8,14 @@ use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value, unsigned};
 use crate::storage::sql::sql;
 
+use super::TABLE;
 use super::row::{NodeRow, SELECT};
-use super::{PAGE, TABLE};
 
 const PAGES: Pages = Pages {
     table: TABLE,
     sql: sql!(SELECT, "NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT ?2"),
     columns: 7,
-    size: PAGE,
+    size: 128,
 };
 
 /// Checks every node, visible or not, its parent, and what is known of all.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::session_types::Head;
+use crate::bindings::types::ByteStrings;
 use crate::session::blobs::{self, key::BlobKey};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::{Checksum, SetDigest};
@@ -173,9 +174,9 @@ impl HeadRow {
         self,
         session: &SessionTransaction<T>,
     ) -> Result<Head> {
-        let mut blobs = Vec::with_capacity(self.blobs.len());
+        let mut blobs = ByteStrings::new();
         for key in &self.blobs {
-            blobs.push(blobs::load_referenced(session, key)?.content);
+            blobs.push(&blobs::load_referenced(session, key)?.content);
         }
         Ok(Head {
             session_id: self.session_id,

@@ -13,18 +13,17 @@ use super::row::{HeadRow, TABLE};
 pub(in crate::session) fn verify_all<T: Transaction>(
     session: &SessionTransaction<T>,
     findings: &mut Findings,
-) -> Result<Option<HeadRow>> {
+) -> Result<()> {
     if !findings.has_digests() {
-        return Ok(None);
+        return Ok(());
     }
     let Some(Some(head)) = findings.note(TABLE, HeadRow::load(session))? else {
-        return Ok(None);
+        return Ok(());
     };
     let kept = head
         .checkpoint
         .iter()
         .chain(&head.blobs)
         .chain(&head.retained);
-    blobs::require_whole(session, findings, kept.copied())?;
-    Ok(Some(head))
+    blobs::require_whole(session, findings, kept.copied())
 }

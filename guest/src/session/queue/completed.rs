@@ -11,7 +11,7 @@ use crate::bindings::session_types::{BatchDraft, DeliveryPolicy, SlotPolicy};
 use crate::storage::corruption::confirm_found;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::rows::read_one;
-use crate::storage::seam::{Transaction, Value};
+use crate::storage::seam::{Transaction, Value, clamp};
 use crate::storage::sql::{excluded, sql};
 use crate::storage::table::table;
 
@@ -160,11 +160,13 @@ pub(super) fn verify_all(tx: &impl Transaction, findings: &mut Findings) -> Resu
     })
 }
 
-/// Forgets the source keys of batches that were completed before a time; returns
-/// how many.
-pub(crate) fn forget(tx: &impl Transaction, before_ms: i64) -> Result<u64> {
+/// Forgets the source keys of batches that were completed before a time, `limit` at most;
+/// returns how many.
+pub(crate) fn forget(tx: &impl Transaction, before_ms: i64, limit: u64) -> Result<u64> {
     Ok(tx.execute(
-        "DELETE FROM completed_sources WHERE completed_at_ms < ?1",
-        &[Value::Integer(before_ms)],
+        "DELETE FROM completed_sources WHERE (session_id, source_key) IN (
+             SELECT session_id, source_key FROM completed_sources
+             WHERE completed_at_ms < ?1 LIMIT ?2)",
+        &[Value::Integer(before_ms), Value::Integer(clamp(limit))],
     )?)
 }

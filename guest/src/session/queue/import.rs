@@ -42,7 +42,9 @@ pub fn add(env: &impl Environment, batches: Vec<ImportedBatch>) -> Result<()> {
             lease_expires_ms: 0,
         };
         row.insert(&session.tx).map_err(repeated)?;
-        row::insert_payloads(&session.tx, seq, &pack::pack(&batch.payloads))?;
+        let payloads = batch.payloads.split();
+        let payloads = payloads.ok_or_else(|| invalid("payloads end out of order"))?;
+        row::insert_payloads(&session.tx, seq, &pack::pack(&payloads))?;
         if let Some(claim) = claim {
             row.claim_id = Some(claim.id);
             row.lease_token = Some(claim.lease_token);

@@ -17,12 +17,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::session_types::{Batch, BatchDraft, ClaimRequest, Completion, HeldClaim};
+use crate::bindings::session_types::{
+    Batch, BatchDraft, BatchPage, ClaimRequest, Completion, HeldClaim,
+};
+use crate::bindings::types::ByteStrings;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{confirm_found, corrupt, verify_complete};
+use crate::storage::corruption::{confirm_found, corrupt, invalid, verify_complete};
 use crate::storage::numbers;
 use crate::storage::pack;
+use crate::storage::paging::{Cursor, ItemPage, Numbered};
 use crate::storage::rows::{RowReader, capacity, read_all, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::storage::sql::sql;
@@ -35,8 +39,18 @@ use row::BatchRow;
 use selection::claimed_prefix;
 pub(crate) use verify::verify_all;
 
-/// How many ready batches one query reads while a claim is put together.
+/// How many batches one query reads.
 const PAGE: u32 = 64;
+
+/// How `list` reads the queue.
+const BATCHES: Numbered = Numbered {
+    table: BatchRow::TABLE,
+    lengths: None,
+    rows: row::BATCHES_FROM,
+};
+
+/// What a batch takes of a page, without its payloads, in bytes.
+const BATCH_BYTES: usize = 512;
 
 /// How many batches from the front of the queue a claim looks at first, ready or not:
 /// what it takes is mostly there.
@@ -58,7 +72,7 @@ pub fn enqueue(env: &impl Environment, draft: BatchDraft) -> Result<Batch> {
             return Ok(row.into_batch(payloads));
         }
         if let Some(row) = completed::find(&session.tx, &draft, source_key, &packed)? {
-            return Ok(row.into_batch(draft.payloads));
+            return Ok(row.into_batch(ByteStrings::from_iter(draft.payloads)));
         }
     }
     let next = &mut session.digests.next_batch;
@@ -82,7 +96,7 @@ pub fn enqueue(env: &impl Environment, draft: BatchDraft) -> Result<Batch> {
     row::insert_payloads(&session.tx, row.seq, &packed)?;
     session.digests.batches.insert(row.checksum());
     session.commit()?;
-    Ok(row.into_batch(draft.payloads))
+    Ok(row.into_batch(ByteStrings::from_iter(draft.payloads)))
 }
 
 /// All batches, in order, with their checksums; an error if one is missing.
@@ -267,8 +281,12 @@ pub fn claim(env: &impl Environment, request: ClaimRequest) -> Result<Option<Hel
     let Some((first, _)) = taken.first().filter(|_| wanted) else {
         return Ok(None);
     };
-    let highest = taken.iter().map(|(row, _)| row.fencing_token).max();
-    let fencing_token = highest.unwrap_or(0).saturating_add(1);
+    let highest = taken
+        .iter()
+        .map(|(row, _)| unsigned(row.fencing_token))
+        .max();
+    let mut next = highest.unwrap_or(0).saturating_add(1);
+    let fencing_token = numbers::give_out(&mut next, "the fencing tokens of a batch")?;
     let claim_id = format!("qwc:{}:{fencing_token}", first.seq);
     let lease_token = token::random(env);
     let expires_at_ms = now_ms.saturating_add(clamp(request.lease_ttl_ms));
@@ -352,7 +370,12 @@ pub(crate) fn check_completions(
     completions: &[Completion],
 ) -> Result<core::result::Result<CompletedBatches, Completion>> {
     let mut completed = CompletedBatches::new();
+    let mut claims = BTreeSet::new();
     for completion in completions {
+        if !claims.insert(completion.claim_id.as_str()) {
+            let reason = ["the claim ", &completion.claim_id, " is completed twice"];
+            return Err(invalid(reason.concat()));
+        }
         let held = match completion.session_id == session_id {
             true => held_batches(tx, completion)?,
             false => None,
@@ -439,18 +462,36 @@ pub fn cancel(env: &impl Environment, session_id: &str, batch_id: &str) -> Resul
 }
 
 /// The WIT function `queue.list`.
-pub fn list(env: &impl Environment, session_id: &str, pending_only: bool) -> Result<Vec<Batch>> {
+pub fn list(
+    env: &impl Environment,
+    session_id: &str,
+    pending_only: bool,
+    cursor: Option<&[u8]>,
+) -> Result<BatchPage> {
     let session = SessionTransaction::read(env)?;
     let now_ms = pending_only.then(|| env.now_ms());
-    let is_listed = |row: &BatchRow| match now_ms {
-        Some(now_ms) => row.lease_expires_ms <= now_ms,
-        None => true,
+    let is_listed = |row: &BatchRow| {
+        row.session_id == session_id && now_ms.is_none_or(|now_ms| row.lease_expires_ms <= now_ms)
     };
-    let mut listed = load_all(&session)?;
-    listed.retain(|(row, _)| row.session_id == session_id && is_listed(row));
-    let batches = listed.into_iter().map(|(row, _)| {
-        let payloads = row::load_payloads(&session.tx, row.seq)?;
-        Ok(row.into_batch(payloads))
-    });
-    batches.collect()
+    let mut cursor = Cursor::of_list(cursor, &session)?;
+    let mut page = ItemPage::new();
+    let tx = &session.tx;
+    let ended = BATCHES.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {
+        let (row, checksum) = BatchRow::read_with_checksum(reader)?;
+        cursor.found.insert(checksum);
+        if is_listed(&row) {
+            let payloads = row::load_payloads(tx, row.seq)?;
+            let bytes = payloads.bytes.len() + BATCH_BYTES;
+            page.add(row.into_batch(payloads), bytes);
+        }
+        Ok(())
+    })?;
+    if ended {
+        let expected = session.digests.batches;
+        verify_complete(BatchRow::TABLE, cursor.found, expected)?;
+    }
+    Ok(BatchPage {
+        batches: page.into_items(),
+        next: (!ended).then(|| cursor.encode()),
+    })
 }

@@ -5,6 +5,7 @@ use alloc::vec::{self, Vec};
 
 use crate::Result;
 use crate::bindings::session_types::{Batch, DeliveryPolicy, SlotPolicy};
+use crate::bindings::types::ByteStrings;
 use crate::storage::corruption::{confirm_found, corrupt, missing};
 use crate::storage::pack;
 use crate::storage::rows::{read_all, read_one};
@@ -83,7 +84,7 @@ impl BatchRow {
         Ok(())
     }
 
-    pub(super) fn into_batch(self, payloads: Vec<Vec<u8>>) -> Batch {
+    pub(super) fn into_batch(self, payloads: ByteStrings) -> Batch {
         Batch {
             id: self.batch_id,
             session_id: self.session_id,
@@ -160,7 +161,7 @@ pub(super) fn insert_payloads(tx: &impl Transaction, seq: i64, packed: &[u8]) ->
 }
 
 /// Reads the payloads of a batch.
-pub(super) fn load_payloads(tx: &impl Transaction, seq: i64) -> Result<Vec<Vec<u8>>> {
+pub(super) fn load_payloads(tx: &impl Transaction, seq: i64) -> Result<ByteStrings> {
     let rows = tx.query(
         sql!(PayloadRow::SELECT, "WHERE seq = ?1"),
         &[Value::Integer(seq)],
@@ -202,6 +203,9 @@ pub(super) fn load_claimed(tx: &impl Transaction, claim_id: &str) -> Result<Pack
 }
 
 /// The payloads of a batch, of what they were packed to.
-pub(super) fn unpack(seq: i64, packed: &[u8]) -> Result<Vec<Vec<u8>>> {
-    pack::unpack(packed).ok_or_else(|| corrupt(PayloadRow::TABLE, seq, "the payloads are damaged"))
+pub(super) fn unpack(seq: i64, packed: &[u8]) -> Result<ByteStrings> {
+    let payloads = pack::unpack(packed);
+    payloads
+        .map(ByteStrings::from_iter)
+        .ok_or_else(|| corrupt(PayloadRow::TABLE, seq, "the payloads are damaged"))
 }

@@ -24,6 +24,9 @@ pub use import::add;
 use row::TurnRow;
 pub(crate) use verify::verify_all;
 
+/// How many rows one query reads.
+const ROWS: i64 = 1024;
+
 /// What a turn committed.
 pub(crate) struct CommittedTurn {
     pub(crate) commit_hash: String,
@@ -93,26 +96,71 @@ pub(crate) fn checkpoints<T: Transaction>(
     turns.iter().map(|(row, _)| row.checkpoint()).collect()
 }
 
-/// Removes the stamps of turns that were committed before a time, and returns how
-/// many. The newest stays: its commit is the one that may just be asked for again.
+/// Removes the stamps of turns that were committed before a time, `limit` at most, and
+/// returns how many. The newest stays: its commit is the one that may just be asked for
+/// again.
 pub(crate) fn forget<T: Transaction>(
     session: &mut SessionTransaction<T>,
     before_ms: i64,
+    limit: u64,
 ) -> Result<u64> {
-    let rows = session.tx.query(TurnRow::SELECT, &[])?;
-    let mut turns = check_all(session, &rows)?;
-    let newest = turns.iter().map(|(row, _)| row.revision).max();
-    turns.retain(|(row, _)| row.committed_at_ms < before_ms && Some(row.revision) != newest);
-    for (_, checksum) in &turns {
-        session.digests.turns.remove(*checksum);
+    let mut old: Vec<OldTurn> = Vec::new();
+    let mut newest = i64::MIN;
+    let (mut after_session, mut after_turn) = (String::new(), String::new());
+    loop {
+        let rows = session.tx.query(
+            sql!(
+                TurnRow::SELECT,
+                "WHERE (session_id, turn_id) > (?1, ?2) ORDER BY session_id, turn_id LIMIT ?3"
+            ),
+            &[
+                Value::Text(&after_session),
+                Value::Text(&after_turn),
+                Value::Integer(ROWS),
+            ],
+        )?;
+        let turns = read_all(TurnRow::TABLE, &rows, TurnRow::read_with_checksum)?;
+        for (row, checksum) in &turns {
+            newest = newest.max(row.revision);
+            if row.committed_at_ms < before_ms {
+                old.push(OldTurn {
+                    session_id: row.session_id.to_string(),
+                    turn_id: row.turn_id.to_string(),
+                    revision: row.revision,
+                    checksum: *checksum,
+                });
+            }
+        }
+        // One more than the limit, because the newest of those that were read stays.
+        let enough = old.len() as u64 > limit;
+        match turns.last() {
+            Some((last, _)) if !enough && i64::from(rows.count) == ROWS => {
+                (after_session, after_turn) =
+                    (last.session_id.to_string(), last.turn_id.to_string());
+            }
+            _ => break,
+        }
     }
-    let keys: Vec<[Value<'_>; 2]> = turns
+    old.retain(|turn| turn.revision != newest);
+    old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    for turn in &old {
+        session.digests.turns.remove(turn.checksum);
+    }
+    let keys: Vec<[Value<'_>; 2]> = old
         .iter()
-        .map(|(row, _)| [Value::Text(row.session_id), Value::Text(row.turn_id)])
+        .map(|turn| [Value::Text(&turn.session_id), Value::Text(&turn.turn_id)])
         .collect();
     Ok(execute_rows(
         &session.tx,
         "DELETE FROM runtime_turn_commits WHERE session_id = ?1 AND turn_id = ?2",
         &keys,
     )?)
+}
+
+/// A stamp that may be removed.
+struct OldTurn {
+    session_id: String,
+    turn_id: String,
+    revision: i64,
+    checksum: i64,
 }

@@ -9,17 +9,31 @@ mod verify;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::session_types::UsageEntry;
+use crate::bindings::session_types::{UsageEntry, UsagePage};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::confirm_found;
+use crate::storage::corruption::{confirm_found, verify_complete};
+use crate::storage::paging::{Cursor, ItemPage, Numbered};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows};
 use crate::storage::sql::{excluded, placeholders, sql};
 pub(crate) use export::{export_entries, export_totals};
 pub use import::add;
-use row::{COLUMNS, ENTRIES, INSERT_ENTRY, TOTALS, UsageRow, WIDTH};
+use row::{COLUMNS, ENTRIES, ENTRIES_FROM, INSERT_ENTRY, TOTALS, UsageRow, WIDTH};
 pub(crate) use verify::verify_all;
+
+/// How many entries one query of `prune` reads.
+const ROWS: i64 = 1024;
+
+/// How `load` reads the ledger.
+const LEDGER: Numbered = Numbered {
+    table: ENTRIES,
+    lengths: None,
+    rows: ENTRIES_FROM,
+};
+
+/// What an entry takes of a page, without its texts, in bytes.
+const ENTRY_BYTES: usize = 48;
 
 /// Adds entries to the ledger and to the totals.
 pub(crate) fn append_entries<T: Transaction>(
@@ -66,36 +80,46 @@ pub(crate) fn load_totals<T: Transaction>(
     Ok(totals.into_iter().map(|row| row.entry).collect())
 }
 
-/// Sums up the entries from before a time into one for each source and model;
-/// returns how many entries there are fewer.
+/// Sums up entries from before a time into one for each source and model, until there are
+/// `limit` entries fewer; returns how many there are fewer.
 pub(crate) fn fold_entries<T: Transaction>(
     session: &mut SessionTransaction<T>,
     before_ms: i64,
+    limit: u64,
 ) -> Result<u64> {
     let mut sums: Vec<UsageRow> = Vec::new();
-    let mut folded = Vec::new();
-    for row in load_entries(session)? {
-        if row.recorded_at_ms >= before_ms {
-            continue;
+    let mut folded: Vec<(i64, i64)> = Vec::new();
+    let fewer = |folded: &[_], sums: &[_]| folded.len().saturating_sub(sums.len()) as u64;
+    let mut next = i64::MIN;
+    let mut more = true;
+    while more && fewer(&folded, &sums) < limit {
+        let rows = session
+            .tx
+            .query(ENTRIES_FROM, &[Value::Integer(next), Value::Integer(ROWS)])?;
+        let mut reader = RowReader::new(ENTRIES, &rows);
+        while fewer(&folded, &sums) < limit && reader.advance() {
+            let (row, checksum) = UsageRow::read(ENTRIES, &mut reader)?;
+            next = row.seq.saturating_add(1);
+            if row.recorded_at_ms >= before_ms {
+                continue;
+            }
+            folded.push((row.seq, checksum));
+            match sums.iter_mut().find(|sum| sum.is_like(&row.entry)) {
+                Some(sum) => sum.add(&row.entry, row.recorded_at_ms),
+                None => sums.push(row),
+            }
         }
-        match sums.iter_mut().find(|sum| sum.is_like(&row.entry)) {
-            Some(sum) => sum.add(&row.entry, row.recorded_at_ms),
-            None => sums.push(UsageRow {
-                entry: row.entry.clone(),
-                ..row
-            }),
-        }
-        folded.push(row);
+        more = i64::from(rows.count) == ROWS;
     }
-    let fewer = folded.len().saturating_sub(sums.len()) as u64;
+    let fewer = fewer(&folded, &sums);
     if fewer == 0 {
         return Ok(0);
     }
-    for row in &folded {
-        let checksum = row.checksum(ENTRIES);
+    let mut seqs = Vec::with_capacity(folded.len());
+    for (seq, checksum) in folded {
         session.digests.usage_entries.remove(checksum);
+        seqs.push([Value::Integer(seq)]);
     }
-    let seqs: Vec<[Value<'_>; 1]> = folded.iter().map(|row| [Value::Integer(row.seq)]).collect();
     execute_rows(
         &session.tx,
         "DELETE FROM usage_entries WHERE seq = ?1",
@@ -186,14 +210,6 @@ fn merge_into_total<T: Transaction>(
     Ok(())
 }
 
-fn load_entries<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<UsageRow>> {
-    let rows = session.tx.query(
-        sql!("SELECT ", COLUMNS, " FROM usage_entries ORDER BY seq"),
-        &[],
-    )?;
-    UsageRow::all(ENTRIES, &rows, session.digests.usage_entries)
-}
-
 /// The WIT function `usage.append`.
 pub fn append(env: &impl Environment, entries: &[UsageEntry]) -> Result<()> {
     let mut session = SessionTransaction::write_durably(env)?;
@@ -202,8 +218,24 @@ pub fn append(env: &impl Environment, entries: &[UsageEntry]) -> Result<()> {
 }
 
 /// The WIT function `usage.load`.
-pub fn load(env: &impl Environment) -> Result<Vec<UsageEntry>> {
+pub fn load(env: &impl Environment, cursor: Option<&[u8]>) -> Result<UsagePage> {
     let session = SessionTransaction::read(env)?;
-    let entries = load_entries(&session)?;
-    Ok(entries.into_iter().map(|row| row.entry).collect())
+    let mut cursor = Cursor::of_list(cursor, &session)?;
+    let mut page = ItemPage::new();
+    let tx = &session.tx;
+    let ended = LEDGER.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {
+        let (row, checksum) = UsageRow::read(ENTRIES, reader)?;
+        cursor.found.insert(checksum);
+        let bytes = row.entry.source.len() + row.entry.model.len() + ENTRY_BYTES;
+        page.add(row.entry, bytes);
+        Ok(())
+    })?;
+    if ended {
+        let expected = session.digests.usage_entries;
+        verify_complete(ENTRIES, cursor.found, expected)?;
+    }
+    Ok(UsagePage {
+        entries: page.into_items(),
+        next: (!ended).then(|| cursor.encode()),
+    })
 }

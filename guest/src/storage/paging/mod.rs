@@ -1,14 +1,16 @@
-//! Records for export, in pages of bounded size.
+//! Lists and exports, in pages of bounded size.
 //!
-//! A page goes through one table after another until it is full. Where it stopped is
-//! in the cursor, with the digest of the rows of the table that were read so far, so
-//! that a row that is missing is noticed whatever page it would have been on.
+//! Where a page stopped is in the cursor, with the digest of the rows of the table that
+//! were read so far, so that a row that is missing is noticed whatever page it would have
+//! been on. A page of an export goes through one table after another until it is full.
 
 mod cursor;
 mod record;
+mod room;
 
 pub(crate) use cursor::{Cursor, Key};
 pub(crate) use record::RecordBuilder;
+pub(crate) use room::{Fitting, Room};
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -18,32 +20,65 @@ use crate::bindings::export_types::{Exported, Page as ExportPage};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value};
 
-/// How long a page becomes, in bytes. A single record may be longer.
-const PAGE_BYTES: usize = 1 << 20;
-
 /// How many rows one query reads.
 const ROWS: i64 = 256;
 
-/// The records of a page.
-#[derive(Default)]
-pub(crate) struct Page {
-    records: Vec<Exported>,
-    bytes: usize,
-    /// Whether the next record does not fit.
-    ended: bool,
+/// A page of items.
+pub(crate) struct ItemPage<I> {
+    items: Vec<I>,
+    room: Room,
+    /// Whether the next item does not fit.
+    is_cut: bool,
+}
+
+/// A page of an export.
+pub(crate) type Page = ItemPage<Exported>;
+
+impl<I> ItemPage<I> {
+    pub(crate) fn new() -> Self {
+        Self {
+            items: Vec::new(),
+            room: Room::new(),
+            is_cut: false,
+        }
+    }
+
+    /// Adds an item of about so many bytes.
+    pub(crate) fn add(&mut self, item: I, bytes: usize) {
+        self.room.take(bytes);
+        self.items.push(item);
+    }
+
+    /// Whether there is enough for one page.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_cut || self.room.is_full()
+    }
+
+    /// Finds out which rows fit, as [`Room::fitting`].
+    pub(crate) fn fitting(
+        &mut self,
+        tx: &impl Transaction,
+        table: &'static str,
+        lengths: &str,
+        params: &[Value<'_>],
+        most: i64,
+    ) -> Result<Fitting> {
+        let fitting = self.room.fitting(tx, table, lengths, params, most)?;
+        self.is_cut = fitting.is_cut;
+        Ok(fitting)
+    }
+
+    /// The items.
+    pub(crate) fn into_items(self) -> Vec<I> {
+        self.items
+    }
 }
 
 impl Page {
     /// Adds a record.
     pub(crate) fn push(&mut self, record: RecordBuilder) {
         let (record, bytes) = record.finish();
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.records.push(record);
-    }
-
-    /// Whether there is enough for one page.
-    pub(crate) fn is_full(&self) -> bool {
-        self.ended || self.bytes >= PAGE_BYTES
+        self.add(record, bytes);
     }
 }
 
@@ -53,8 +88,8 @@ pub(crate) fn read_page(
     cursor: Option<&[u8]>,
     mut read: impl FnMut(&mut Cursor, &mut Page) -> Option<Result<bool>>,
 ) -> Result<ExportPage> {
-    let mut cursor = cursor.map_or_else(|| Ok(Cursor::default()), Cursor::decode)?;
-    let mut page = Page::default();
+    let mut cursor = Cursor::resume(cursor)?;
+    let mut page = Page::new();
     let mut more = true;
     while more && !page.is_full() {
         match read(&mut cursor, &mut page).transpose()? {
@@ -64,7 +99,7 @@ pub(crate) fn read_page(
         }
     }
     Ok(ExportPage {
-        records: page.records,
+        records: page.items,
         next: more.then(|| cursor.encode()),
     })
 }
@@ -75,18 +110,18 @@ pub(crate) struct Numbered {
     /// Returns the lengths of rows from the number `?1` on, `?2` at most, where rows
     /// can be so long that not many fit into memory.
     pub(crate) lengths: Option<&'static str>,
-    /// Answers rows from the number `?1` on, `?2` at most. The number comes first.
+    /// Returns rows from the number `?1` on, `?2` at most. The number comes first.
     pub(crate) rows: &'static str,
 }
 
 impl Numbered {
     /// Reads rows into the page until it is full; returns whether these were the last.
-    pub(crate) fn read(
+    pub(crate) fn read<I>(
         &self,
         tx: &impl Transaction,
         cursor: &mut Cursor,
-        page: &mut Page,
-        export: &mut dyn FnMut(&mut Cursor, &mut Page, &mut RowReader<'_>) -> Result<()>,
+        page: &mut ItemPage<I>,
+        visitor: Visitor<'_, I>,
     ) -> Result<bool> {
         while !page.is_full() {
             // A row may have been moved: the first is looked for from the lowest
@@ -95,65 +130,57 @@ impl Numbered {
                 Key::Number(number) => number,
                 _ => i64::MIN,
             };
-            let limit = self.fitting(tx, from, page)?;
+            let limit = match self.lengths {
+                Some(lengths) => {
+                    let from = [Value::Integer(from)];
+                    let fitting = page.fitting(tx, self.table, lengths, &from, ROWS)?;
+                    // Without a length there may be a row all the same.
+                    if fitting.is_cut { fitting.rows } else { ROWS }
+                }
+                None => ROWS,
+            };
             if limit == 0 {
-                page.ended = true;
                 return Ok(false);
             }
             let rows = tx.query(self.rows, &[Value::Integer(from), Value::Integer(limit)])?;
             let mut reader = RowReader::new(self.table, &rows);
-            while reader.advance() {
+            let mut left = rows.count;
+            while left > 0 && !page.room.is_full() && reader.advance() {
                 let number = reader.clone().integer()?;
-                export(cursor, page, &mut reader)?;
+                visitor(cursor, page, &mut reader)?;
                 match number.checked_add(1) {
                     Some(next) => cursor.next = Key::Number(next),
                     None => return Ok(true),
                 }
+                left -= 1;
             }
-            if i64::from(rows.count) < limit || rows.count == 0 {
+            if left == 0 && (i64::from(rows.count) < limit || rows.count == 0) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
-
-    /// How many rows still fit into the page; one at least if it is empty, or if there
-    /// are none.
-    fn fitting(&self, tx: &impl Transaction, from: i64, page: &Page) -> Result<i64> {
-        let Some(lengths) = self.lengths else {
-            return Ok(ROWS);
-        };
-        let rows = tx.query(lengths, &[Value::Integer(from), Value::Integer(ROWS)])?;
-        let mut reader = RowReader::new(self.table, &rows);
-        let (mut count, mut bytes) = (0, page.bytes);
-        while reader.advance() {
-            let length = usize::try_from(reader.integer()?).unwrap_or(usize::MAX);
-            bytes = bytes.saturating_add(length);
-            if bytes > PAGE_BYTES {
-                break;
-            }
-            count += 1;
-        }
-        let alone = page.records.is_empty() || rows.count == 0;
-        Ok(if alone { count.max(1) } else { count })
-    }
 }
+
+/// Reads the row that the reader is at, and adds what it is to the page.
+type Visitor<'v, I> =
+    &'v mut dyn FnMut(&mut Cursor, &mut ItemPage<I>, &mut RowReader<'_>) -> Result<()>;
 
 /// How a table without numbers is read, in the order of the two names of its key.
 pub(crate) struct Named {
     pub(crate) table: &'static str,
-    /// Answers rows from the names `(?1, ?2)` on, `?3` at most. The names come first.
+    /// Returns rows from the names `(?1, ?2)` on, `?3` at most. The names come first.
     pub(crate) rows: &'static str,
 }
 
 impl Named {
     /// Reads rows into the page until it is full; returns whether these were the last.
-    pub(crate) fn read(
+    pub(crate) fn read<I>(
         &self,
         tx: &impl Transaction,
         cursor: &mut Cursor,
-        page: &mut Page,
-        export: &mut dyn FnMut(&mut Cursor, &mut Page, &mut RowReader<'_>) -> Result<()>,
+        page: &mut ItemPage<I>,
+        visitor: Visitor<'_, I>,
     ) -> Result<bool> {
         while !page.is_full() {
             let (first, second) = match &cursor.next {
@@ -169,15 +196,17 @@ impl Named {
                 ],
             )?;
             let mut reader = RowReader::new(self.table, &rows);
-            while reader.advance() {
+            let mut left = rows.count;
+            while left > 0 && !page.is_full() && reader.advance() {
                 let mut names = reader.clone();
                 let first = names.text()?.to_string();
                 // The name that comes next after this one.
                 let second = [names.text()?, "\0"].concat();
-                export(cursor, page, &mut reader)?;
+                visitor(cursor, page, &mut reader)?;
                 cursor.next = Key::Names(first, second);
+                left -= 1;
             }
-            if i64::from(rows.count) < ROWS {
+            if left == 0 && i64::from(rows.count) < ROWS {
                 return Ok(true);
             }
         }

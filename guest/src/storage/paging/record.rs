@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::bindings::export_types::{Exported, Field, FieldValue};
+use crate::bindings::types::ByteStrings;
 
 /// A record that gets its fields one by one.
 pub(crate) struct RecordBuilder {
@@ -95,8 +96,8 @@ impl RecordBuilder {
         }
     }
 
-    pub(crate) fn payloads(self, name: &str, values: Vec<Vec<u8>>) -> Self {
-        let length = values.iter().map(Vec::len).sum();
+    pub(crate) fn payloads(self, name: &str, values: ByteStrings) -> Self {
+        let length = values.bytes.len();
         self.field(name, length, FieldValue::Payloads(values))
     }
 }

@@ -1,9 +1,9 @@
 //! Names of artifacts.
 //!
-//! The native crate has one name space for modules and all else; what is stored under a
+//! The native crate has one namespace for modules and all else; what is stored under a
 //! name says which it is.
 
-use lash_store_engine::wit::artifacts::NameSpace;
+use lash_store_engine::wit::artifacts::Namespace;
 use lash_store_engine::wit::session_import::ImportedArtifact;
 use lash_store_engine::wit::types::BlobKind;
 use lashlang::ModuleArtifact;
@@ -26,9 +26,9 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
         |connection, row| {
             let name = row.text(0)?;
             let blob = row.text(1)?;
-            let (space, kind) = classify(connection, name, blob)?;
+            let (namespace, kind) = classify(connection, name, blob)?;
             Ok(ImportedArtifact {
-                space,
+                namespace,
                 name: name.to_owned(),
                 kind,
                 blob: blob.to_owned(),
@@ -42,23 +42,23 @@ fn classify(
     connection: &Connection,
     name: &str,
     blob: &str,
-) -> Result<(NameSpace, BlobKind), Reason> {
+) -> Result<(Namespace, BlobKind), Reason> {
     let stored = blobs::find(connection, blob)
         .map_err(|error| error.to_string())?
         .ok_or_else(|| format!("the blob {blob} is missing"))?;
     Ok(match stored.descriptor.kind {
-        PersistedArtifactKind::LashlangModule => (NameSpace::Modules, BlobKind::Module),
+        PersistedArtifactKind::LashlangModule => (Namespace::Modules, BlobKind::Module),
         PersistedArtifactKind::ProcessExecutionEnv => {
-            (NameSpace::Bytes, BlobKind::ProcessEnvironment)
+            (Namespace::Bytes, BlobKind::ProcessEnvironment)
         }
         // The same content may have been stored as something else before.
         _ if stored
             .inflated()
             .is_ok_and(|content| is_module(name, &content)) =>
         {
-            (NameSpace::Modules, BlobKind::Module)
+            (Namespace::Modules, BlobKind::Module)
         }
-        _ => (NameSpace::Bytes, BlobKind::Generic),
+        _ => (Namespace::Bytes, BlobKind::Generic),
     })
 }
 

@@ -4,6 +4,7 @@ use lash_core::runtime::QueuedWorkPayload;
 use lash_core::{DeliveryPolicy, MergeKey, SlotPolicy};
 use lash_store_engine::wit::queue::{self as wit, Batch};
 use lash_store_engine::wit::session_import::{ImportedBatch, ImportedBatchClaim};
+use lash_store_engine::wit::types::ByteStrings;
 use rusqlite::Connection;
 
 use crate::import::error::ImportError;
@@ -86,7 +87,7 @@ fn payloads(
     connection: &Connection,
     of: &SourceRow<'_>,
     batch_id: &str,
-) -> Result<Vec<Vec<u8>>, Reason> {
+) -> Result<ByteStrings, Reason> {
     let sql = |error: rusqlite::Error| format!("its payloads cannot be read: {error}");
     let mut statement = connection
         .prepare_cached(
@@ -108,7 +109,7 @@ fn payloads(
             .map_err(|error| format!("the payload {item_id} cannot be read: {error}"))?;
         payloads.push(serde_json::to_vec(&payload).map_err(|error| error.to_string())?);
     }
-    Ok(payloads)
+    Ok(ByteStrings::from_iter(payloads))
 }
 
 fn require_batch(connection: &Connection, batch_id: &str) -> Result<(), Reason> {

@@ -2,7 +2,7 @@
 
 use lash_store_engine::wit::attachments::AttachmentIntent;
 use lash_store_engine::wit::session_import::ImportedAttachment;
-use lash_store_engine::wit::types::UsageEntry;
+use lash_store_engine::wit::usage::UsageEntry;
 
 use crate::import::error::ImportError;
 use crate::import::run::Run;

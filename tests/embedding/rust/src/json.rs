@@ -128,6 +128,21 @@ pub fn from_val(ty: &Type, val: &Val) -> Result<Json> {
     })
 }
 
+/// The byte strings of a record `byte-strings`.
+pub fn split(strings: &Json) -> Result<Vec<Json>> {
+    let block = bytes(strings.get("bytes").context("the bytes")?)?;
+    let ends = strings.get("ends").and_then(Json::as_array);
+    let mut start = 0;
+    let mut split = Vec::new();
+    for end in ends.context("the ends")? {
+        let end = usize::try_from(end.as_u64().context("an end")?)?;
+        let bytes = block.get(start..end).context("ends in order")?;
+        split.push(from_bytes(bytes.to_vec()));
+        start = end;
+    }
+    Ok(split)
+}
+
 fn from_bytes(bytes: Vec<u8>) -> Json {
     match String::from_utf8(bytes) {
         Ok(text) => json!({ "utf8": text }),

@@ -144,8 +144,14 @@ fn demonstrate(runtime: &Runtime, path: &Path) -> Result<()> {
         })?
         .map_err(|error| wasmtime::format_err!("{error:?}"))?
         .context("a session")?;
-    for node in session.nodes {
-        println!("  {}", String::from_utf8_lossy(&node));
+    // Newest first; what does not fit into one page comes by `session.load-nodes`.
+    let bodies = session.nodes.bodies;
+    let mut start = 0;
+    for end in bodies.ends {
+        let end = usize::try_from(end)?;
+        let body = bodies.bytes.get(start..end).context("a body")?;
+        println!("  {}", String::from_utf8_lossy(body));
+        start = end;
     }
     Ok(())
 }

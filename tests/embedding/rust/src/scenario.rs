@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use wasmtime::error::Context;
 use wasmtime::{Result, bail};
 
@@ -111,13 +111,16 @@ impl<'a> Run<'a> {
         self.connections.get_mut(name).context("a connection")
     }
 
-    /// Puts in what `$var` and `$like` stand for.
+    /// Puts in what `$var`, `$zeros` and `$like` stand for.
     fn resolve(&self, json: &Json) -> Result<Json> {
         Ok(match json {
             Json::Object(fields) => {
                 if let Some(name) = fields.get("$var").and_then(Json::as_str) {
                     let value = self.kept.get(name);
                     return Ok(value.with_context(|| format!("no {name}"))?.clone());
+                }
+                if let Some(length) = fields.get("$zeros").and_then(Json::as_u64) {
+                    return Ok(json!({ "utf8": "0".repeat(length.try_into()?) }));
                 }
                 let mut resolved = Map::new();
                 if let Some(name) = fields.get("$like").and_then(Json::as_str) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use lash_core::RuntimePersistence;
-use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, NameSpace, Plugin};
+use lash_wasm_store::plugin::{Access, Grant, GrantedPlugin, Namespace, Plugin};
 use lash_wasm_store::{Durability, Limits, Store, StoreBuilder};
 use lash_wasm_store_testing::fixtures::{SESSION, work};
 use xtask::PROBE;
@@ -32,7 +32,7 @@ impl Caller {
         let Some(plugin) = plugin else {
             return Self::Application(store);
         };
-        let grant = Grant::new(NameSpace::new("bench").unwrap())
+        let grant = Grant::new(Namespace::new("bench").unwrap())
             .artifacts(Access::Write)
             .blobs(Access::Write)
             .queue(Access::Write)

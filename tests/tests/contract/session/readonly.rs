@@ -26,7 +26,8 @@ async fn metadata_that_could_not_be_saved_is_an_error() {
 #[tokio::test]
 async fn what_could_not_be_written_is_an_error_of_the_twin() {
     let place = Place::new();
-    drop(place.open().await);
+    let garbage = place.open().await.try_put_blob(b"garbage").await;
+    garbage.unwrap();
     let store = Store::open_readonly(place.path()).await.unwrap();
     let generic = BlobArtifactDescriptor::process_execution_env;
     let head = SessionHeadMeta::default;

@@ -95,8 +95,8 @@ fn all_statements_together_fit_into_the_cache_and_none_scans() {
         graph::load_node(&recorder, &format!("node-{turn}-0"))
             .unwrap()
             .unwrap();
-        queue::list(&recorder, "session", true).unwrap();
-        maintenance::gc(&recorder).unwrap();
+        queue::list(&recorder, "session", true, None).unwrap();
+        maintenance::gc(&recorder, 100).unwrap();
         texts.extend(recorder.statements());
     }
     assert!(texts.len() > 20, "{texts:?}");

@@ -121,7 +121,7 @@ fn reads() -> Vec<Operation> {
         "effect-inspection.verify",
         "",
         Effect::Reads,
-        |db| sound(effects::verify(db)),
+        |db| sound(|cursor| effects::verify(db, cursor)),
     ));
     operations
 }

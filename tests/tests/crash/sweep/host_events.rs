@@ -187,7 +187,7 @@ fn reads() -> Vec<Operation> {
         "host-event-inspection.verify",
         "",
         Effect::Reads,
-        |db| sound(host_events::verify(db)),
+        |db| sound(|cursor| host_events::verify(db, cursor)),
     ));
     operations
 }

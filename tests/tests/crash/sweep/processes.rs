@@ -106,7 +106,7 @@ fn fill(db: &FaultyEnvironment) -> Known {
     for last in 0..2 {
         append(db, &draft("p", number, last));
     }
-    processes::set_wait(db, "p", None, Some(b"wait".to_vec())).unwrap();
+    processes::set_wait(db, "p", None, Some(b"wait".to_vec()), None).unwrap();
     for (scope, id, session) in [
         ("a", "p", "session"),
         ("b", "p", "another"),
@@ -157,6 +157,9 @@ fn reads() -> Vec<Operation> {
             Operation::new("process-events.after", id, Effect::Reads, move |db| {
                 processes::after(db, id, 0)
             }),
+            Operation::new("process-events.recent", id, Effect::Reads, move |db| {
+                processes::recent(db, id, 1)
+            }),
             Operation::new("process-events.wakes-after", id, Effect::Reads, move |db| {
                 processes::wakes_after(db, id, 0)
             }),
@@ -183,13 +186,13 @@ fn reads() -> Vec<Operation> {
     for (variant, selection) in [("all", Selection::All), ("running", Selection::Running)] {
         operations.extend([
             Operation::new("processes.list", variant, Effect::Reads, move |db| {
-                processes::list(db, selection)
+                processes::list(db, selection, None)
             }),
             Operation::new(
                 "process-handles.of-scope",
                 variant,
                 Effect::Reads,
-                move |db| processes::of_scope(db, "a", selection),
+                move |db| processes::of_scope(db, "a", selection, None),
             ),
         ]);
     }
@@ -217,7 +220,7 @@ fn reads() -> Vec<Operation> {
         "process-inspection.verify",
         "",
         Effect::Reads,
-        |db| sound(processes::verify(db)),
+        |db| sound(|cursor| processes::verify(db, cursor)),
     ));
     operations
 }
@@ -235,14 +238,15 @@ fn registry() -> Vec<Operation> {
             )
         })
     };
-    let refer = |variant, effect, id| {
+    let refer = |variant, effect, id, fencing_token| {
         Operation::new("processes.set-external-ref", variant, effect, move |db| {
-            processes::set_external_ref(db, id, None, b"elsewhere".to_vec())
+            let elsewhere = b"elsewhere".to_vec();
+            processes::set_external_ref(db, id, None, elsewhere, fencing_token)
         })
     };
     let wait = |variant, effect, id, wait: Option<&'static [u8]>| {
         Operation::new("processes.set-wait", variant, effect, move |db| {
-            processes::set_wait(db, id, Some("hash"), wait.map(<[u8]>::to_vec))
+            processes::set_wait(db, id, Some("hash"), wait.map(<[u8]>::to_vec), None)
         })
     };
     let prune = |variant, effect, ids: &'static [&'static str]| {
@@ -275,8 +279,10 @@ fn registry() -> Vec<Operation> {
             "p",
             "another",
         ),
-        refer("running", write(), "p"),
-        refer("unknown", Effect::Keeps, "unknown"),
+        refer("running", write(), "p", None),
+        refer("under the newest lease", write(), "p", Some(u64::MAX)),
+        refer("under an older lease", Effect::Keeps, "p", Some(0)),
+        refer("unknown", Effect::Keeps, "unknown", None),
         wait("something", write(), "q", Some(b"wait")),
         wait("nothing", write(), "p", None),
         wait("ended", Effect::Keeps, "ended", Some(b"wait")),

@@ -317,6 +317,16 @@ fn assert_ended(ended: &Ended<String>, fault: Fault, context: &str) {
 }
 
 /// A verification, in which nothing may be wrong, whatever happened before.
-pub fn sound(verification: Result<Verification>) -> Result<Verification> {
-    verification.inspect(|found| assert!(found.problems.is_empty(), "{:#?}", found.problems))
+pub fn sound(step: impl Fn(Option<&[u8]>) -> Result<Verification>) -> Result<Vec<Verification>> {
+    let mut steps: Vec<Verification> = Vec::new();
+    loop {
+        let cursor = steps.last().map(|step| step.next.clone());
+        let found = match cursor {
+            None => step(None)?,
+            Some(Some(cursor)) => step(Some(&cursor))?,
+            Some(None) => return Ok(steps),
+        };
+        assert!(found.problems.is_empty(), "{:#?}", found.problems);
+        steps.push(found);
+    }
 }

@@ -4,8 +4,9 @@
 use std::rc::Rc;
 
 use lash_wasm_store_guest::bindings::session_types::{
-    BlobKind, BlobProfile, NameSpace, ReadScope, SlotPolicy,
+    BlobKind, BlobProfile, Namespace, ReadScope, SlotPolicy,
 };
+use lash_wasm_store_guest::format;
 use lash_wasm_store_guest::session::{
     self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue,
     retention, usage,
@@ -33,6 +34,8 @@ pub struct Starts {
     pub bare: Rc<Vec<u8>>,
     /// With more batches than are read as a whole.
     pub deep: Rc<Vec<u8>>,
+    /// With a graph of two pages.
+    pub long: Rc<Vec<u8>>,
 }
 
 impl Starts {
@@ -50,6 +53,10 @@ impl Starts {
         let mut of_bytes = copy(&fresh);
         let kind = BlobKind::Generic;
         blobs::put(&of_bytes, manifest, kind, false, BlobProfile::Compact).unwrap();
+        let mut long = copy(&bare);
+        let mut second = node("newer", None, false);
+        second.body = vec![0; 1_500_000];
+        graph::append(&long, &[node("older", None, false), second]).unwrap();
         for _ in 0..100 {
             queue::enqueue(&db, draft(None, SlotPolicy::Join)).unwrap();
         }
@@ -59,6 +66,7 @@ impl Starts {
             manifest: of_bytes.image().into(),
             bare: bare.into(),
             deep: db.image().into(),
+            long: long.image().into(),
         }
     }
 }
@@ -70,7 +78,7 @@ pub fn table() -> Table {
     let known = fill(&db);
     let starts = Starts::new();
     let mut operations = lifecycle();
-    operations.extend(reads(&known));
+    operations.extend(reads(&known, &starts));
     operations.extend(session_commit::operations(&known, &starts));
     operations.extend(graph_and_blobs(&starts));
     operations.extend(attachments_and_usage());
@@ -120,7 +128,7 @@ fn lifecycle() -> Vec<Operation> {
     ]
 }
 
-fn reads(known: &Known) -> Vec<Operation> {
+fn reads(known: &Known, starts: &Starts) -> Vec<Operation> {
     let Known {
         blob: key,
         checkpoint: manifest,
@@ -144,7 +152,7 @@ fn reads(known: &Known) -> Vec<Operation> {
     };
     let list = |variant, pending_only| {
         Operation::new("queue.list", variant, Effect::Reads, move |db| {
-            queue::list(db, SESSION, pending_only)
+            queue::list(db, SESSION, pending_only, None)
         })
     };
     vec![
@@ -158,7 +166,19 @@ fn reads(known: &Known) -> Vec<Operation> {
             |db| session::load(db, ReadScope::Path(Some("n3".to_owned()))),
         ),
         Operation::new("session.load-head", "", read, session::load_head),
-        Operation::new("graph.load", "", Effect::Reads, graph::load),
+        Operation::new("graph.load", "", Effect::Reads, |db| graph::load(db, None)),
+        Operation::new("session.load-nodes", "", Effect::Reads, |db| {
+            let snapshot = session::load(db, ReadScope::Full)?;
+            let cursor = snapshot.and_then(|snapshot| snapshot.nodes.next);
+            cursor
+                .map(|cursor| graph::load_nodes(db, &cursor))
+                .transpose()
+        })
+        .on(&starts.long),
+        Operation::new("artifacts.list", "", Effect::Reads, |db| {
+            artifacts::list(db, None)
+        }),
+        Operation::new("format.identity", "", Effect::Reads, format::identity),
         node("stored", "n1"),
         node("hidden", "hidden"),
         node("unknown", "unknown"),
@@ -168,12 +188,12 @@ fn reads(known: &Known) -> Vec<Operation> {
         Operation::new("checkpoints.get", "", Effect::Reads, move |db| {
             checkpoints::get(db, &manifest)
         }),
-        artifact(NameSpace::Modules, "module"),
-        artifact(NameSpace::Bytes, "bytes"),
-        artifact(NameSpace::Bytes, "unknown"),
-        Operation::new("usage.load", "", Effect::Reads, usage::load),
+        artifact(Namespace::Modules, "module"),
+        artifact(Namespace::Bytes, "bytes"),
+        artifact(Namespace::Bytes, "unknown"),
+        Operation::new("usage.load", "", Effect::Reads, |db| usage::load(db, None)),
         Operation::new("attachments.list-uncommitted", "", Effect::Reads, |db| {
-            attachments::list_uncommitted(db, u64::MAX)
+            attachments::list_uncommitted(db, u64::MAX, None)
         }),
         list("all", false),
         list("pending", true),
@@ -189,7 +209,7 @@ fn reads(known: &Known) -> Vec<Operation> {
             session::statistics,
         ),
         Operation::new("session-inspection.verify", "", Effect::Reads, |db| {
-            sound(session::verify(db))
+            sound(|cursor| session::verify(db, cursor))
         }),
     ]
 }
@@ -243,7 +263,7 @@ fn graph_and_blobs(starts: &Starts) -> Vec<Operation> {
             let profile = BlobProfile::Compact;
             artifacts::put(
                 db,
-                NameSpace::Bytes,
+                Namespace::Bytes,
                 name,
                 content(text),
                 kind,
@@ -276,6 +296,15 @@ fn graph_and_blobs(starts: &Starts) -> Vec<Operation> {
         checkpoint("the manifest is stored as bytes", write(), "turn 1").on(&starts.manifest),
         artifact("new", write(), "new", generic, "new"),
         artifact("replaced", write(), "bytes", generic, "new"),
+        Operation::new(
+            "artifacts.delete",
+            "stored before",
+            Effect::Writes(Retry::Answers("Ok(false)", GONE)),
+            |db| artifacts::delete(db, Namespace::Bytes, "bytes"),
+        ),
+        Operation::new("artifacts.delete", "unknown", Effect::Keeps, |db| {
+            artifacts::delete(db, Namespace::Modules, "unknown")
+        }),
         artifact(
             "of another kind",
             Effect::Keeps,
@@ -301,6 +330,11 @@ fn attachments_and_usage() -> Vec<Operation> {
             attachments::commit(db, SESSION, &ids)
         })
     };
+    let condemn = |variant, effect, attachment: &'static str| {
+        Operation::new("attachments.condemn", variant, effect, move |db| {
+            attachments::condemn(db, attachment, u64::MAX)
+        })
+    };
     let forget = |variant, effect, attachment: &'static str| {
         Operation::new("attachments.forget", variant, effect, move |db| {
             attachments::forget(db, attachment)
@@ -313,6 +347,9 @@ fn attachments_and_usage() -> Vec<Operation> {
         record("committed before", Effect::Keeps, "committed", 7),
         commit("pending", write(), "pending"),
         commit("committed before", Effect::Keeps, "committed"),
+        condemn("pending", write(), "pending"),
+        condemn("committed before", Effect::Keeps, "committed"),
+        condemn("unknown", Effect::Keeps, "unknown"),
         forget("of two sessions", write(), "shared"),
         forget("unknown", Effect::Keeps, "unknown"),
         Operation::new(
@@ -340,12 +377,18 @@ fn metadata_and_maintenance(starts: &Starts) -> Vec<Operation> {
         })
     };
     let vacuum = |variant, effect| {
-        Operation::new("maintenance.vacuum", variant, effect, maintenance::vacuum)
+        Operation::new("maintenance.vacuum", variant, effect, |db| {
+            maintenance::vacuum(db, 100)
+        })
     };
-    let gc = |variant, effect| Operation::new("maintenance.gc", variant, effect, maintenance::gc);
+    let gc = |variant, effect| {
+        Operation::new("maintenance.gc", variant, effect, |db| {
+            maintenance::gc(db, 100)
+        })
+    };
     let prune = |variant, effect, before_ms: i64| {
         Operation::new("retention.prune", variant, effect, move |db| {
-            retention::prune(db, before_ms.unsigned_abs())
+            retention::prune(db, before_ms.unsigned_abs(), 100)
         })
     };
     let answers = |begin| Effect::Writes(Retry::Answers(begin, GONE));
@@ -355,9 +398,9 @@ fn metadata_and_maintenance(starts: &Starts) -> Vec<Operation> {
         save().on(&starts.bare),
         create("the first", answers("Ok(false)")).on(&starts.bare),
         create("stored before", Effect::Keeps),
-        vacuum("one node", answers("Ok(0)")),
+        vacuum("one node", answers("Ok(VacuumStep { removed: 0")),
         vacuum("nothing", Effect::Keeps).on(&starts.bare),
-        gc("a checkpoint", answers("Ok(GcReport")),
+        gc("a checkpoint", answers("Ok(GcStep")),
         gc("nothing", Effect::Keeps).on(&starts.bare),
         prune("the first turn", answers(nothing), EARLIER),
         prune("all", answers(nothing), NOW + 1),

@@ -7,7 +7,7 @@ use lash_wasm_store_guest::bindings::import_types::{
     ImportedNode, ImportedTurn, StoredContent,
 };
 use lash_wasm_store_guest::bindings::session_types::{
-    Batch, BlobKind, BlobProfile, DeliveryPolicy, HeadBody, HeadDraft, Manifest, NameSpace,
+    Batch, BlobKind, BlobProfile, DeliveryPolicy, HeadBody, HeadDraft, Manifest, Namespace,
     SlotPolicy, TurnStamp,
 };
 use lash_wasm_store_guest::session::{
@@ -87,7 +87,7 @@ fn batch(sequence: u64, claim: bool) -> ImportedBatch {
             merge_key: String::new(),
             available_at_ms: 1,
             enqueued_at_ms: 1,
-            payloads: vec![b"work".to_vec()],
+            payloads: [b"work"].into_iter().collect(),
         },
         claim: claim.then(|| ImportedBatchClaim {
             id: "a claim".to_owned(),
@@ -129,7 +129,7 @@ pub fn operations(fresh: &Rc<Vec<u8>>) -> Vec<Operation> {
         .on(&with_blobs),
         Operation::new("session-import.add-artifacts", "new", refused(), |db| {
             let artifact = ImportedArtifact {
-                space: NameSpace::Bytes,
+                namespace: Namespace::Bytes,
                 name: "imported".to_owned(),
                 kind: BlobKind::Generic,
                 blob: EMPTY.to_owned(),

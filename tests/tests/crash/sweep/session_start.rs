@@ -4,7 +4,7 @@
 use lash_wasm_store_guest::bindings::session_types::{
     AttachmentIntent, BatchDraft, BlobKind, BlobProfile, BlobSource, Boundary, CheckpointDraft,
     ClaimRequest, CommitOutcome, CommitRequest, Completion, DeliveryPolicy, GraphChange, HeadBody,
-    HeldClaim, Meta, NameSpace, Node, SlotPolicy, TurnStamp, UsageEntry,
+    HeldClaim, Meta, Namespace, Node, SlotPolicy, TurnStamp, UsageEntry,
 };
 use lash_wasm_store_guest::session::{
     self, artifacts, attachments, blobs, checkpoints, graph, maintenance, metadata, queue, usage,
@@ -211,7 +211,7 @@ pub fn fill(db: &FaultyEnvironment) -> Known {
     graph::append(db, &[node("removed", Some("n1"), false)]).unwrap();
     graph::append(db, &[node("n3", Some("removed"), true)]).unwrap();
     graph::tombstone(db, &["removed".to_owned()]).unwrap();
-    maintenance::vacuum(db).unwrap();
+    maintenance::vacuum(db, 100).unwrap();
     graph::append(db, &[node("hidden", Some("n1"), true)]).unwrap();
     graph::tombstone(db, &["hidden".to_owned()]).unwrap();
     usage::append(db, &[entry("tool"), entry("turn")]).unwrap();
@@ -219,8 +219,8 @@ pub fn fill(db: &FaultyEnvironment) -> Known {
         let profile = BlobProfile::Compact;
         artifacts::put(db, space, name, content(name), kind, true, profile).unwrap();
     };
-    put(NameSpace::Modules, "module", BlobKind::Module);
-    put(NameSpace::Bytes, "bytes", BlobKind::Generic);
+    put(Namespace::Modules, "module", BlobKind::Module);
+    put(Namespace::Bytes, "bytes", BlobKind::Generic);
     checkpoints::put(db, checkpoint_draft("garbage"), BlobProfile::Compact).unwrap();
     let frame = BlobKind::ExecutionState;
     let blob = blobs::put(db, content("frame"), frame, true, BlobProfile::Compact).unwrap();

@@ -54,13 +54,23 @@ impl Kind {
         }
     }
 
+    /// All steps of a verification.
     pub(super) fn verify(self, env: &impl Environment) -> Result<Verification, Error> {
-        match self {
-            Self::Session => own::verify(env),
-            Self::Processes => process::verify(env),
-            Self::HostEvents => event::verify(env),
-            Self::Effects => effect::verify(env),
+        let step = |cursor: Option<&[u8]>| match self {
+            Self::Session => own::verify(env, cursor),
+            Self::Processes => process::verify(env, cursor),
+            Self::HostEvents => event::verify(env, cursor),
+            Self::Effects => effect::verify(env, cursor),
+        };
+        let mut all = step(None)?;
+        while let Some(cursor) = all.next.take() {
+            let next = step(Some(&cursor))?;
+            all.tables.extend(next.tables);
+            all.problems.extend(next.problems);
+            all.omitted += next.omitted;
+            all.next = next.next;
         }
+        Ok(all)
     }
 
     /// A new database of the kind.

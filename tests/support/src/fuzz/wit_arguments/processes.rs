@@ -137,7 +137,7 @@ fn handle<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
             calls.answered("process-handles.revoke-session", revoked);
         }
         _ => {
-            let of_scope = processes::of_scope(env, &scope, input.pick(&SELECTIONS));
+            let of_scope = processes::of_scope(env, &scope, input.pick(&SELECTIONS), None);
             calls.answered("process-handles.of-scope", of_scope);
             let granted = processes::is_granted(env, &scope, &id);
             calls.answered("process-handles.is-granted", granted);
@@ -157,11 +157,13 @@ fn read<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
             calls.answered("processes.get", processes::get(env, &id, known.as_deref()));
         }
         1 => {
-            let listed = processes::list(env, input.pick(&SELECTIONS));
+            let listed = processes::list(env, input.pick(&SELECTIONS), None);
             calls.answered("processes.list", listed);
         }
         2 => {
             calls.answered("process-events.after", processes::after(env, &id, sequence));
+            let recent = processes::recent(env, &id, sequence as u32);
+            calls.answered("process-events.recent", recent);
         }
         3 => {
             let wakes = processes::wakes_after(env, &id, sequence);
@@ -189,11 +191,17 @@ fn change<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
     let id = input.name();
     match input.below(5) {
         0 => {
-            let changed = processes::set_external_ref(env, &id, None, input.bytes());
+            let changed = processes::set_external_ref(
+                env,
+                &id,
+                None,
+                input.bytes(),
+                input.maybe(Input::number),
+            );
             calls.answered("processes.set-external-ref", changed);
         }
         1 => {
-            let changed = processes::set_wait(env, &id, None, input.maybe(Input::bytes));
+            let changed = processes::set_wait(env, &id, None, input.maybe(Input::bytes), None);
             calls.answered("processes.set-wait", changed);
         }
         2 => {

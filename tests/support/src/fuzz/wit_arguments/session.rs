@@ -3,7 +3,7 @@
 use lash_wasm_store_guest::bindings::session_types::{
     AttachmentIntent, BatchDraft, BlobKind, BlobProfile, BlobSource, Boundary, CheckpointDraft,
     ClaimRequest, CommitOutcome, CommitRequest, Completion, DeliveryPolicy, GraphChange, HeadBody,
-    HeadDraft, Meta, NameSpace, Node, ReadScope, SlotPolicy, TurnStamp, UsageEntry,
+    HeadDraft, Meta, Namespace, Node, ReadScope, SlotPolicy, TurnStamp, UsageEntry,
 };
 use lash_wasm_store_guest::seam::Environment;
 use lash_wasm_store_guest::session::{
@@ -28,7 +28,7 @@ pub(super) const BLOB_KINDS: [BlobKind; 7] = [
     BlobKind::Module,
     BlobKind::ProcessEnvironment,
 ];
-pub(super) const SPACES: [NameSpace; 2] = [NameSpace::Modules, NameSpace::Bytes];
+pub(super) const SPACES: [Namespace; 2] = [Namespace::Modules, Namespace::Bytes];
 pub(super) const DELIVERIES: [DeliveryPolicy; 2] = [
     DeliveryPolicy::EarliestSafeBoundary,
     DeliveryPolicy::AfterCurrentTurnCommit,
@@ -187,7 +187,9 @@ fn commit<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
 fn enqueue_or_list<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
     match input.below(4) {
         3 => {
-            let listed = queue::list(env, &session_id(input), input.flag());
+            let session_id = session_id(input);
+            let (pending_only, cursor) = (input.flag(), input.maybe(Input::bytes));
+            let listed = queue::list(env, &session_id, pending_only, cursor.as_deref());
             calls.answered("queue.list", listed);
         }
         _ => {
@@ -303,8 +305,12 @@ fn blobs<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
             calls.answered("artifacts.put", put);
         }
         _ => {
-            let space = input.pick(&SPACES);
-            calls.answered("artifacts.get", artifacts::get(env, space, &input.name()));
+            let (space, name) = (input.pick(&SPACES), input.name());
+            calls.answered("artifacts.get", artifacts::get(env, space, &name));
+            if input.byte() > 200 {
+                calls.answered("artifacts.delete", artifacts::delete(env, space, &name));
+            }
+            calls.answered("artifacts.list", artifacts::list(env, None));
         }
     }
 }
@@ -319,7 +325,7 @@ pub(super) fn intent(input: &mut Input<'_>) -> AttachmentIntent {
 }
 
 fn attachment<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
-    match input.below(4) {
+    match input.below(5) {
         0 => {
             let recorded = attachments::record_intent(env, &intent(input));
             calls.answered("attachments.record-intent", recorded);
@@ -329,8 +335,12 @@ fn attachment<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls)
             calls.answered("attachments.commit", committed);
         }
         2 => {
-            let listed = attachments::list_uncommitted(env, input.number());
+            let listed = attachments::list_uncommitted(env, input.number(), None);
             calls.answered("attachments.list-uncommitted", listed);
+        }
+        3 => {
+            let condemned = attachments::condemn(env, &input.name(), input.number());
+            calls.answered("attachments.condemn", condemned);
         }
         _ => {
             let forgotten = attachments::forget(env, &input.name());
@@ -357,7 +367,10 @@ fn rest<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
             calls.answered("usage.append", usage::append(env, &entries));
         }
         1 => {
-            calls.answered("usage.load", usage::load(env));
+            calls.answered(
+                "usage.load",
+                usage::load(env, input.maybe(Input::bytes).as_deref()),
+            );
         }
         2 => {
             calls.answered("metadata.save", metadata::save(env, &meta(input)));
@@ -370,18 +383,25 @@ fn rest<E: Environment>(env: &E, input: &mut Input<'_>, calls: &mut Calls) {
             calls.answered("metadata.describe", metadata::describe(env));
         }
         5 => {
-            calls.answered("maintenance.vacuum", maintenance::vacuum(env));
+            calls.answered(
+                "maintenance.vacuum",
+                maintenance::vacuum(env, input.number() as u32),
+            );
         }
         6 => {
-            calls.answered("maintenance.gc", maintenance::gc(env));
+            calls.answered(
+                "maintenance.gc",
+                maintenance::gc(env, input.number() as u32),
+            );
         }
         7 => {
-            calls.answered("retention.prune", retention::prune(env, input.number()));
+            let pruned = retention::prune(env, input.number(), input.number() as u32);
+            calls.answered("retention.prune", pruned);
         }
         8 => {
             calls.answered("statistics", session::statistics(env));
             calls.answered("session.load-head", session::load_head(env));
-            calls.answered("graph.load", graph::load(env));
+            calls.answered("graph.load", graph::load(env, None));
         }
         9 if input.byte() > 250 => {
             calls.retired |= calls

@@ -93,7 +93,7 @@ fn imported_blob(input: &mut Input<'_>, calls: &Calls) -> ImportedBlob {
 
 fn artifact(input: &mut Input<'_>, calls: &Calls) -> ImportedArtifact {
     ImportedArtifact {
-        space: input.pick(&SPACES),
+        namespace: input.pick(&SPACES),
         name: input.name(),
         kind: input.pick(&BLOB_KINDS),
         blob: calls.word(input),
@@ -132,7 +132,7 @@ fn batch(input: &mut Input<'_>, calls: &Calls) -> ImportedBatch {
             merge_key: input.name(),
             available_at_ms: input.number(),
             enqueued_at_ms: input.number(),
-            payloads: input.list(Input::bytes),
+            payloads: input.list(Input::bytes).into_iter().collect(),
         },
         claim: input.maybe(|input| ImportedBatchClaim {
             id: calls.word(input),

@@ -59,7 +59,7 @@ pub const MUTATIONS: &[(Mutation, &str)] = &[
     (AllowsPragmas, "pragmas-are-denied"),
     (AllowsTransactions, "transaction-control-is-denied"),
     (BeginIsDeferred, "write-locks-at-begin"),
-    (BusyIsOther, "write-answers-busy"),
+    (BusyIsOther, "write-returns-busy"),
     (ClockCountsMilliseconds, "clock-tells-the-time"),
     (ColumnsAreByName, "rows-are-packed"),
     (CommitRollsBack, "commit-is-seen"),

@@ -2,31 +2,31 @@
 
 use super::error::Error;
 
-/// How long the name of a name space may be, in bytes.
+/// How long the name of a namespace may be, in bytes.
 const LONGEST: usize = 64;
 
 /// What a plugin's names begin with in the store. The plugin does not see it.
 ///
-/// Two plugins with the same name space share what they store; so does a plugin with
+/// Two plugins with the same namespace share what they store; so does a plugin with
 /// its later versions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct NameSpace {
+pub struct Namespace {
     name: String,
     prefix: String,
 }
 
-impl NameSpace {
-    /// The name space with a name, which is 1 to 64 characters of `a` to `z`, `0` to
+impl Namespace {
+    /// The namespace with a name, which is 1 to 64 characters of `a` to `z`, `0` to
     /// `9`, `-`, `_` and `.`.
     ///
     /// # Errors
     ///
-    /// [`Error::NameSpace`] for any other name.
+    /// [`Error::Namespace`] for any other name.
     pub fn new(name: &str) -> Result<Self, Error> {
         // Without the character that ends the prefix: no prefix begins with another.
         let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
         if name.is_empty() || name.len() > LONGEST || !name.bytes().all(allowed) {
-            return Err(Error::NameSpace {
+            return Err(Error::Namespace {
                 name: name.to_owned(),
             });
         }
@@ -68,17 +68,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_be_taken_for_another_name_space_is_none() {
+    fn what_could_be_taken_for_another_namespace_is_none() {
         for name in ["", "a/b", "/", "A", "ä", "a b", "a\0", &"a".repeat(65)] {
-            let refused = NameSpace::new(name);
-            assert!(matches!(refused, Err(Error::NameSpace { .. })), "{name:?}");
+            let refused = Namespace::new(name);
+            assert!(matches!(refused, Err(Error::Namespace { .. })), "{name:?}");
         }
-        assert!(NameSpace::new(&"a".repeat(64)).is_ok());
+        assert!(Namespace::new(&"a".repeat(64)).is_ok());
     }
 
     #[test]
     fn no_name_of_one_is_a_name_of_another() {
-        let spaces = ["a", "aa", "a.", "..", "a-b"].map(|name| NameSpace::new(name).unwrap());
+        let spaces = ["a", "aa", "a.", "..", "a-b"].map(|name| Namespace::new(name).unwrap());
         for one in &spaces {
             for other in &spaces {
                 for name in ["", "a", "/a", "../a", "plugin/a/a"] {
