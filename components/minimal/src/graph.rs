@@ -1,108 +1,100 @@
 //! The nodes of a session.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use crate::Minimal;
 use crate::bindings::exports::lash::store::graph::Guest;
-use crate::bindings::session_types::Node;
-use crate::bindings::sqlite::{Database, TransactionMode::*};
-use crate::sql::{Result, Tx, invalid, within};
+use crate::bindings::sqlite::TransactionMode::*;
+use crate::*;
 
 impl Guest for Minimal {
-    fn load(db: &Database) -> Result<Vec<Vec<u8>>> {
-        within(db, Read, load)
+    decline! {
+        load(&Database, Option<Cursor>) -> NodePage;
+        append(&Database, Vec<Node>) -> ();
+        replace(&Database, Vec<Node>) -> ();
     }
 
     fn load_node(db: &Database, id: String) -> Result<Option<Vec<u8>>> {
-        let sql = "SELECT body FROM nodes WHERE id = ?1 AND hidden = 0";
-        within(db, Read, |tx| tx.one(sql, &[&id]))
-    }
-
-    fn append(db: &Database, nodes: Vec<Node>) -> Result<()> {
-        within(db, WriteDurable, |tx| append(tx, &nodes))
-    }
-
-    fn replace(db: &Database, nodes: Vec<Node>) -> Result<()> {
-        within(db, WriteDurable, |tx| replace(tx, &nodes))
+        within(db, Read, |session| {
+            let mut nodes = session.visible().map(|stored| &stored.node);
+            Ok(nodes
+                .find(|node| node.id == id)
+                .map(|node| node.body.clone()))
+        })
     }
 
     fn tombstone(db: &Database, ids: Vec<String>) -> Result<u64> {
-        within(db, WriteDurable, |tx| {
-            let mut hidden = 0;
-            for id in ids {
-                let hide = "UPDATE nodes SET hidden = 1 WHERE id = ?1 AND hidden = 0
-                            RETURNING prompt";
-                if let Some(prompt) = tx.one::<bool>(hide, &[&id])? {
-                    let count = "UPDATE state SET nodes = nodes - 1, prompts = prompts - ?1";
-                    hidden += tx.run(count, &[&prompt])?;
-                }
+        within(db, WriteDurable, |session| {
+            let before = session.visible().count();
+            for stored in session.nodes.values_mut() {
+                stored.tombstoned |= ids.contains(&stored.node.id);
             }
-            Ok(hidden)
+            Ok((before - session.visible().count()) as u64)
         })
     }
 }
 
-/// The bodies of all nodes that are not hidden.
-pub(crate) fn load(tx: &Tx) -> Result<Vec<Vec<u8>>> {
-    let sql = "SELECT body FROM nodes WHERE hidden = 0 ORDER BY seq";
-    tx.all(sql, &[])
-}
-
-/// The bodies from the root to a leaf. A path begins behind a parent that is hidden.
-pub(crate) fn load_path(tx: &Tx, leaf: &Option<String>) -> Result<Vec<Vec<u8>>> {
-    let sql = "WITH RECURSIVE path (parent, body, depth) AS (
-             SELECT parent, body, 1 FROM nodes WHERE id = ?1 AND hidden = 0
-             UNION ALL
-             SELECT nodes.parent, nodes.body, path.depth + 1
-             FROM path JOIN nodes ON nodes.seq = path.parent WHERE nodes.hidden = 0)
-         SELECT body FROM path ORDER BY depth DESC";
-    tx.all(sql, &[leaf])
-}
-
-/// The place of a node, hidden or not: a session may go on from a hidden one.
-pub(crate) fn find(tx: &Tx, id: &Option<String>) -> Result<Option<u64>> {
-    tx.one("SELECT seq FROM nodes WHERE id = ?1", &[id])
-}
-
-pub(crate) fn replace(tx: &Tx, nodes: &[Node]) -> Result<()> {
-    tx.run("DELETE FROM nodes", &[])?;
-    tx.run("UPDATE state SET nodes = 0, prompts = 0", &[])?;
-    append(tx, nodes)
-}
-
-/// Adds nodes. A parent that comes after its children is waited for; one that never comes
-/// is not stored, or is a descendant of its child.
-pub(crate) fn append(tx: &Tx, nodes: &[Node]) -> Result<()> {
-    let next = tx.number("SELECT next_node FROM state")?;
-    let mut pending: Vec<(u64, &Node)> = (next..).zip(nodes).collect();
-    while let Some(&(_, first)) = pending.first() {
-        let count = pending.len();
-        let mut waiting = Vec::new();
-        for (seq, node) in pending {
-            let parent = find(tx, &node.parent)?;
-            if node.parent.is_some() && parent.is_none() {
-                waiting.push((seq, node));
-                continue;
-            }
-            let sql = "INSERT INTO nodes (seq, id, parent, prompt, hidden, body)
-                       VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT (id) DO NOTHING";
-            if tx.run(sql, &[&seq, &node.id, &parent, &node.prompt, &node.body])? == 0 {
-                return invalid(&["the node ", &node.id, " is stored already, or occurs twice"]);
-            }
-        }
-        if waiting.len() == count {
-            let parent = first.parent.as_deref().unwrap_or_default();
-            let reason = " is not stored, or has the node as an ancestor";
-            return invalid(&["the parent ", parent, " of the node ", &first.id, reason]);
-        }
-        // A request with all parents last takes one more turn, not one for each.
-        waiting.reverse();
-        pending = waiting;
+impl Session {
+    /// The nodes that are not tombstoned, newest first.
+    pub(crate) fn visible(&self) -> impl Iterator<Item = &Stored> {
+        let newest_first = self.nodes.values().rev();
+        newest_first.filter(|stored| !stored.tombstoned)
     }
-    let prompts = nodes.iter().filter(|node| node.prompt).count() as u64;
-    let sql = "UPDATE state
-               SET next_node = next_node + ?1, nodes = nodes + ?1, prompts = prompts + ?2";
-    tx.run(sql, &[&(nodes.len() as u64), &prompts])?;
-    Ok(())
+
+    /// The place of a node, tombstoned or not: a session may go on from a tombstoned one.
+    pub(crate) fn sequence(&self, id: &String) -> Option<u64> {
+        let mut nodes = self.nodes.iter();
+        let found = nodes.find(|(_, stored)| stored.node.id == *id);
+        found.map(|(sequence, _)| *sequence)
+    }
+
+    /// The nodes from a leaf to the root, or to one that is tombstoned or was removed.
+    pub(crate) fn path(&self, leaf: Option<&String>) -> impl Iterator<Item = &Stored> {
+        let find = |sequence: u64| self.nodes.get(&sequence);
+        let leaf = leaf.and_then(|id| self.sequence(id)).and_then(find);
+        let path = core::iter::successors(leaf, move |stored| find(stored.parent?));
+        path.take_while(|stored| !stored.tombstoned)
+    }
+
+    pub(crate) fn replace(&mut self, nodes: Vec<Node>) -> Result<()> {
+        self.nodes.clear();
+        self.append(nodes)
+    }
+
+    /// Adds nodes. A parent may be tombstoned, and may come after its children.
+    pub(crate) fn append(&mut self, nodes: Vec<Node>) -> Result<()> {
+        let first = self.last_number + 1;
+        self.last_number += nodes.len() as u64;
+        let stored = self.nodes.iter();
+        let stored = stored.map(|(sequence, stored)| (stored.node.id.clone(), *sequence));
+        let mut sequences: BTreeMap<String, u64> = stored.collect();
+        for (sequence, node) in (first..).zip(&nodes) {
+            if sequences.insert(node.id.clone(), sequence).is_some() {
+                return Err(invalid(&format!("the node {} is stored already", node.id)));
+            }
+        }
+        for (sequence, node) in (first..).zip(nodes) {
+            let parent = node.parent.as_ref().map(|id| sequences.get(id).copied());
+            if parent == Some(None) {
+                let reason = format!("the parent of the node {} is not stored", node.id);
+                return Err(invalid(&reason));
+            }
+            let stored = Stored {
+                node,
+                parent: parent.flatten(),
+                tombstoned: false,
+            };
+            self.nodes.insert(sequence, stored);
+        }
+        // Only nodes that were added together can be ancestors of each other.
+        let mut checked = BTreeSet::new();
+        for start in first..=self.last_number {
+            let (mut path, mut next) = (BTreeSet::new(), Some(start));
+            while let Some(at) = next.filter(|at| *at >= first && !checked.contains(at)) {
+                if !path.insert(at) {
+                    return Err(invalid("a node is its own ancestor"));
+                }
+                next = self.nodes.get(&at).and_then(|stored| stored.parent);
+            }
+            checked.append(&mut path);
+        }
+        Ok(())
+    }
 }

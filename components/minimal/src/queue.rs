@@ -1,87 +1,70 @@
 //! The work queue.
 
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use crate::Minimal;
 use crate::bindings::exports::lash::store::queue::Guest;
-use crate::bindings::session_types::{
-    Batch, BatchDraft, Boundary, ClaimRequest, Completion, DeliveryPolicy, HeldClaim, SlotPolicy,
-};
-use crate::bindings::sqlite::{Database, TransactionMode::*};
-use crate::bindings::wasi::random::random::get_random_u64;
-use crate::sql::{Param, Result, Tx, now_ms, record, within};
-
-record!(Batch: id, session_id, sequence, source_key, delivery, slot, merge_key, available_at_ms,
-    enqueued_at_ms, payloads);
-
-fn random_hex(words: usize) -> String {
-    (0..words)
-        .map(|_| format!("{:016x}", get_random_u64()))
-        .collect()
-}
+use crate::bindings::sqlite::TransactionMode::*;
+use crate::*;
 
 impl Guest for Minimal {
     fn enqueue(db: &Database, draft: BatchDraft) -> Result<Batch> {
-        within(db, WriteDurable, |tx| {
-            let queued = "SELECT * FROM batches WHERE session_id = ?1 AND source_key = ?2";
-            if let Some(batch) = tx.one(queued, &[&draft.session_id, &draft.source_key])? {
-                return Ok(batch);
+        within(db, WriteDurable, |session| {
+            let payloads: ByteStrings = draft.payloads.into_iter().collect();
+            let source = (&draft.session_id, &draft.source_key);
+            let has_source = |batch: &&Batch| (&batch.session_id, &batch.source_key) == source;
+            let completed = session.completed.iter().map(|(batch, _)| batch);
+            let mut completed = completed.filter(|batch| batch.payloads == payloads);
+            let mut known = session.queue.iter().map(|queued| &queued.batch);
+            let known = known.find(has_source);
+            let known = known.or_else(|| completed.find(has_source));
+            if let (Some(batch), Some(_)) = (known, &draft.source_key) {
+                return Ok(batch.clone());
             }
-            let completed = "SELECT * FROM completed
-                             WHERE session_id = ?1 AND source_key = ?2 AND payloads = ?3";
-            let source: [&dyn Param; 3] = [&draft.session_id, &draft.source_key, &draft.payloads];
-            if let Some(batch) = tx.one(completed, &source)? {
-                return Ok(batch);
-            }
-            let next = "UPDATE state SET last_batch = last_batch + 1 RETURNING last_batch";
             let batch = Batch {
                 id: format!("qwb:{}", random_hex(4)),
                 session_id: draft.session_id,
-                sequence: tx.number(next)?,
+                sequence: session.next_number(),
                 source_key: draft.source_key,
                 delivery: draft.delivery,
                 slot: draft.slot,
                 merge_key: draft.merge_key,
                 available_at_ms: draft.available_at_ms.min(i64::MAX as u64),
                 enqueued_at_ms: now_ms(),
-                payloads: draft.payloads,
+                payloads,
             };
-            let insert = "INSERT INTO batches
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, 0)";
-            tx.run(insert, &batch.params())?;
+            session.queue.push(Queued {
+                batch: batch.clone(),
+                claim: None,
+                expires_at_ms: 0,
+            });
             Ok(batch)
         })
     }
 
     fn claim(db: &Database, request: ClaimRequest) -> Result<Option<HeldClaim>> {
         // Most calls find nothing, and need not wait for the write lock to learn it.
-        if within(db, Read, |tx| claimable(tx, &request, now_ms()))?.is_empty() {
+        let is_idle = |session: &mut Session| session.claimable(&request, now_ms()).is_empty();
+        if within(db, Read, |session| Ok(is_idle(session)))? {
             return Ok(None);
         }
-        within(db, Write, |tx| {
-            let claimed_at_ms = now_ms();
-            let batches = claimable(tx, &request, claimed_at_ms)?;
+        within(db, Write, |session| {
+            let (claimed_at_ms, fencing_token) = (now_ms(), session.next_number());
+            let expires_at_ms = expiry(claimed_at_ms, request.lease_ttl_ms);
+            let mut taken = session.claimable(&request, claimed_at_ms);
+            let batches: Vec<Batch> = taken.iter().map(|queued| queued.batch.clone()).collect();
             let same = |ids: &Vec<String>| ids.iter().eq(batches.iter().map(|batch| &batch.id));
             let wanted = request.exactly.as_ref().is_none_or(same);
             let Some(first) = batches.first().filter(|_| wanted) else {
                 return Ok(None);
             };
-            let next = "UPDATE state SET last_claim = last_claim + 1 RETURNING last_claim";
-            let fencing_token = tx.number(next)?;
             let id = format!("qwc:{}:{fencing_token}", first.sequence);
             let lease_token = random_hex(2);
-            let expires_at_ms = expiry(claimed_at_ms, request.lease_ttl_ms);
-            for batch in &batches {
-                let sql = "UPDATE batches SET claim = ?2, token = ?3, expires_ms = ?4
-                           WHERE seq = ?1";
-                tx.run(sql, &[&batch.sequence, &id, &lease_token, &expires_at_ms])?;
+            for queued in &mut taken {
+                queued.claim = Some((id.clone(), lease_token.clone()));
+                queued.expires_at_ms = expires_at_ms;
             }
             Ok(Some(HeldClaim {
-                session_id: request.session_id.clone(),
+                session_id: request.session_id,
                 id,
-                owner_id: request.owner_id.clone(),
+                owner_id: request.owner_id,
                 lease_token,
                 fencing_token,
                 claimed_at_ms,
@@ -92,45 +75,50 @@ impl Guest for Minimal {
     }
 
     fn renew(db: &Database, held: Completion, lease_ttl_ms: u64) -> Result<Option<u64>> {
-        within(db, Write, |tx| {
-            let expires_at_ms = expiry(now_ms(), lease_ttl_ms);
-            let Some(places) = held_exactly(tx, &held)? else {
+        within(db, Write, |session| {
+            if !session.holds_exactly(&held) {
                 return Ok(None);
-            };
-            for seq in places {
-                let sql = "UPDATE batches SET expires_ms = ?2 WHERE seq = ?1";
-                tx.run(sql, &[&seq, &expires_at_ms])?;
+            }
+            let expires_at_ms = expiry(now_ms(), lease_ttl_ms);
+            for queued in session.held_by(&held) {
+                queued.expires_at_ms = expires_at_ms;
             }
             Ok(Some(expires_at_ms))
         })
     }
 
     fn abandon(db: &Database, held: Completion) -> Result<u64> {
-        let sql = "UPDATE batches SET claim = NULL, token = NULL, expires_ms = 0
-                   WHERE id = ?1 AND session_id = ?2 AND claim = ?3 AND token = ?4";
-        within(db, Write, |tx| {
-            let mut abandoned = 0;
-            for id in &held.batch_ids {
-                let params: [&dyn Param; 4] =
-                    [id, &held.session_id, &held.claim_id, &held.lease_token];
-                abandoned += tx.run(sql, &params)?;
-            }
-            Ok(abandoned)
+        within(db, Write, |session| {
+            let batches = session.held_by(&held);
+            let batches = batches.filter(|queued| held.batch_ids.contains(&queued.batch.id));
+            let released = batches.map(|queued| (queued.claim, queued.expires_at_ms) = (None, 0));
+            Ok(released.count() as u64)
         })
     }
 
     fn cancel(db: &Database, session_id: String, batch_id: String) -> Result<Option<Batch>> {
-        let sql = "DELETE FROM batches WHERE id = ?1 AND session_id = ?2 AND expires_ms <= ?3
-                   RETURNING *";
-        within(db, WriteDurable, |tx| {
-            tx.one(sql, &[&batch_id, &session_id, &now_ms()])
+        within(db, WriteDurable, |session| {
+            let now_ms = now_ms();
+            let mut found = session.queue.extract_if(.., |queued| {
+                let is_named = queued.batch.id == batch_id && queued.batch.session_id == session_id;
+                is_named && queued.expires_at_ms <= now_ms
+            });
+            Ok(found.next().map(|queued| queued.batch))
         })
     }
 
-    fn list(db: &Database, session_id: String, pending_only: bool) -> Result<Vec<Batch>> {
+    fn list(db: &Database, id: String, pending_only: bool, _: Option<Cursor>) -> Result<BatchPage> {
         let free_at = if pending_only { now_ms() } else { u64::MAX };
-        let sql = "SELECT * FROM batches WHERE session_id = ?1 AND expires_ms <= ?2 ORDER BY seq";
-        within(db, Read, |tx| tx.all(sql, &[&session_id, &free_at]))
+        within(db, Read, |session| {
+            let free = session
+                .queue
+                .iter()
+                .filter(|queued| queued.expires_at_ms <= free_at);
+            let batches = free.map(|queued| queued.batch.clone());
+            let batches = batches.filter(|batch| batch.session_id == id).collect();
+            let next = None;
+            Ok(BatchPage { batches, next })
+        })
     }
 }
 
@@ -138,66 +126,75 @@ fn expiry(now_ms: u64, ttl_ms: u64) -> u64 {
     now_ms.saturating_add(ttl_ms).min(i64::MAX as u64)
 }
 
-/// The batches that a claim takes: the first that is ready, and those that join it.
-fn claimable(tx: &Tx, request: &ClaimRequest, now_ms: u64) -> Result<Vec<Batch>> {
-    let sql = "SELECT * FROM batches
-               WHERE session_id = ?1 AND available_ms <= ?2 AND expires_ms <= ?2
-               ORDER BY seq LIMIT ?3";
-    let ready: Vec<Batch> = tx.all(sql, &[&request.session_id, &now_ms, &request.max_batches])?;
-    let mut taken: Vec<Batch> = Vec::new();
-    for batch in ready {
-        let joins = taken.first().is_none_or(|first| {
-            first.slot == SlotPolicy::Join
-                && (first.slot, first.delivery, &first.merge_key)
-                    == (batch.slot, batch.delivery, &batch.merge_key)
-        });
-        let waits = request.boundary == Boundary::ActiveTurnCheckpoint
-            && batch.delivery == DeliveryPolicy::AfterCurrentTurnCommit;
-        if waits || !joins {
-            break;
+impl Queued {
+    fn is_held(&self, held: &Completion) -> bool {
+        let claim = self.claim.as_ref().map(|(id, token)| (id, token));
+        claim == Some((&held.claim_id, &held.lease_token))
+            && self.batch.session_id == held.session_id
+    }
+}
+
+impl Session {
+    /// The batches that a claim takes: the first that is ready, and those that join it.
+    fn claimable(&mut self, request: &ClaimRequest, now_ms: u64) -> Vec<&mut Queued> {
+        let mut taken: Vec<&mut Queued> = Vec::new();
+        let group = |batch: &Batch| (batch.slot, batch.delivery, batch.merge_key.clone());
+        for queued in &mut self.queue {
+            let batch = &queued.batch;
+            if batch.session_id != request.session_id
+                || batch.available_at_ms.max(queued.expires_at_ms) > now_ms
+            {
+                continue;
+            }
+            let joins = taken.first().is_none_or(|first| {
+                batch.slot == SlotPolicy::Join && group(batch) == group(&first.batch)
+            });
+            let waits = request.boundary == Boundary::ActiveTurnCheckpoint
+                && batch.delivery == DeliveryPolicy::AfterCurrentTurnCommit;
+            if waits || !joins || taken.len() as u64 >= request.max_batches {
+                break;
+            }
+            taken.push(queued);
         }
-        taken.push(batch);
+        taken
     }
-    Ok(taken)
-}
 
-/// The places of the batches of a claim, if it is held on exactly those that it names.
-fn held_exactly(tx: &Tx, held: &Completion) -> Result<Option<Vec<u64>>> {
-    let sql = "SELECT * FROM batches WHERE claim = ?1 AND session_id = ?2 AND token = ?3
-               ORDER BY id";
-    let batches: Vec<Batch> =
-        tx.all(sql, &[&held.claim_id, &held.session_id, &held.lease_token])?;
-    let mut named: Vec<&String> = held.batch_ids.iter().collect();
-    named.sort();
-    let exactly = named.into_iter().eq(batches.iter().map(|batch| &batch.id));
-    let places = batches.iter().map(|batch| batch.sequence).collect();
-    Ok(exactly.then_some(places))
-}
+    /// The batches that a claim still holds.
+    fn held_by(&mut self, held: &Completion) -> impl Iterator<Item = &mut Queued> {
+        let batches = self.queue.iter_mut();
+        batches.filter(|queued| queued.is_held(held))
+    }
 
-/// What a commit completes; the first claim that is not held is the error.
-pub(crate) fn find_completed(
-    tx: &Tx,
-    session_id: &str,
-    completions: Vec<Completion>,
-) -> Result<core::result::Result<Vec<u64>, Completion>> {
-    let mut completed = Vec::new();
-    for completion in completions {
-        match held_exactly(tx, &completion)? {
-            Some(places) if completion.session_id == session_id => completed.extend(places),
-            _ => return Ok(Err(completion)),
+    /// Whether a claim holds exactly the batches that it names.
+    fn holds_exactly(&mut self, held: &Completion) -> bool {
+        let batches = self.held_by(held);
+        let mut ids: Vec<&String> = batches.map(|queued| &queued.batch.id).collect();
+        let mut named: Vec<&String> = held.batch_ids.iter().collect();
+        ids.sort();
+        named.sort();
+        ids == named
+    }
+
+    /// Returns the first claim that a commit cannot complete.
+    pub(crate) fn find_lost(&mut self, id: &str, claims: &[Completion]) -> Option<Completion> {
+        let mut is_held = |held: &Completion| held.session_id == id && self.holds_exactly(held);
+        claims.iter().find(|held| !is_held(held)).cloned()
+    }
+
+    /// Removes the batches of a claim, and remembers those with a source key.
+    pub(crate) fn complete(&mut self, held: &Completion) -> Result<()> {
+        let batches = self.queue.extract_if(.., |queued| queued.is_held(held));
+        let batches: Vec<Batch> = batches.map(|queued| queued.batch).collect();
+        if batches.is_empty() && !held.batch_ids.is_empty() {
+            return Err(invalid("two completions are of one claim"));
         }
+        let source = |batch: &Batch| (batch.session_id.clone(), batch.source_key.clone());
+        let has_key = |batch: &Batch| batch.source_key.is_some();
+        for batch in batches.into_iter().filter(has_key) {
+            let completed = &mut self.completed;
+            completed.retain(|(other, _)| source(other) != source(&batch));
+            completed.push((batch, now_ms()));
+        }
+        Ok(())
     }
-    Ok(Ok(completed))
-}
-
-/// Removes batches, and remembers those with a source key.
-pub(crate) fn complete(tx: &Tx, places: &[u64]) -> Result<()> {
-    for seq in places {
-        let remember = "INSERT OR REPLACE INTO completed
-            SELECT id, session_id, seq, source_key, delivery, slot, merge_key, available_ms,
-                enqueued_ms, payloads, ?2 FROM batches WHERE seq = ?1 AND source_key IS NOT NULL";
-        tx.run(remember, &[seq, &now_ms()])?;
-        tx.run("DELETE FROM batches WHERE seq = ?1", &[seq])?;
-    }
-    Ok(())
 }

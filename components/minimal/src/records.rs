@@ -1,145 +1,136 @@
-//! What is little more than rows: usage, attachments, metadata; and retention.
+//! What is little more than lists: usage, attachments, metadata; and retention.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use crate::Minimal;
 use crate::bindings::exports::lash::store::{attachments, metadata, retention, usage};
-use crate::bindings::session_types::{AttachmentIntent, Description, Meta, Pruned, UsageEntry};
-use crate::bindings::sqlite::{Database, TransactionMode::*};
-use crate::sql::{Result, Tx, now_ms, record, within};
-
-record!(UsageEntry: source, model, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens);
-record!(AttachmentIntent: attachment_id, session_id, canonical_uri, intent_at_ms);
-record!(Meta: session_id, session_name, created_at, model, cwd, relation);
+use crate::bindings::sqlite::TransactionMode::*;
+use crate::*;
 
 impl usage::Guest for Minimal {
-    fn append(db: &Database, entries: Vec<UsageEntry>) -> Result<()> {
-        within(db, WriteDurable, |tx| append_usage(tx, &entries))
-    }
-
-    fn load(db: &Database) -> Result<Vec<UsageEntry>> {
-        within(db, Read, |tx| {
-            tx.all("SELECT * FROM usage ORDER BY seq", &[])
-        })
+    decline! {
+        append(&Database, Vec<UsageEntry>) -> ();
+        load(&Database, Option<Cursor>) -> UsagePage;
     }
 }
 
-pub(crate) fn append_usage(tx: &Tx, entries: &[UsageEntry]) -> Result<()> {
-    let now_ms = now_ms();
-    for entry in entries {
-        let mut params = entry.params();
-        params.push(&now_ms);
-        let sql = "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)";
-        tx.run(sql, &params)?;
+impl Session {
+    /// The sums by source and model of the entries in which something was used.
+    pub(crate) fn total_usage(&self) -> Vec<UsageEntry> {
+        let mut totals: Vec<UsageEntry> = Vec::new();
+        for entry in &self.usage {
+            let is_same =
+                |sum: &&mut UsageEntry| sum.source == entry.source && sum.model == entry.model;
+            if entry.input_tokens + entry.output_tokens + entry.reasoning_tokens == 0 {
+                continue;
+            } else if let Some(sum) = totals.iter_mut().find(is_same) {
+                sum.input_tokens += entry.input_tokens;
+                sum.output_tokens += entry.output_tokens;
+                sum.cached_input_tokens += entry.cached_input_tokens;
+                sum.reasoning_tokens += entry.reasoning_tokens;
+            } else {
+                totals.push(entry.clone());
+            }
+        }
+        totals
     }
-    Ok(())
-}
 
-/// The sums by source and model of the entries in which something was used.
-pub(crate) fn total_usage(tx: &Tx) -> Result<Vec<UsageEntry>> {
-    let sql = "SELECT source, model, sum(input), sum(output), sum(cached), sum(reasoning)
-               FROM usage WHERE input + output + reasoning <> 0
-               GROUP BY source, model ORDER BY min(seq)";
-    tx.all(sql, &[])
-}
-
-impl retention::Guest for Minimal {
-    fn prune(db: &Database, before_ms: u64) -> Result<Pruned> {
-        within(db, WriteDurable, |tx| {
-            let run = |sql| tx.run(sql, &[&before_ms]);
-            let turns = run("DELETE FROM turns WHERE at_ms < ?1
-                             AND revision < (SELECT max(revision) FROM turns)")?;
-            let source_keys = run("DELETE FROM completed WHERE at_ms < ?1")?;
-            // Until the entries are gone, a sum has the negative place of its first one. Those
-            // in which nothing was used have another sum, so that the totals do not change.
-            let sums = run("INSERT INTO usage
-                SELECT source, model, sum(input), sum(output), sum(cached), sum(reasoning),
-                    max(at_ms), -min(seq)
-                FROM usage WHERE at_ms < ?1
-                GROUP BY source, model, input + output + reasoning = 0")?;
-            let summed = run("DELETE FROM usage WHERE at_ms < ?1 AND seq > 0")?;
-            tx.run("UPDATE usage SET seq = -seq WHERE seq < 0", &[])?;
-            let usage_entries = summed - sums;
-            Ok(Pruned {
-                turns,
-                source_keys,
-                usage_entries,
-            })
-        })
+    pub(crate) fn commit_attachments(&mut self, session_id: &str, ids: Vec<String>) {
+        for id in ids {
+            if let Some((_, committed)) = self.attachments.get_mut(&(session_id.into(), id)) {
+                *committed = true;
+            }
+        }
     }
 }
 
 impl attachments::Guest for Minimal {
-    fn record_intent(db: &Database, intent: AttachmentIntent) -> Result<()> {
-        let sql = "INSERT INTO attachments VALUES (?1, ?2, ?3, ?4, 0)
-                   ON CONFLICT (id, session_id) DO UPDATE
-                   SET uri = excluded.uri, intent_ms = excluded.intent_ms WHERE committed = 0";
-        within(db, Write, |tx| tx.run(sql, &intent.params()).map(drop))
-    }
-
-    fn commit(db: &Database, session_id: String, attachment_ids: Vec<String>) -> Result<()> {
-        within(db, WriteDurable, |tx| {
-            commit_attachments(tx, &session_id, &attachment_ids)
+    fn record_intent(db: &Database, mut intent: AttachmentIntent) -> Result<bool> {
+        intent.intent_at_ms = intent.intent_at_ms.min(i64::MAX as u64);
+        within(db, Write, |session| {
+            let key = (intent.session_id.clone(), intent.attachment_id.clone());
+            let stored = session.attachments.get(&key);
+            if stored.is_none_or(|(_, committed)| !committed) {
+                session.attachments.insert(key, (intent, false));
+            }
+            Ok(true)
         })
     }
 
-    fn list_uncommitted(db: &Database, older_than_ms: u64) -> Result<Vec<AttachmentIntent>> {
-        let sql = "SELECT * FROM attachments AS intent
-                   WHERE committed = 0 AND intent_ms <= ?1 AND NOT EXISTS (
-                       SELECT 1 FROM attachments WHERE id = intent.id AND committed = 1)
-                   ORDER BY intent_ms, session_id, id";
-        within(db, Read, |tx| tx.all(sql, &[&older_than_ms]))
+    fn commit(db: &Database, session_id: String, ids: Vec<String>) -> Result<Option<String>> {
+        within(db, WriteDurable, |session| {
+            session.commit_attachments(&session_id, ids);
+            Ok(None)
+        })
+    }
+
+    fn list_uncommitted(db: &Database, until_ms: u64, _: Option<Cursor>) -> Result<AttachmentPage> {
+        within(db, Read, |session| {
+            let all = session.attachments.values();
+            let committed = all.clone().filter(|(_, committed)| *committed);
+            let committed: BTreeSet<&String> =
+                committed.map(|(intent, _)| &intent.attachment_id).collect();
+            let intents = all.map(|(intent, _)| intent).filter(|intent| {
+                intent.intent_at_ms <= until_ms && !committed.contains(&intent.attachment_id)
+            });
+            let (intents, next) = (intents.cloned().collect(), None);
+            Ok(AttachmentPage { intents, next })
+        })
+    }
+
+    decline! {
+        condemn(&Database, String, u64) -> bool;
     }
 
     fn forget(db: &Database, attachment_id: String) -> Result<()> {
-        let sql = "DELETE FROM attachments WHERE id = ?1";
-        within(db, Write, |tx| tx.run(sql, &[&attachment_id]).map(drop))
+        within(db, Write, |session| {
+            let attachments = &mut session.attachments;
+            attachments.retain(|(_, id), _| *id != attachment_id);
+            Ok(())
+        })
     }
-}
-
-pub(crate) fn commit_attachments(tx: &Tx, session_id: &String, ids: &[String]) -> Result<()> {
-    let sql = "UPDATE attachments SET committed = 1 WHERE id = ?1 AND session_id = ?2";
-    ids.iter()
-        .try_for_each(|id| tx.run(sql, &[id, session_id]).map(drop))
 }
 
 impl metadata::Guest for Minimal {
     fn save(db: &Database, meta: Meta) -> Result<()> {
-        within(db, WriteDurable, |tx| {
-            tx.run("DELETE FROM meta", &[])?;
-            create(tx, &meta).map(drop)
+        within(db, WriteDurable, |session| {
+            session.meta = Some(meta);
+            Ok(())
         })
     }
 
     fn create(db: &Database, meta: Meta) -> Result<bool> {
-        within(db, WriteDurable, |tx| create(tx, &meta))
+        within(db, WriteDurable, |session| {
+            let absent = session.meta.is_none();
+            session.meta.get_or_insert(meta);
+            Ok(absent)
+        })
     }
 
     fn load(db: &Database) -> Result<Option<Meta>> {
-        within(db, Read, |tx| tx.one("SELECT * FROM meta", &[]))
+        within(db, Read, |session| Ok(session.meta.clone()))
     }
 
-    fn describe(db: &Database) -> Result<Option<Description>> {
-        let first = "SELECT body FROM nodes INDEXED BY prompts
-                     WHERE prompt = 1 AND hidden = 0 ORDER BY seq LIMIT 1";
-        within(db, Read, |tx| {
-            let Some(meta) = tx.one("SELECT * FROM meta", &[])? else {
-                return Ok(None);
-            };
-            Ok(Some(Description {
-                meta,
-                nodes: tx.number("SELECT nodes FROM state")?,
-                prompts: tx.number("SELECT prompts FROM state")?,
-                first_prompt: tx.one(first, &[])?,
-            }))
-        })
+    decline! {
+        describe(&Database) -> Option<Description>;
     }
 }
 
-/// Stores metadata unless some is stored.
-fn create(tx: &Tx, meta: &Meta) -> Result<bool> {
-    let sql = "INSERT INTO meta SELECT ?1, ?2, ?3, ?4, ?5, ?6
-               WHERE NOT EXISTS (SELECT 1 FROM meta)";
-    Ok(tx.run(sql, &meta.params())? > 0)
+impl retention::Guest for Minimal {
+    /// Leaves the entries of usage alone: to sum them up would change no total.
+    fn prune(db: &Database, before_ms: u64, limit: u32) -> Result<Pruned> {
+        within(db, WriteDurable, |session| {
+            let (limit, newest) = (limit as usize, session.turns.pop());
+            let is_old = |turn: &mut Turn| turn.at_ms < before_ms;
+            let turns = session.turns.extract_if(.., is_old).take(limit).count() as u64;
+            let more_turns = session.turns.iter_mut().any(is_old);
+            session.turns.extend(newest);
+            let is_old = |(_, at_ms): &mut (Batch, u64)| *at_ms < before_ms;
+            let source_keys = session.completed.extract_if(.., is_old).take(limit).count() as u64;
+            let more = more_turns || session.completed.iter_mut().any(is_old);
+            Ok(Pruned {
+                turns,
+                source_keys,
+                usage_entries: 0,
+                more,
+            })
+        })
+    }
 }
