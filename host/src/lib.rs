@@ -66,7 +66,7 @@ pub use lash_store_engine::{
 };
 pub use processes::SqliteProcessRegistry;
 pub use session::{
-    BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile, PersistedArtifactKind,
-    SessionPruneReport, SqliteSessionStoreFactory, Store, StoreGcPolicy, StoreOptions,
-    StoredSessionCheckpoint,
+    ArtifactName, BlobArtifactDescriptor, BlobStorageHint, BuiltinBlobProfile,
+    PersistedArtifactKind, SessionPruneReport, SqliteSessionStoreFactory, Store, StoreGcPolicy,
+    StoreOptions, StoredArtifact, StoredSessionCheckpoint,
 };

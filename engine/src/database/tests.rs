@@ -127,6 +127,31 @@ fn what_was_written_is_read_by_both_lanes_and_after_reopening() {
     assert_eq!(pragma("auto_vacuum"), "2");
 }
 
+/// A path and an inode are used again; the identity is not.
+#[test]
+fn a_database_keeps_its_identity_and_has_no_other_ones() {
+    let directory = Directory::new();
+    let identity = |path: &Path, kind| {
+        let database = wait(Database::open(path, kind, &OpenOptions::default())).unwrap();
+        wait(database.read("test", |call: &mut Call<'_>| call.identity())).unwrap()
+    };
+    let mut seen = Vec::new();
+    for kind in DatabaseKind::ALL {
+        let path = directory.path("a.db");
+        let first = identity(&path, kind);
+        assert_eq!(first.len(), 32);
+        assert_eq!(identity(&path, kind), first);
+        let copy = directory.path("copy.db");
+        std::fs::copy(&path, &copy).unwrap();
+        assert_eq!(identity(&copy, kind), first);
+        for path in [path, copy] {
+            std::fs::remove_file(path).unwrap();
+        }
+        assert!(!seen.contains(&first));
+        seen.push(first);
+    }
+}
+
 #[test]
 fn a_database_in_memory_has_one_connection() {
     let database = memory(&OpenOptions::default());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lash_core::BlobRef;
 use lash_store_engine::observability::Chain;
 use lash_store_engine::wit::artifacts::Namespace;
 use lashlang::{
@@ -54,6 +55,91 @@ impl Store {
                 Ok(call.artifacts().get(namespace, &name)?)
             })
             .await
+    }
+}
+
+/// The name of an artifact, see [`Store::list_artifacts`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ArtifactName {
+    /// A compiled module, by the text of its reference.
+    Module(String),
+    /// Bytes, by their reference.
+    Bytes(String),
+}
+
+/// An artifact, without its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredArtifact {
+    /// Its name.
+    pub name: ArtifactName,
+    /// What it holds.
+    pub kind: PersistedArtifactKind,
+    /// The key of its content.
+    pub blob_ref: BlobRef,
+}
+
+impl Store {
+    /// Reads the names of all artifacts, in the order in which they were first stored.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if one is missing or corrupt.
+    pub async fn list_artifacts(&self) -> Result<Vec<StoredArtifact>, Error> {
+        self.db
+            .read("list artifacts", |call| {
+                call.keep_snapshot();
+                let first = call.artifacts().list(None)?;
+                let pages =
+                    call.pages(first, |call, cursor| call.artifacts().list(Some(cursor)))?;
+                let artifacts = pages.into_iter().flat_map(|page| page.artifacts);
+                Ok(artifacts
+                    .map(|artifact| StoredArtifact {
+                        name: match artifact.namespace {
+                            Namespace::Modules => ArtifactName::Module(artifact.name),
+                            Namespace::Bytes => ArtifactName::Bytes(artifact.name),
+                        },
+                        kind: PersistedArtifactKind::from_blob_kind(artifact.kind),
+                        blob_ref: BlobRef(artifact.blob),
+                    })
+                    .collect())
+            })
+            .await
+    }
+
+    /// Removes an artifact; returns whether it was there. Garbage collection removes its
+    /// content if nothing else refers to it.
+    ///
+    /// Another open store of the session may still return a module from its cache.
+    ///
+    /// # Errors
+    ///
+    /// All of [`EngineError`](crate::EngineError) that are about a call.
+    pub async fn delete_artifact(&self, name: &ArtifactName) -> Result<bool, Error> {
+        let (namespace, name) = match name {
+            ArtifactName::Module(name) => (Namespace::Modules, name.clone()),
+            ArtifactName::Bytes(name) => (Namespace::Bytes, name.clone()),
+        };
+        let module = (namespace == Namespace::Modules).then(|| name.clone());
+        let deleted = self
+            .db
+            .write("delete artifact", move |call| {
+                Ok(call.artifacts().delete(namespace, &name)?)
+            })
+            .await?;
+        if let Some(module) = module {
+            self.forget_module(&module);
+        }
+        Ok(deleted)
+    }
+
+    fn forget_module(&self, name: &str) {
+        let mut modules = self.modules();
+        let cached = modules.iter().find(|(module, _)| module.as_str() == name);
+        if let Some(module) = cached.map(|(module, _)| module.clone()) {
+            modules.pop(&module);
+        }
     }
 }
 

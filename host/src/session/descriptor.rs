@@ -42,6 +42,20 @@ pub struct BlobArtifactDescriptor {
     pub hints: Vec<BlobStorageHint>,
 }
 
+impl PersistedArtifactKind {
+    pub(crate) fn from_blob_kind(kind: BlobKind) -> Self {
+        match kind {
+            BlobKind::Generic => Self::GenericBlob,
+            BlobKind::CheckpointManifest => Self::CheckpointManifest,
+            BlobKind::ToolState => Self::ToolState,
+            BlobKind::PluginSnapshot => Self::PluginSessionSnapshot,
+            BlobKind::ExecutionState => Self::ExecutionStateSnapshot,
+            BlobKind::Module => Self::LashlangModule,
+            BlobKind::ProcessEnvironment => Self::ProcessExecutionEnv,
+        }
+    }
+}
+
 impl BlobArtifactDescriptor {
     /// Describes a blob.
     pub fn new(kind: PersistedArtifactKind, hints: impl Into<Vec<BlobStorageHint>>) -> Self {

@@ -18,6 +18,7 @@ mod persistence;
 pub(crate) mod queue;
 mod usage;
 
+pub use artifacts::{ArtifactName, StoredArtifact};
 pub use checkpoints::StoredSessionCheckpoint;
 pub use descriptor::{BlobArtifactDescriptor, BlobStorageHint, PersistedArtifactKind};
 pub use factory::SqliteSessionStoreFactory;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod conformance;
 mod effects;
+mod fences;
 mod host_events;
 mod inspector;
 mod processes;

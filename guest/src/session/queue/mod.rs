@@ -370,12 +370,8 @@ pub(crate) fn check_completions(
     completions: &[Completion],
 ) -> Result<core::result::Result<CompletedBatches, Completion>> {
     let mut completed = CompletedBatches::new();
-    let mut claims = BTreeSet::new();
+    let mut named = 0;
     for completion in completions {
-        if !claims.insert(completion.claim_id.as_str()) {
-            let reason = ["the claim ", &completion.claim_id, " is completed twice"];
-            return Err(invalid(reason.concat()));
-        }
         let held = match completion.session_id == session_id {
             true => held_batches(tx, completion)?,
             false => None,
@@ -383,7 +379,11 @@ pub(crate) fn check_completions(
         let Some(held) = held else {
             return Ok(Err(completion.clone()));
         };
+        named += held.len();
         completed.extend(held.into_iter().map(|batch| (batch.0.seq, batch)));
+    }
+    if named != completed.len() {
+        return Err(invalid("a claim is completed twice"));
     }
     Ok(Ok(completed))
 }

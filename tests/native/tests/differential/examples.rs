@@ -57,6 +57,7 @@ fn example(difference: Difference) -> Example {
         | D::StampedManifest
         | D::FrameBlobs
         | D::CountedCompletion
+        | D::RepeatedCompletion
         | D::PartialRenewal
         | D::ExactClaimLeavesAlone
         | D::Redelivery
@@ -169,6 +170,16 @@ fn of_session(difference: Difference) -> Vec<session::Operation> {
             O::Claim(claim(Lease::Long, 1)),
             completing(Shape::Foreign),
         ],
+        Difference::RepeatedCompletion => {
+            let twice = |commit: &mut Commit| {
+                let completion = Completion {
+                    claim: 0,
+                    shape: Shape::Exact,
+                };
+                commit.completions = vec![completion; 2];
+            };
+            vec![enqueue(None), O::Claim(claim(Lease::Long, 1)), commit(twice)]
+        }
         Difference::PartialRenewal => vec![
             enqueue(None),
             enqueue(None),

@@ -2,5 +2,6 @@
 
 mod append;
 mod leases;
+mod pages;
 mod registry;
 mod waiting;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lash_core::{DurabilityTier, LashlangArtifactStore, RuntimePersistence};
-use lash_wasm_store::Store;
+use lash_wasm_store::{ArtifactName, PersistedArtifactKind, Store, StoredArtifact};
 use lash_wasm_store_testing::fixtures::Place;
 use lashlang::{ArtifactStoreError, ModuleArtifact};
 
@@ -155,4 +155,50 @@ async fn an_artifact_is_not_replaced_by_one_of_another_kind() {
     assert!(replaced.is_err());
     let bytes = store.get_artifact_bytes("name").await.unwrap();
     assert_eq!(bytes.unwrap(), b"environment");
+}
+
+#[tokio::test]
+async fn artifacts_are_listed_and_deleted() {
+    let place = Place::new();
+    let store = place.open().await;
+    let module = module("listed");
+    store.put_module_artifact(&module).await.unwrap();
+    for name in ["b", "a"] {
+        let content = name.as_bytes();
+        let descriptor = "process_execution_env";
+        let put = store.put_artifact_bytes(name, descriptor, content);
+        put.await.unwrap();
+    }
+    let names = |listed: &[StoredArtifact]| -> Vec<ArtifactName> {
+        listed
+            .iter()
+            .map(|artifact| artifact.name.clone())
+            .collect()
+    };
+    let of_module = ArtifactName::Module(module.module_ref.as_str().to_owned());
+    let bytes = |name: &str| ArtifactName::Bytes(name.to_owned());
+    let listed = store.list_artifacts().await.unwrap();
+    assert_eq!(names(&listed), [of_module.clone(), bytes("b"), bytes("a")]);
+    assert_eq!(listed[0].kind, PersistedArtifactKind::LashlangModule);
+    assert_eq!(listed[1].kind, PersistedArtifactKind::ProcessExecutionEnv);
+    assert!(store.get_blob(&listed[1].blob_ref).await.is_some());
+
+    assert!(store.delete_artifact(&of_module).await.unwrap());
+    assert!(!store.delete_artifact(&of_module).await.unwrap());
+    assert!(store.delete_artifact(&bytes("b")).await.unwrap());
+    assert!(
+        !store
+            .delete_artifact(&ArtifactName::Module("a".to_owned()))
+            .await
+            .unwrap()
+    );
+    let gone = store.get_module_artifact(&module.module_ref).await.unwrap();
+    assert!(gone.is_none(), "the cache has it still");
+    assert_eq!(names(&store.list_artifacts().await.unwrap()), [bytes("a")]);
+    assert_eq!(
+        store.try_gc_unreachable().await.unwrap().deleted_blob_count,
+        2
+    );
+    let kept = store.get_artifact_bytes("a").await.unwrap();
+    assert_eq!(kept.as_deref(), Some(&b"a"[..]));
 }

@@ -2,9 +2,12 @@
 
 use std::pin::pin;
 
-use lash_core::{AttachmentId, AttachmentIntent, AttachmentManifest};
+use lash_core::store::SessionReadScope;
+use lash_core::{
+    AttachmentId, AttachmentIntent, AttachmentManifest, RuntimePersistence, StoreError,
+};
 use lash_wasm_store::Store;
-use lash_wasm_store_testing::fixtures::{Place, SESSION, poll_once};
+use lash_wasm_store_testing::fixtures::{Place, SESSION, append, at, chain, poll_once};
 
 fn record(store: &Store, session_id: &str, id: &str, at: u64) {
     store
@@ -164,4 +167,55 @@ fn the_attachment_manifest_works_on_the_only_thread_of_a_runtime_and_without_one
         record(&store, SESSION, "between", 1);
     });
     assert_eq!(store.list_uncommitted(1).unwrap().len(), 3);
+}
+
+/// A sweep removed the bytes of an attachment that a commit had just referred to: listing,
+/// removing and forgetting were three steps with room in between.
+#[tokio::test]
+async fn a_condemned_attachment_can_be_removed_without_a_race() {
+    let store = Store::memory().await.unwrap();
+    let id = AttachmentId::new("a");
+    let condemn = |until| store.condemn_attachment(&id, at(until));
+    assert!(!condemn(u64::MAX >> 20).await.unwrap(), "it is unknown");
+    record(&store, SESSION, "a", 100);
+    record(&store, "other", "a", 200);
+    assert!(
+        !condemn(199).await.unwrap(),
+        "one of its intents is younger"
+    );
+    assert!(condemn(200).await.unwrap());
+    assert!(condemn(200).await.unwrap(), "a sweep may begin again");
+    assert_eq!(
+        uncommitted(&store, 200),
+        [row(SESSION, "a", 100), row("other", "a", 200)]
+    );
+
+    let refused = |error: StoreError| {
+        let text = error.to_string();
+        assert!(
+            text.contains("attachment a in :memory: is condemned"),
+            "{text}"
+        );
+    };
+    refused(store.commit_refs("other", &[id.clone()]).unwrap_err());
+    let mut referring = append(None, chain(0, 1));
+    referring.committed_attachment_ids = vec![id.clone()];
+    let commit = store.commit_runtime_state(referring.clone());
+    refused(commit.await.unwrap_err());
+    let full = SessionReadScope::FullGraph;
+    assert!(store.load_session(full).await.unwrap().is_none());
+    let intent = AttachmentIntent {
+        attachment_id: id.clone(),
+        session_id: "a third".to_owned(),
+        canonical_uri: "file:a".to_owned(),
+        intent_at_epoch_ms: 300,
+    };
+    refused(store.record_intent(intent.clone()).unwrap_err());
+
+    store.forget(&id).unwrap();
+    store.record_intent(intent).unwrap();
+    store.commit_runtime_state(referring).await.unwrap();
+    record(&store, SESSION, "a", 400);
+    store.commit_refs(SESSION, &[id.clone()]).unwrap();
+    assert!(!condemn(400).await.unwrap(), "it is committed");
 }

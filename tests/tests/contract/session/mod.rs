@@ -13,6 +13,7 @@ mod leases;
 mod load;
 mod locks;
 mod open;
+mod pages;
 mod queue;
 mod readonly;
 mod retention;

@@ -2,3 +2,4 @@
 
 mod size;
 mod statements;
+mod steps;

@@ -51,6 +51,8 @@ differences! {
     /// Queue: a renewal that is refused extends nothing. The native crate extends the
     /// batches that are left before it refuses.
     PartialRenewal,
+    /// Commit: two completions of one claim are refused.
+    RepeatedCompletion,
     /// Queue: a claim of chosen batches that is refused leaves all batches alone. The
     /// native crate claims what is ready and gives it back, and so takes batches from
     /// an owner whose lease has expired but who could still complete.

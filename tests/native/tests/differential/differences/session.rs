@@ -149,6 +149,19 @@ fn meant_by_commit(model: &Model, commit: &Commit) -> Option<Meant<Operation>> {
             "QueuedWorkClaimExpired",
         ));
     }
+    let claims: Vec<Option<usize>> = commit
+        .completions
+        .iter()
+        .map(|completion| model.claim(completion.claim))
+        .collect();
+    let repeats = |(place, claim): (usize, &Option<usize>)| {
+        claim.is_some() && claims[..place].contains(claim)
+    };
+    if claims.iter().enumerate().any(repeats) {
+        return Some(Meant::left_out(Difference::RepeatedCompletion, |ours| {
+            is_error(ours, "Backend")
+        }));
+    }
     if model.names_twice(&commit.graph) {
         return None;
     }
