@@ -52,5 +52,8 @@ fn common() -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.cranelift_opt_level(OptLevel::Speed);
+    // A third of what is loaded when a process starts. Without it a backtrace of a trap names
+    // functions, and no offsets in them.
+    config.generate_address_map(false);
     config
 }

@@ -178,7 +178,11 @@ fn of_session(difference: Difference) -> Vec<session::Operation> {
                 };
                 commit.completions = vec![completion; 2];
             };
-            vec![enqueue(None), O::Claim(claim(Lease::Long, 1)), commit(twice)]
+            vec![
+                enqueue(None),
+                O::Claim(claim(Lease::Long, 1)),
+                commit(twice),
+            ]
         }
         Difference::PartialRenewal => vec![
             enqueue(None),
