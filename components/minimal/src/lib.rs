@@ -1,6 +1,6 @@
 //! A small store of sessions: a component of the world `session-store`, made from `wit/`.
 //!
-//! It is written to be read, not to be fast: a [`Session`] is one value in one row, which every
+//! It is written to be read, not to be fast: a session is one value in one row, which every
 //! call reads, and writes if it has changed. Nothing is compressed, a list is one page, and no
 //! corruption is found except that of blobs. What the runtime of lash does not call is declined.
 #![no_std]

@@ -1,6 +1,7 @@
 //! The write-ahead manifest of attachments.
 
 use std::pin::pin;
+use std::slice;
 
 use lash_core::store::SessionReadScope;
 use lash_core::{
@@ -197,7 +198,11 @@ async fn a_condemned_attachment_can_be_removed_without_a_race() {
             "{text}"
         );
     };
-    refused(store.commit_refs("other", &[id.clone()]).unwrap_err());
+    refused(
+        store
+            .commit_refs("other", slice::from_ref(&id))
+            .unwrap_err(),
+    );
     let mut referring = append(None, chain(0, 1));
     referring.committed_attachment_ids = vec![id.clone()];
     let commit = store.commit_runtime_state(referring.clone());
@@ -216,6 +221,6 @@ async fn a_condemned_attachment_can_be_removed_without_a_race() {
     store.record_intent(intent).unwrap();
     store.commit_runtime_state(referring).await.unwrap();
     record(&store, SESSION, "a", 400);
-    store.commit_refs(SESSION, &[id.clone()]).unwrap();
+    store.commit_refs(SESSION, slice::from_ref(&id)).unwrap();
     assert!(!condemn(400).await.unwrap(), "it is committed");
 }

@@ -100,10 +100,12 @@ fn garbage_is_collected_a_step_at_a_time() {
     assert!(blobs::get(&db, &kept).unwrap().is_some());
 }
 
+type Other<'a> = Box<dyn FnOnce(&FaultyEnvironment) + 'a>;
+
 /// What one caller does, and what another does before it gets the write lock.
 struct Overtaken<'a> {
     db: &'a FaultyEnvironment,
-    other: RefCell<Option<Box<dyn FnOnce(&FaultyEnvironment) + 'a>>>,
+    other: RefCell<Option<Other<'a>>>,
 }
 
 impl Environment for Overtaken<'_> {
