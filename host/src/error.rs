@@ -42,7 +42,7 @@ pub enum Error {
     /// The attachment is about to be removed, see
     /// [`Store::condemn_attachment`](crate::Store::condemn_attachment). Nothing was written.
     #[error(
-        "attachment {attachment_id} in {} is condemned: whoever condemned it removes its bytes; record its intent and write them again once it is forgotten",
+        "attachment {attachment_id} in {} is condemned: its bytes are being removed, or were; record its intent and write them again once it is forgotten",
         path.display()
     )]
     Condemned {

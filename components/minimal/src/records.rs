@@ -18,13 +18,18 @@ impl Session {
         for entry in &self.usage {
             let is_same =
                 |sum: &&mut UsageEntry| sum.source == entry.source && sum.model == entry.model;
-            if entry.input_tokens + entry.output_tokens + entry.reasoning_tokens == 0 {
+            let used = entry.input_tokens.saturating_add(entry.output_tokens);
+            if used.saturating_add(entry.reasoning_tokens) == 0 {
                 continue;
             } else if let Some(sum) = totals.iter_mut().find(is_same) {
-                sum.input_tokens += entry.input_tokens;
-                sum.output_tokens += entry.output_tokens;
-                sum.cached_input_tokens += entry.cached_input_tokens;
-                sum.reasoning_tokens += entry.reasoning_tokens;
+                for (sum, tokens) in [
+                    (&mut sum.input_tokens, entry.input_tokens),
+                    (&mut sum.output_tokens, entry.output_tokens),
+                    (&mut sum.cached_input_tokens, entry.cached_input_tokens),
+                    (&mut sum.reasoning_tokens, entry.reasoning_tokens),
+                ] {
+                    *sum = sum.saturating_add(tokens);
+                }
             } else {
                 totals.push(entry.clone());
             }

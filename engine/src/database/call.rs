@@ -98,7 +98,21 @@ impl<'a> Call<'a> {
         self.instance.store.data_mut().sqlite.keep_snapshot();
     }
 
-    /// Reads the pages of a list that follow the first. They are one answer if
+    /// Reads all pages of a list from one snapshot.
+    ///
+    /// # Errors
+    ///
+    /// As [`pages`](Self::pages).
+    pub fn list<P: Page>(
+        &mut self,
+        mut read: impl FnMut(&mut Self, Option<&Cursor>) -> Result<P, Error>,
+    ) -> Result<Vec<P>, Error> {
+        self.keep_snapshot();
+        let first = read(self, None)?;
+        self.pages(first, |call, cursor| read(call, Some(cursor)))
+    }
+
+    /// Reads the pages of a list that follow the first. They are of one snapshot if
     /// [`keep_snapshot`](Self::keep_snapshot) was called before the first was read.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub struct Verification {
 impl Verification {
     /// Whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
-        self.problems.is_empty()
+        self.problems.is_empty() && self.omitted_problems == 0
     }
 }
 
@@ -103,7 +103,10 @@ impl Inspector {
             }));
             let omitted = problems.len().saturating_sub(most);
             problems.truncate(most);
-            verification.omitted_problems += step.omitted.saturating_add(omitted as u64);
+            verification.omitted_problems = verification
+                .omitted_problems
+                .saturating_add(step.omitted)
+                .saturating_add(omitted as u64);
         }
         verification.problems = problems;
         Ok(verification)
@@ -113,9 +116,7 @@ impl Inspector {
         let kind = self.kind;
         self.db
             .read("verify", move |call| {
-                call.keep_snapshot();
-                let first = verify_step(call, kind, None)?;
-                call.pages(first, |call, cursor| verify_step(call, kind, Some(cursor)))
+                call.list(|call, cursor| verify_step(call, kind, cursor))
             })
             .await
     }

@@ -3,6 +3,7 @@
 use wasmtime::component::{HasSelf, Linker, Resource};
 
 use super::ctx::SqliteCtx;
+use super::error::ErrorCode;
 use crate::bindings::sqlite::{
     Error, Host, HostDatabase, HostTransaction, Rows, TransactionMode, Value,
 };
@@ -118,7 +119,9 @@ impl HostTransaction for SqliteCtx {
         let committed = match self.transaction(&transaction) {
             Ok(connection) => {
                 let committed = connection.commit();
-                self.ended(committed.is_ok());
+                let unknown = |error: &super::error::Error| error.code == ErrorCode::OutcomeUnknown;
+                // What may be durable counts as committed.
+                self.ended(committed.as_ref().err().is_none_or(unknown));
                 committed
             }
             Err(stale) => Err(stale),

@@ -2,13 +2,13 @@
 
 use super::types::{ByteStrings, Cursor};
 use crate::bindings::inspection_types::Verification;
-use crate::bindings::process_types::{EventPage, ProcessPage, ScopePage, WakePage};
+use crate::bindings::process_types::{Grant, Process, ProcessPage, ScopePage};
 use crate::bindings::session_types::{
-    ArtifactPage, AttachmentPage, BatchPage, BodyPage, NodePage, UsagePage,
+    ArtifactPage, AttachmentPage, Batch, BatchPage, BodyPage, NodePage, UsagePage,
 };
 
-/// What an item takes without its bytes: for a limit, not to the byte.
-const ITEM: usize = 128;
+/// What an item takes without its texts and bytes.
+const ITEM: usize = 512;
 
 impl ByteStrings {
     /// Each of them, in order. An end that is out of order, which only a component that is
@@ -26,15 +26,12 @@ impl ByteStrings {
     }
 
     /// How much memory they take, in bytes.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.bytes.len() + self.ends.len() * size_of::<u32>()
     }
 }
 
 impl<B: AsRef<[u8]>> FromIterator<B> for ByteStrings {
-    /// # Panics
-    ///
-    /// If they are longer than 4 GiB.
     fn from_iter<I: IntoIterator<Item = B>>(items: I) -> Self {
         let mut strings = Self {
             bytes: Vec::new(),
@@ -42,7 +39,9 @@ impl<B: AsRef<[u8]>> FromIterator<B> for ByteStrings {
         };
         for item in items {
             strings.bytes.extend_from_slice(item.as_ref());
-            strings.ends.push(strings.bytes.len() as u32);
+            // What is longer does not fit into a component.
+            let end = u32::try_from(strings.bytes.len()).unwrap_or(u32::MAX);
+            strings.ends.push(end);
         }
         strings
     }
@@ -56,7 +55,7 @@ pub trait Page {
     /// Takes that out of the page.
     fn take_next(&mut self) -> Option<Cursor>;
 
-    /// About how much memory the page takes, in bytes.
+    /// How much memory the page takes, in bytes, or somewhat more.
     fn bytes(&self) -> usize;
 }
 
@@ -79,42 +78,136 @@ macro_rules! pages {
     };
 }
 
+fn sum<T>(items: &[T], texts: impl Fn(&T) -> usize) -> usize {
+    items.iter().fold(ITEM, |sum, item| {
+        sum.saturating_add(ITEM).saturating_add(texts(item))
+    })
+}
+
+fn length(bytes: Option<&Vec<u8>>) -> usize {
+    bytes.map_or(0, Vec::len)
+}
+
+fn process(process: &Process) -> usize {
+    process.id.len()
+        + process.registration_hash.len()
+        + length(process.content.as_ref())
+        + length(process.external_ref.as_ref())
+        + length(process.wait.as_ref())
+        + length(process.outcome.as_ref())
+}
+
+fn grant(grant: &Grant) -> usize {
+    grant.session_id.len() + grant.scope_id.len() + grant.process_id.len() + grant.descriptor.len()
+}
+
+fn batch(batch: &Batch) -> usize {
+    batch.id.len()
+        + batch.session_id.len()
+        + batch.source_key.as_ref().map_or(0, String::len)
+        + batch.merge_key.len()
+        + batch.payloads.size()
+}
+
 pages! {
-    BodyPage: |page| page.bodies.size();
-    NodePage: |page| page.bodies.size() + page.nodes.len() * ITEM;
-    Verification: |page| page.problems.len() * ITEM;
-    UsagePage: |page| page.entries.len() * ITEM;
-    BatchPage: |page| {
-        page.batches.iter().map(|batch| batch.payloads.size() + ITEM).sum()
-    };
-    AttachmentPage: |page| page.intents.len() * ITEM;
-    ArtifactPage: |page| page.artifacts.len() * ITEM;
-    ProcessPage: |page| {
-        page.processes
-            .iter()
-            .map(|process| process.content.as_ref().map_or(0, Vec::len) + ITEM)
-            .sum()
-    };
-    ScopePage: |page| {
-        page.handles
-            .iter()
-            .map(|(grant, process)| {
-                grant.descriptor.len() + process.content.as_ref().map_or(0, Vec::len) + ITEM
+    BodyPage: |page| ITEM + page.bodies.size();
+    NodePage: |page| page.bodies.size() + sum(&page.nodes, |node| node.id.len());
+    Verification: |page| {
+        sum(&page.tables, |table| table.name.len())
+            + sum(&page.problems, |found| {
+                found.table.len() + found.key.len() + found.reason.len()
             })
-            .sum()
+    };
+    UsagePage: |page| sum(&page.entries, |entry| entry.source.len() + entry.model.len());
+    BatchPage: |page| sum(&page.batches, batch);
+    AttachmentPage: |page| {
+        sum(&page.intents, |intent| {
+            intent.attachment_id.len() + intent.session_id.len() + intent.canonical_uri.len()
+        })
+    };
+    ArtifactPage: |page| {
+        sum(&page.artifacts, |artifact| artifact.name.len() + artifact.blob.len())
+    };
+    ProcessPage: |page| sum(&page.processes, process);
+    ScopePage: |page| {
+        sum(&page.handles, |(granted, of)| grant(granted) + process(of))
     };
 }
 
-impl EventPage {
-    /// About how much memory the page takes, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.events.size()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::process_types::Status;
+    use crate::bindings::session_types::UsageEntry;
+    use crate::bindings::types::Corruption;
 
-impl WakePage {
-    /// About how much memory the page takes, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.events.size()
+    const LONG: usize = 1 << 20;
+
+    fn long() -> String {
+        "x".repeat(LONG)
+    }
+
+    /// A page with one long text counted as 128 bytes, so that a component that is not
+    /// trusted could fill the memory of the host with pages.
+    #[test]
+    fn a_page_is_as_long_as_what_it_holds() {
+        let usage = UsagePage {
+            entries: vec![UsageEntry {
+                source: String::new(),
+                model: long(),
+                input_tokens: 0,
+                output_tokens: 0,
+                cached_input_tokens: 0,
+                reasoning_tokens: 0,
+            }],
+            next: None,
+        };
+        assert!(usage.bytes() > LONG);
+        let verification = Verification {
+            tables: Vec::new(),
+            problems: vec![Corruption {
+                table: String::new(),
+                key: String::new(),
+                reason: long(),
+            }],
+            omitted: 0,
+            next: None,
+        };
+        assert!(verification.bytes() > LONG);
+        let processes = ProcessPage {
+            processes: vec![Process {
+                id: long(),
+                number: 1,
+                registration_hash: String::new(),
+                content: None,
+                created_at_ms: 0,
+                updated_at_ms: 0,
+                external_ref: None,
+                wait: None,
+                status: Status::Running,
+                outcome: Some(vec![0; LONG]),
+                last_sequence: 0,
+            }],
+            next: None,
+        };
+        assert!(processes.bytes() > 2 * LONG);
+        let empty = BodyPage {
+            bodies: ByteStrings {
+                bytes: Vec::new(),
+                ends: vec![0; LONG],
+            },
+            next: None,
+        };
+        assert!(empty.bytes() > 4 * LONG);
+    }
+
+    #[test]
+    fn ends_out_of_order_are_empty_strings() {
+        let strings = ByteStrings {
+            bytes: b"abc".to_vec(),
+            ends: vec![1, 0, u32::MAX, 3],
+        };
+        let split: Vec<&[u8]> = strings.iter().collect();
+        assert_eq!(split, [&b"a"[..], b"", b"", b""]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::bindings::export_types::Page as ExportPage;
 use crate::storage::corruption::verify_count;
-use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
+use crate::storage::paging::{self, Cursor, List, Numbered, Page, RecordBuilder};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, unsigned};
 
@@ -29,7 +29,8 @@ const EFFECTS: Numbered = Numbered {
 /// The WIT function `effect-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let tx = env.begin(TransactionMode::Read)?;
-    paging::read_page(cursor, |cursor, page| match cursor.table {
+    let list = List::of("effect-export.read-page", &[], &[]);
+    paging::read_page(cursor, &list, |cursor, page| match cursor.table {
         0 => Some(export_scopes(&tx, cursor, page)),
         1 => Some(export_effects(&tx, cursor, page)),
         _ => None,

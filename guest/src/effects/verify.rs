@@ -4,7 +4,7 @@ use crate::Result;
 use crate::bindings::inspection_types::Verification;
 use crate::storage::findings::{Findings, Pages, verify_step};
 use crate::storage::identity as database_identity;
-use crate::storage::paging::Cursor;
+use crate::storage::paging::{Cursor, List};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 
@@ -21,8 +21,9 @@ const SCOPES: Pages = Pages {
 /// The WIT function `effect-inspection.verify`.
 pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verification> {
     let tx = env.begin(TransactionMode::Read)?;
+    let list = List::of("effect-inspection.verify", &[], &[]);
     verify_step(
-        Cursor::resume(cursor)?,
+        Cursor::resume(cursor, &list)?,
         None,
         &[
             &|findings| {

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::bindings::export_types::Page as ExportPage;
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::corruption::{verify_complete, verify_count};
-use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
+use crate::storage::paging::{self, Cursor, List, Numbered, Page, RecordBuilder};
 use crate::storage::rows::read_one;
 use crate::storage::seam::{Environment, Transaction, Value, unsigned};
 
@@ -40,7 +40,8 @@ const DELIVERIES: Numbered = Numbered {
 /// The WIT function `host-event-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let store = HostEventTransaction::read(env)?;
-    paging::read_page(cursor, |cursor, page| match cursor.table {
+    let list = List::of_all("host-event-export.read-page", store.digests);
+    paging::read_page(cursor, &list, |cursor, page| match cursor.table {
         0 => Some(export_subscriptions(&store, cursor, page)),
         1 => Some(export_occurrences(&store.tx, cursor, page)),
         2 => Some(export_deliveries(&store, cursor, page)),

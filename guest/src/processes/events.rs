@@ -71,7 +71,7 @@ pub fn append(env: &impl Environment, draft: &EventDraft) -> Result<Appended> {
     Ok(appended)
 }
 
-/// Writes an event, if nothing is against it. Answers the checksum of the process
+/// Writes an event, if nothing is against it. Returns the checksum of the process
 /// too, if that ends.
 fn insert(
     env: &impl Environment,

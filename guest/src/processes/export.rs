@@ -6,7 +6,7 @@ use crate::bindings::process_types::Status;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{verify_complete, verify_count};
-use crate::storage::paging::{self, Cursor, Numbered, Page, RecordBuilder};
+use crate::storage::paging::{self, Cursor, List, Numbered, Page, RecordBuilder};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, unsigned};
 use crate::storage::sql::sql;
@@ -50,7 +50,8 @@ const GRANTS: Numbered = Numbered {
 /// The WIT function `process-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let store = ProcessTransaction::read(env)?;
-    paging::read_page(cursor, |cursor, page| match cursor.table {
+    let list = List::of_all("process-export.read-page", store.digests);
+    paging::read_page(cursor, &list, |cursor, page| match cursor.table {
         0 => Some(export_processes(&store, cursor, page)),
         1 => Some(export_events(&store.tx, cursor, page)),
         2 => Some(export_grants(&store.tx, cursor, page)),

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::storage::checksum;
+use crate::storage::checksum::{self, SetDigest};
 use crate::storage::corruption::{confirm_absent, confirm_found, verify_count};
 use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{Rows, Transaction, Value, unsigned};
@@ -132,6 +132,19 @@ pub(super) fn of_session(tx: &impl Transaction, session_id: &str) -> Result<Vec<
 
 /// The index over the checksums of scopes leads to as many grants of a scope as
 /// were found.
+/// What the grants of a scope are, to see whether there are others later.
+pub(super) fn digest_of_scope(tx: &impl Transaction, scope_id: &str) -> Result<SetDigest> {
+    let rows = tx.query(
+        "SELECT checksum FROM process_grants WHERE scope_id = ?1",
+        &[Value::Text(scope_id)],
+    )?;
+    let mut digest = SetDigest::default();
+    for checksum in read_all(GrantRow::TABLE, &rows, RowReader::integer)? {
+        digest.insert(checksum);
+    }
+    Ok(digest)
+}
+
 pub(super) fn count_of_scope(tx: &impl Transaction, scope_id: &str) -> Result<u64> {
     let counted = tx.query(
         "SELECT count(*) FROM process_grants INDEXED BY process_grants_scope_identity

@@ -9,10 +9,9 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::process_types::{Grant, Revocation, ScopePage, Selection, Status};
-use crate::bindings::types::Error;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, verify_complete, verify_count};
-use crate::storage::paging::{Cursor, ItemPage, Key};
+use crate::storage::paging::{Cursor, ItemPage, Key, List};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::storage::sql::sql;
@@ -46,12 +45,23 @@ const RUNNING: &str = sql!(
     TABLES
 );
 
-/// How long the rest is, in bytes.
-const LENGTHS: &str = sql!(
-    "SELECT length(process_grants.descriptor) + length(p.content) + ifnull(length(o.outcome), 0)
-         + ifnull(length(s.wait), 0) + ifnull(length(s.external_ref), 0)
-     FROM processes p LEFT JOIN process_states s ON s.seq = p.seq ",
-    "LEFT JOIN process_outcomes o ON o.seq = p.seq
+/// How long what `of-scope` reads is, in bytes.
+const ALL_LENGTHS: &str = sql!("SELECT ", LENGTH, LENGTH_TABLES);
+
+const RUNNING_LENGTHS: &str = sql!(
+    "SELECT CASE WHEN s.status = 0 THEN ",
+    LENGTH,
+    " ELSE 0 END",
+    LENGTH_TABLES
+);
+
+const LENGTH: &str = "length(process_grants.descriptor) + length(p.content) + \
+                      ifnull(length(o.outcome), 0) + ifnull(length(s.wait), 0) + \
+                      ifnull(length(s.external_ref), 0)";
+
+const LENGTH_TABLES: &str = sql!(
+    " FROM processes p LEFT JOIN process_states s ON s.seq = p.seq
+     LEFT JOIN process_outcomes o ON o.seq = p.seq
      JOIN process_grants ON process_grants.process = p.seq
      WHERE process_grants.scope_id = ?1 AND process_grants.process > ?2
      ORDER BY process_grants.process LIMIT ?3"
@@ -145,26 +155,26 @@ pub fn of_scope(
     cursor: Option<&[u8]>,
 ) -> Result<ScopePage> {
     let tx = env.begin(TransactionMode::Read)?;
-    // A second index says how many there are.
-    let count = grant_row::count_of_scope(&tx, scope_id)?;
-    let mut cursor = Cursor::resume(cursor)?;
+    let (sql, lengths, selected) = match selection {
+        Selection::All => (ALL, ALL_LENGTHS, &b"all"[..]),
+        Selection::Running => (RUNNING, RUNNING_LENGTHS, &b"running"[..]),
+    };
+    let granted = grant_row::digest_of_scope(&tx, scope_id)?;
+    let arguments = [scope_id.as_bytes(), selected];
+    let list = List::of("process-handles.of-scope", &arguments, &[granted]);
+    let mut cursor = Cursor::resume(cursor, &list)?;
     let mut last = match cursor.next {
-        Key::Number(_) if cursor.hidden.count != count => return Err(Error::StaleCursor),
         Key::Number(process) => process,
         _ => 0,
     };
-    cursor.hidden.count = count;
     let mut page = ItemPage::new();
-    let sql = match selection {
-        Selection::All => ALL,
-        Selection::Running => RUNNING,
-    };
     let mut ended = false;
     while !ended && !page.is_full() {
         let params = [Value::Text(scope_id), Value::Integer(last)];
-        let fitting = page.fitting(&tx, GrantRow::TABLE, LENGTHS, &params, PAGE)?;
+        let fitting = page.fitting(&tx, GrantRow::TABLE, lengths, &params, PAGE)?;
         let [scope, after] = params;
         let rows = tx.query(sql, &[scope, after, Value::Integer(fitting.rows)])?;
+        fitting.require(GrantRow::TABLE, &rows)?;
         let mut reader = RowReader::new(GrantRow::TABLE, &rows);
         while reader.advance() {
             let (grant, checksum) = GrantRow::read_with_checksum(&mut reader)?;
@@ -186,6 +196,9 @@ pub fn of_scope(
         ended = fitting.is_last;
     }
     if ended {
+        verify_complete(GrantRow::TABLE, cursor.found, granted)?;
+        // A second index says how many there are.
+        let count = grant_row::count_of_scope(&tx, scope_id)?;
         verify_count(GrantRow::TABLE, cursor.found.count, count)?;
     }
     cursor.next = Key::Number(last);

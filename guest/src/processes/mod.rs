@@ -31,7 +31,7 @@ use crate::processes::digests::ProcessDigests;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::corruption::{invalid, verify_complete};
 use crate::storage::digests::Digests;
-use crate::storage::paging::{Cursor, ItemPage, Numbered};
+use crate::storage::paging::{Cursor, ItemPage, List, Numbered};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp};
 use crate::storage::sql::sql;
 
@@ -126,12 +126,18 @@ pub fn list(
     cursor: Option<&[u8]>,
 ) -> Result<ProcessPage> {
     let stored = ProcessTransaction::read(env)?;
-    let mut cursor = Cursor::of_list(cursor, &stored)?;
-    let mut page = ItemPage::new();
-    let rows = match selection {
-        Selection::All => ALL,
-        Selection::Running => RUNNING,
+    let ProcessDigests {
+        running,
+        ended: over,
+        ..
+    } = stored.digests;
+    let function = "processes.list";
+    let (rows, list) = match selection {
+        Selection::All => (ALL, List::of(function, &[b"all"], &[running, over])),
+        Selection::Running => (RUNNING, List::of(function, &[b"running"], &[running])),
     };
+    let mut cursor = Cursor::resume(cursor, &list)?;
+    let mut page = ItemPage::new();
     let tx = &stored.tx;
     let ended = rows.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {
         let whole = ProcessRow::read_whole(reader, None)?;
@@ -144,9 +150,9 @@ pub fn list(
         Ok(())
     })?;
     if ended {
-        verify_complete(TABLE, cursor.found, stored.digests.running)?;
+        verify_complete(TABLE, cursor.found, running)?;
         if selection == Selection::All {
-            verify_complete(TABLE, cursor.hidden, stored.digests.ended)?;
+            verify_complete(TABLE, cursor.hidden, over)?;
         }
     }
     Ok(ProcessPage {

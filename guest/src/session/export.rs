@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::bindings::export_types::Page as ExportPage;
 use crate::session::digests::SessionTransaction;
-use crate::storage::paging::{self, Cursor, Page};
+use crate::storage::paging::{self, Cursor, List, Page};
 use crate::storage::seam::{Environment, Transaction};
 
 use super::{artifacts, attachments, blobs, graph, head, metadata, queue, turns, usage};
@@ -11,7 +11,10 @@ use super::{artifacts, attachments, blobs, graph, head, metadata, queue, turns, 
 /// The WIT function `session-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let session = SessionTransaction::read(env)?;
-    paging::read_page(cursor, |cursor, page| read_table(&session, cursor, page))
+    let list = List::of_all("session-export.read-page", session.digests);
+    paging::read_page(cursor, &list, |cursor, page| {
+        read_table(&session, cursor, page)
+    })
 }
 
 fn read_table<T: Transaction>(

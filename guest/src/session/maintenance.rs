@@ -9,12 +9,13 @@ use super::{artifacts, blobs, graph, head, turns};
 use crate::Result;
 use crate::bindings::session_types::{GcStep, VacuumStep};
 use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
 use crate::storage::seam::{Environment, Transaction, Value, execute_rows};
 
 /// The WIT function `maintenance.vacuum`.
 pub fn vacuum(env: &impl Environment, limit: u32) -> Result<VacuumStep> {
     let mut session = SessionTransaction::write_durably(env)?;
-    let removed = graph::remove_tombstoned(&mut session, limit)?;
+    let removed = graph::remove_tombstoned(&mut session, limit.max(1))?;
     let remaining = session.digests.tombstones.count;
     session.commit()?;
     Ok(VacuumStep { removed, remaining })
@@ -22,14 +23,14 @@ pub fn vacuum(env: &impl Environment, limit: u32) -> Result<VacuumStep> {
 
 /// The WIT function `maintenance.gc`.
 pub fn gc(env: &impl Environment, limit: u32) -> Result<GcStep> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
     let snapshot = SessionTransaction::read(env)?;
-    let state = snapshot.digests;
+    let seen = references(&snapshot);
     let (mut step, mut garbage) = first_garbage(&snapshot, limit)?;
     drop(snapshot);
     if !garbage.is_empty() {
         let mut session = SessionTransaction::write_durably(env)?;
-        if session.digests != state {
+        if references(&session) != seen {
             (step, garbage) = first_garbage(&session, limit)?;
         }
         step.deleted = sweep(&mut session, &garbage)?;
@@ -37,6 +38,17 @@ pub fn gc(env: &impl Environment, limit: u32) -> Result<GcStep> {
         session.commit()?;
     }
     Ok(step)
+}
+
+/// What must not have changed since garbage was found.
+fn references<T>(session: &SessionTransaction<T>) -> [SetDigest; 4] {
+    let digests = &session.digests;
+    [
+        digests.head,
+        digests.artifacts,
+        digests.turns,
+        digests.blobs,
+    ]
 }
 
 /// Looks for blobs that nothing refers to; returns `limit` of them at most, and a step

@@ -140,7 +140,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         canonical_uri   TEXT NOT NULL,
         intent_at_ms    INTEGER NOT NULL,
         committed_at_ms INTEGER,
-        condemned       INTEGER NOT NULL,
+        state           INTEGER NOT NULL,
         checksum        INTEGER NOT NULL,
         PRIMARY KEY (session_id, attachment_id)
     ) WITHOUT ROWID",

@@ -133,8 +133,9 @@ fn attachments(tx: &impl Transaction) -> Result<AttachmentStatistics> {
     let [committed, uncommitted, oldest_uncommitted_at_ms] = counts(
         tx,
         "attachment_intents",
-        "SELECT count(committed_at_ms), count(*) - count(committed_at_ms),
-                min(CASE WHEN committed_at_ms IS NULL THEN intent_at_ms END)
+        "SELECT count(committed_at_ms),
+                count(CASE WHEN committed_at_ms IS NULL AND state < 2 THEN 1 END),
+                min(CASE WHEN committed_at_ms IS NULL AND state < 2 THEN intent_at_ms END)
          FROM attachment_intents NOT INDEXED",
         &[],
     )?;

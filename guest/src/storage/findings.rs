@@ -8,7 +8,7 @@ use crate::bindings::inspection_types::{CheckedTable, Verification};
 use crate::bindings::sqlite::ErrorCode;
 use crate::bindings::types::{Corruption, Error};
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{corrupt, verify_complete};
+use crate::storage::corruption::{corrupt, invalid, verify_complete};
 use crate::storage::paging::Cursor;
 use crate::storage::rows::{RowReader, read_all};
 use crate::storage::seam::{Rows, Transaction, Value, clamp};
@@ -58,9 +58,8 @@ pub(crate) fn verify_step(
     if cursor.table == 0 {
         findings.problems.extend(damage);
     }
-    if let Some(step) = steps.get(cursor.table) {
-        step(&mut findings)?;
-    }
+    let step = steps.get(cursor.table);
+    step.ok_or_else(|| invalid("the cursor names no step"))?(&mut findings)?;
     let next = cursor.next_table();
     Ok(Verification {
         tables: findings.tables,

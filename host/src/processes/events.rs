@@ -68,8 +68,7 @@ impl SqliteProcessRegistry {
                     let Some(page) = read(call, &id, sequence)? else {
                         return Ok(None);
                     };
-                    call.collect(&mut collected, page.events.bytes.len())?;
-                    events.reserve(page.events.ends.len());
+                    call.collect(&mut collected, page.events.size())?;
                     for event in from_events(call.path(), &id, &page.events) {
                         events.push(event?);
                     }

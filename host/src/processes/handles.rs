@@ -7,10 +7,8 @@ use lash_core::{
     PluginError, ProcessHandleDescriptor, ProcessHandleGrant, ProcessSessionDeleteReport,
     SessionScope,
 };
-use lash_store_engine::Call;
 use lash_store_engine::wit::process_handles::Grant;
 use lash_store_engine::wit::processes::Selection;
-use lash_store_engine::wit::types::Cursor;
 
 use super::outcome::not_granted;
 use super::{SqliteProcessRegistry, record};
@@ -51,13 +49,10 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .read("list process handles", move |call| {
-                call.keep_snapshot();
                 let scope_id = scope_id.as_str();
-                let list = |call: &mut Call<'_>, cursor: Option<&Cursor>| {
+                let pages = call.list(|call, cursor| {
                     call.process_handles().of_scope(scope_id, selection, cursor)
-                };
-                let first = list(call, None)?;
-                let pages = call.pages(first, |call, cursor| list(call, Some(cursor)))?;
+                })?;
                 let handles = pages.into_iter().flat_map(|page| page.handles);
                 let mut entries = handles
                     .map(|(grant, process)| {

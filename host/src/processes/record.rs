@@ -273,11 +273,7 @@ impl SqliteProcessRegistry {
             .shared
             .db
             .read(operation, move |call| {
-                call.keep_snapshot();
-                let first = call.processes().list(selection, None)?;
-                let pages = call.pages(first, |call, cursor| {
-                    call.processes().list(selection, Some(cursor))
-                })?;
+                let pages = call.list(|call, cursor| call.processes().list(selection, cursor))?;
                 let processes = pages.into_iter().flat_map(|page| page.processes);
                 let mut records = Vec::new();
                 for process in processes {

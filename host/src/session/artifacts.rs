@@ -89,10 +89,7 @@ impl Store {
     pub async fn list_artifacts(&self) -> Result<Vec<StoredArtifact>, Error> {
         self.db
             .read("list artifacts", |call| {
-                call.keep_snapshot();
-                let first = call.artifacts().list(None)?;
-                let pages =
-                    call.pages(first, |call, cursor| call.artifacts().list(Some(cursor)))?;
+                let pages = call.list(|call, cursor| call.artifacts().list(cursor))?;
                 let artifacts = pages.into_iter().flat_map(|page| page.artifacts);
                 Ok(artifacts
                     .map(|artifact| StoredArtifact {

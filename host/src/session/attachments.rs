@@ -8,9 +8,8 @@ use std::time::SystemTime;
 use lash_core::{
     AttachmentId, AttachmentIntent, AttachmentManifest, AttachmentManifestEntry, StoreError,
 };
+use lash_store_engine::epoch_ms;
 use lash_store_engine::wit::attachments as wit;
-use lash_store_engine::wit::types::Cursor;
-use lash_store_engine::{Call, epoch_ms};
 
 use super::Store;
 use crate::error::Error;
@@ -21,8 +20,9 @@ impl Store {
     ///
     /// From then on no commit can refer to it and nobody can record an intent for it
     /// ([`Error::Condemned`]), so its bytes can be removed without a race, and then it is to
-    /// be [forgotten](AttachmentManifest::forget). A sweep that was interrupted begins
-    /// again: condemned attachments are listed as uncommitted.
+    /// be [forgotten](AttachmentManifest::forget). After that a session whose intent was
+    /// condemned must record a new one before it commits. A sweep that was interrupted
+    /// begins again: condemned attachments are listed as uncommitted.
     ///
     /// The WIT interface `attachments` is the specification.
     ///
@@ -92,13 +92,10 @@ impl AttachmentManifest for Store {
         let pages = self
             .db
             .read_blocking("list attachment intents", move |call| {
-                call.keep_snapshot();
-                let list = |call: &mut Call<'_>, cursor: Option<&Cursor>| {
+                Ok(call.list(|call, cursor| {
                     call.attachments()
                         .list_uncommitted(older_than_epoch_ms, cursor)
-                };
-                let first = list(call, None)?;
-                Ok(call.pages(first, |call, cursor| list(call, Some(cursor)))?)
+                })?)
             })?;
         let mut intents: Vec<_> = pages.into_iter().flat_map(|page| page.intents).collect();
         intents.sort_by_key(|intent| intent.intent_at_ms);

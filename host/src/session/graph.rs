@@ -123,9 +123,7 @@ impl Store {
     pub async fn try_load_session_graph(&self) -> Result<SessionGraph, Error> {
         self.db
             .read("load graph", |call| {
-                call.keep_snapshot();
-                let first = call.graph().load(None)?;
-                let pages = call.pages(first, |call, cursor| call.graph().load(Some(cursor)))?;
+                let pages = call.list(|call, cursor| call.graph().load(cursor))?;
                 let bodies = oldest_first(pages.iter().map(|page| &page.bodies));
                 let nodes = from_bodies(call.path(), &bodies)?;
                 Ok(SessionGraph::from_nodes(nodes, None))

@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// Collects garbage behind a commit, if the policy says so. Nobody waits for
-    /// it: the next write does, and no answer depends on it.
+    /// it, except the next write.
     pub(super) fn collect_after_commit(&self, revision: u64) {
         let every = self.options.gc_policy.auto_run_every_commits.unwrap_or(0);
         if every > 0 && revision.is_multiple_of(every) {
@@ -109,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was given back until then
+    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was released until then
     /// stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
         Ok(self.db.incremental_vacuum().await?)

@@ -303,11 +303,8 @@ impl Store {
             .db
             .read("list queued work", move |call| {
                 call.of_session(&session_id);
-                call.keep_snapshot();
-                let first = call.queue().list(&session_id, pending_only, None)?;
-                let pages = call.pages(first, |call, cursor| {
-                    call.queue().list(&session_id, pending_only, Some(cursor))
-                })?;
+                let pages =
+                    call.list(|call, cursor| call.queue().list(&session_id, pending_only, cursor))?;
                 let batches = pages.into_iter().flat_map(|page| page.batches);
                 from_batches(call.path(), batches)
             })

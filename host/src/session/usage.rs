@@ -71,9 +71,7 @@ impl Store {
     pub async fn try_load_usage_deltas(&self) -> Result<Vec<TokenLedgerEntry>, Error> {
         self.db
             .read("load usage", |call| {
-                call.keep_snapshot();
-                let first = call.usage().load(None)?;
-                let pages = call.pages(first, |call, cursor| call.usage().load(Some(cursor)))?;
+                let pages = call.list(|call, cursor| call.usage().load(cursor))?;
                 let entries = pages.into_iter().flat_map(|page| page.entries);
                 Ok(entries.map(from_entry).collect())
             })

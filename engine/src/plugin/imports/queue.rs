@@ -2,8 +2,8 @@
 //!
 //! An identifier of a session is within the plugin's namespace, so these queues are its
 //! own, and all functions are there for them. Sessions of the application that the grant
-//! names are the exception: there the plugin enqueues under source keys of its name
-//! space, and sees and cancels nothing but what has such a key.
+//! names are the exception: there the plugin enqueues under source keys of its
+//! namespace, and sees and cancels nothing but what has such a key.
 
 use wasmtime::component::LinkerInstance;
 
@@ -109,11 +109,7 @@ fn cancel(
 /// Whether a batch in the queue of the application is one that the plugin delivered.
 fn is_delivered(state: &mut State, session_id: String, batch_id: String) -> Answer<bool> {
     let pages = state.read("plugin cancel", move |call| {
-        call.keep_snapshot();
-        let first = call.queue().list(&session_id, false, None)?;
-        call.pages(first, |call, cursor| {
-            call.queue().list(&session_id, false, Some(cursor))
-        })
+        call.list(|call, cursor| call.queue().list(&session_id, false, cursor))
     })?;
     let names = state.namespace();
     let mut batches = pages.iter().flat_map(|page| &page.batches);

@@ -14,7 +14,7 @@ use crate::session::blobs::{self, NewBlob, kind_code};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, invalid, verify_complete};
-use crate::storage::paging::{Cursor, ItemPage, Numbered};
+use crate::storage::paging::{Cursor, ItemPage, List, Numbered};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, Value};
 use crate::storage::sql::sql;
@@ -152,7 +152,11 @@ pub fn get(env: &impl Environment, namespace: Namespace, name: &str) -> Result<O
 /// The WIT function `artifacts.list`.
 pub fn list(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ArtifactPage> {
     let session = SessionTransaction::read(env)?;
-    let mut cursor = Cursor::of_list(cursor, &session)?;
+    // A name that is deleted and stored again has the same checksum, and another number.
+    let last = SetDigest::single(last_number(&session.tx)?);
+    let stored = [session.digests.artifacts, last];
+    let list = List::of("artifacts.list", &[], &stored);
+    let mut cursor = Cursor::resume(cursor, &list)?;
     let mut page = ItemPage::new();
     let tx = &session.tx;
     let ended = NAMES.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {
@@ -170,6 +174,13 @@ pub fn list(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ArtifactPag
         artifacts: page.into_items(),
         next: (!ended).then(|| cursor.encode()),
     })
+}
+
+/// The highest number of a row, 0 if there is none.
+fn last_number(tx: &impl Transaction) -> Result<i64> {
+    let rows = tx.query("SELECT max(id) FROM artifacts NOT INDEXED", &[])?;
+    let last = read_one(ArtifactRow::TABLE, &rows, RowReader::optional_integer)?;
+    Ok(last.flatten().unwrap_or(0))
 }
 
 /// The WIT function `artifacts.delete`.

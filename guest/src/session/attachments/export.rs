@@ -29,7 +29,7 @@ pub(crate) fn export<T: Transaction>(
                 .text("uri", row.canonical_uri)
                 .number("intent_at_ms", row.intent_at_ms)
                 .optional_number("committed_at_ms", row.committed_at_ms)
-                .flag("condemned", row.condemned),
+                .text("state", row.state.name()),
         );
         Ok(())
     })?;

@@ -6,7 +6,7 @@ use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::refuse_repeated;
 use crate::storage::seam::{Environment, clamp};
 
-use super::row::{AttachmentRow, select};
+use super::row::{AttachmentRow, State, select};
 
 /// The WIT function `session-import.add-attachments`.
 pub fn add(env: &impl Environment, attachments: &[ImportedAttachment]) -> Result<()> {
@@ -19,7 +19,7 @@ pub fn add(env: &impl Environment, attachments: &[ImportedAttachment]) -> Result
             canonical_uri: &intent.canonical_uri,
             intent_at_ms: clamp(intent.intent_at_ms),
             committed_at_ms: attachment.committed_at_ms.map(clamp),
-            condemned: false,
+            state: State::Kept,
         };
         if select(&session.tx, row.session_id, row.attachment_id)?.count > 0 {
             return refuse_repeated(0, row.attachment_id);

@@ -12,13 +12,13 @@ use crate::Result;
 use crate::bindings::session_types::{AttachmentIntent, AttachmentPage};
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::verify_complete;
-use crate::storage::paging::{Cursor, ItemPage, Named};
+use crate::storage::paging::{Cursor, ItemPage, List, Named};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp};
 
 pub(crate) use export::export;
 pub use import::add;
-use row::{AttachmentRow, FROM, select, select_all};
+use row::{AttachmentRow, FROM, State, select, select_all};
 pub(crate) use verify::verify_all;
 
 /// How `list-uncommitted` reads the manifest.
@@ -30,8 +30,8 @@ const MANIFEST: Named = Named {
 /// What an attachment takes of a page, without its texts, in bytes.
 const ROW_BYTES: usize = 128;
 
-/// Marks the attachments of a session committed at a time; returns the first that is
-/// condemned.
+/// Marks the attachments of a session committed at a time; returns the first of which the
+/// bytes are being removed, or were.
 pub(crate) fn commit_ids<T: Transaction>(
     session: &mut SessionTransaction<T>,
     session_id: &str,
@@ -39,6 +39,9 @@ pub(crate) fn commit_ids<T: Transaction>(
     now_ms: i64,
 ) -> Result<Option<String>> {
     for attachment_id in attachment_ids {
+        if is_condemned(&session.tx, attachment_id)? {
+            return Ok(Some(attachment_id.clone()));
+        }
         let rows = select(&session.tx, session_id, attachment_id)?;
         let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
         if !reader.advance() {
@@ -46,7 +49,7 @@ pub(crate) fn commit_ids<T: Transaction>(
         }
         let (mut row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
         row.confirm_found(session_id, attachment_id)?;
-        if row.condemned {
+        if row.state != State::Kept {
             return Ok(Some(attachment_id.clone()));
         }
         if row.committed_at_ms.is_none() {
@@ -59,23 +62,31 @@ pub(crate) fn commit_ids<T: Transaction>(
     Ok(None)
 }
 
+/// Whether a sweep removes the bytes of an attachment.
+fn is_condemned(tx: &impl Transaction, attachment_id: &str) -> Result<bool> {
+    let rows = select_all(tx, attachment_id)?;
+    let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
+    while reader.advance() {
+        let row = AttachmentRow::read(&mut reader)?;
+        row.confirm_found(row.session_id, attachment_id)?;
+        if row.state == State::Condemned {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The WIT function `attachments.record-intent`.
 pub fn record_intent(env: &impl Environment, intent: &AttachmentIntent) -> Result<bool> {
     let mut session = SessionTransaction::write(env)?;
-    let mut stored = None;
-    let rows = select_all(&session.tx, &intent.attachment_id)?;
-    let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
-    while reader.advance() {
-        let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
-        row.confirm_found(row.session_id, &intent.attachment_id)?;
-        if row.condemned {
-            return Ok(false);
-        }
-        if row.session_id == intent.session_id {
-            stored = Some((row, checksum));
-        }
+    if is_condemned(&session.tx, &intent.attachment_id)? {
+        return Ok(false);
     }
-    if let Some((row, checksum)) = stored {
+    let rows = select(&session.tx, &intent.session_id, &intent.attachment_id)?;
+    let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
+    if reader.advance() {
+        let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
+        row.confirm_found(&intent.session_id, &intent.attachment_id)?;
         if row.committed_at_ms.is_some() {
             return Ok(true);
         }
@@ -87,7 +98,7 @@ pub fn record_intent(env: &impl Environment, intent: &AttachmentIntent) -> Resul
         canonical_uri: &intent.canonical_uri,
         intent_at_ms: clamp(intent.intent_at_ms),
         committed_at_ms: None,
-        condemned: false,
+        state: State::Kept,
     };
     row.store(&session.tx)?;
     session.digests.intents.insert(row.checksum());
@@ -117,7 +128,10 @@ pub fn list_uncommitted(
     cursor: Option<&[u8]>,
 ) -> Result<AttachmentPage> {
     let session = SessionTransaction::read(env)?;
-    let mut cursor = Cursor::of_list(cursor, &session)?;
+    let until = recorded_until_ms.to_le_bytes();
+    let stored = [session.digests.intents];
+    let list = List::of("attachments.list-uncommitted", &[&until], &stored);
+    let mut cursor = Cursor::resume(cursor, &list)?;
     let sessions = session_ids(&session.tx)?;
     let mut page = ItemPage::new();
     let tx = &session.tx;
@@ -127,6 +141,7 @@ pub fn list_uncommitted(
         let (row, checksum) = AttachmentRow::read_with_checksum(reader)?;
         cursor.found.insert(checksum);
         if row.committed_at_ms.is_none()
+            && row.state != State::Forgotten
             && row.intent_at_ms <= clamp(recorded_until_ms)
             && !is_committed(tx, &sessions, &row)?
         {
@@ -204,11 +219,14 @@ pub fn condemn(
         }
         let (mut row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
         row.confirm_found(&session_id, attachment_id)?;
+        if row.state == State::Forgotten {
+            continue;
+        }
         if row.committed_at_ms.is_some() || row.intent_at_ms > clamp(recorded_until_ms) {
             return Ok(false);
         }
         session.digests.intents.remove(checksum);
-        row.condemned = true;
+        row.state = State::Condemned;
         row.store(&session.tx)?;
         session.digests.intents.insert(row.checksum());
         found = true;
@@ -221,19 +239,21 @@ pub fn condemn(
 
 /// The WIT function `attachments.forget`.
 pub fn forget(env: &impl Environment, attachment_id: &str) -> Result<()> {
-    let mut session = SessionTransaction::write(env)?;
+    let mut session = SessionTransaction::write_durably(env)?;
     let rows = select_all(&session.tx, attachment_id)?;
     let mut reader = RowReader::new(AttachmentRow::TABLE, &rows);
     while reader.advance() {
-        let (row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
+        let (mut row, checksum) = AttachmentRow::read_with_checksum(&mut reader)?;
         row.confirm_found(row.session_id, attachment_id)?;
         session.digests.intents.remove(checksum);
-    }
-    if rows.count > 0 {
-        session.tx.execute(
-            "DELETE FROM attachment_intents WHERE attachment_id = ?1",
-            &[Value::Text(attachment_id)],
-        )?;
+        if row.state == State::Kept {
+            row.delete(&session.tx)?;
+        } else {
+            // Whoever recorded the intent may not have noticed, and commit.
+            row.state = State::Forgotten;
+            row.store(&session.tx)?;
+            session.digests.intents.insert(row.checksum());
+        }
     }
     session.commit()
 }

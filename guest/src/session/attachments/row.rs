@@ -7,7 +7,37 @@ use crate::bindings::session_types::AttachmentIntent;
 use crate::storage::corruption::confirm_found;
 use crate::storage::seam::{Rows, Transaction, Value, unsigned};
 use crate::storage::sql::sql;
-use crate::storage::table::table;
+use crate::storage::table::{codes, table};
+
+/// What a sweep does with the bytes of an attachment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing.
+    Kept,
+    /// It removes them.
+    Condemned,
+    /// It has removed them.
+    Forgotten,
+}
+
+codes! {
+    State, "the state is unknown" {
+        Kept = 0,
+        Condemned = 1,
+        Forgotten = 2,
+    }
+}
+
+impl State {
+    /// As in an export.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Condemned => "condemned",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
 
 table! {
     /// An attachment of a session.
@@ -17,8 +47,7 @@ table! {
         canonical_uri: &'r str,
         intent_at_ms: i64,
         committed_at_ms: Option<i64>,
-        /// Whether a sweep is about to remove its bytes.
-        condemned: bool,
+        state: State,
     }
 }
 
@@ -41,6 +70,18 @@ impl AttachmentRow<'_> {
     pub(super) fn confirm_found(&self, session_id: &str, attachment_id: &str) -> Result<()> {
         let found = self.session_id == session_id && self.attachment_id == attachment_id;
         confirm_found(Self::TABLE, attachment_id, found)
+    }
+
+    /// Removes the row.
+    pub(super) fn delete(&self, tx: &impl Transaction) -> Result<()> {
+        tx.execute(
+            "DELETE FROM attachment_intents WHERE session_id = ?1 AND attachment_id = ?2",
+            &[
+                Value::Text(self.session_id),
+                Value::Text(self.attachment_id),
+            ],
+        )?;
+        Ok(())
     }
 
     /// Writes the row in place of the one with its key.

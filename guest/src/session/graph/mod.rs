@@ -40,7 +40,7 @@ fn visit<T: Transaction>(
     session: &SessionTransaction<T>,
     mut visitor: impl FnMut(NodeRow<'_>) -> Result<()>,
 ) -> Result<()> {
-    let mut cursor = Cursor::of_list(None, session)?;
+    let mut cursor = Cursor::default();
     while !page::read_before(session, &mut cursor, &mut visitor)? {}
     Ok(())
 }
@@ -216,12 +216,13 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
         let tx = &session.tx;
         let most = left.min(VACUUM_ROWS);
         let fitting = room.fitting(tx, TABLE, TOMBSTONED_LENGTHS, &[], most)?;
-        // Each row is read and checked first: a damaged index could name rows that are
+        // Each row is read and checked first: a corrupt index could name rows that are
         // not tombstoned.
         let rows = tx.query(
             sql!(SELECT, "WHERE tombstoned = 1 ORDER BY seq LIMIT ?1"),
             &[Value::Integer(fitting.rows)],
         )?;
+        fitting.require(TABLE, &rows)?;
         let mut reader = RowReader::new(TABLE, &rows);
         let mut seqs = Vec::with_capacity(capacity(&rows));
         while reader.advance() {

@@ -8,7 +8,7 @@ use crate::bindings::session_types::{BodyPage, NodePage, StoredNode};
 use crate::bindings::types::ByteStrings;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::{corrupt, verify_complete};
-use crate::storage::paging::{Cursor, Key, Room};
+use crate::storage::paging::{Cursor, Key, List, PAGE_BYTES, Room};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::storage::sql::sql;
@@ -71,6 +71,7 @@ pub(super) fn read_before<T: Transaction>(
         if fitting.rows > 0 {
             let params = [Value::Integer(before), Value::Integer(fitting.rows)];
             let rows = session.tx.query(BEFORE, &params)?;
+            fitting.require(TABLE, &rows)?;
             let mut reader = RowReader::new(TABLE, &rows);
             while reader.advance() {
                 let row = NodeRow::read(&mut reader)?;
@@ -114,7 +115,7 @@ fn read_path<T: Transaction>(
         Start::Leaf(leaf) => (PATH_OF_LEAF, Value::Text(leaf)),
         Start::Node(seq) => (PATH_FROM, Value::Integer(*seq)),
     };
-    let room = Value::Integer(clamp(Room::new().left() as u64));
+    let room = Value::Integer(clamp(PAGE_BYTES as u64));
     let rows = session
         .tx
         .query(sql, &[first, Value::Integer(clamp(left)), room])?;
@@ -165,7 +166,7 @@ pub(crate) fn first_bodies<T: Transaction>(
     session: &SessionTransaction<T>,
     path: Option<Option<&str>>,
 ) -> Result<BodyPage> {
-    let cursor = Cursor::of_list(None, session)?;
+    let cursor = Cursor::resume(None, &loaded(session))?;
     match path {
         None => all_bodies(session, cursor),
         Some(Some(leaf)) => path_bodies(session, &Start::Leaf(leaf), cursor),
@@ -179,13 +180,18 @@ pub(crate) fn first_bodies<T: Transaction>(
 /// The WIT function `session.load-nodes`.
 pub fn load_nodes(env: &impl Environment, cursor: &[u8]) -> Result<BodyPage> {
     let session = SessionTransaction::read(env)?;
-    let cursor = Cursor::of_list(Some(cursor), &session)?;
+    let cursor = Cursor::resume(Some(cursor), &loaded(&session))?;
     match (cursor.table, &cursor.next) {
         (PATH_TO_ROOT, Key::Number(seq)) => {
             path_bodies(&session, &Start::Node(*seq), cursor.clone())
         }
         _ => all_bodies(&session, cursor),
     }
+}
+
+/// The list that a session is loaded with.
+fn loaded<T>(session: &SessionTransaction<T>) -> List {
+    List::of("session.load-nodes", &[], &[session.digests.nodes])
 }
 
 fn all_bodies<T: Transaction>(
@@ -226,7 +232,8 @@ fn path_bodies<T: Transaction>(
 /// The WIT function `graph.load`.
 pub fn load(env: &impl Environment, cursor: Option<&[u8]>) -> Result<NodePage> {
     let session = SessionTransaction::read(env)?;
-    let mut cursor = Cursor::of_list(cursor, &session)?;
+    let list = List::of("graph.load", &[], &[session.digests.nodes]);
+    let mut cursor = Cursor::resume(cursor, &list)?;
     let mut nodes = Vec::new();
     let mut bodies = ByteStrings::new();
     let ended = read_before(&session, &mut cursor, &mut |row| {

@@ -26,7 +26,7 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, invalid, verify_complete};
 use crate::storage::numbers;
 use crate::storage::pack;
-use crate::storage::paging::{Cursor, ItemPage, Numbered};
+use crate::storage::paging::{Cursor, ItemPage, List, Numbered};
 use crate::storage::rows::{RowReader, capacity, read_all, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
 use crate::storage::sql::sql;
@@ -473,7 +473,9 @@ pub fn list(
     let is_listed = |row: &BatchRow| {
         row.session_id == session_id && now_ms.is_none_or(|now_ms| row.lease_expires_ms <= now_ms)
     };
-    let mut cursor = Cursor::of_list(cursor, &session)?;
+    let arguments = [session_id.as_bytes(), &[pending_only.into()]];
+    let list = List::of("queue.list", &arguments, &[session.digests.batches]);
+    let mut cursor = Cursor::resume(cursor, &list)?;
     let mut page = ItemPage::new();
     let tx = &session.tx;
     let ended = BATCHES.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {

@@ -207,5 +207,5 @@ pub(super) fn unpack(seq: i64, packed: &[u8]) -> Result<ByteStrings> {
     let payloads = pack::unpack(packed);
     payloads
         .map(ByteStrings::from_iter)
-        .ok_or_else(|| corrupt(PayloadRow::TABLE, seq, "the payloads are damaged"))
+        .ok_or_else(|| corrupt(PayloadRow::TABLE, seq, "the payloads are corrupt"))
 }

@@ -13,7 +13,7 @@ use crate::bindings::session_types::{UsageEntry, UsagePage};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, verify_complete};
-use crate::storage::paging::{Cursor, ItemPage, Numbered};
+use crate::storage::paging::{Cursor, ItemPage, List, Numbered};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows};
 use crate::storage::sql::{excluded, placeholders, sql};
@@ -180,7 +180,7 @@ fn merge_into_total<T: Transaction>(
         row
     } else {
         UsageRow {
-            // A total is never removed by itself, so there are no gaps.
+            // A total is never removed alone, so there are no gaps.
             seq: clamp(session.digests.usage_totals.count.saturating_add(1)),
             entry: entry.clone(),
             recorded_at_ms: now_ms,
@@ -220,7 +220,8 @@ pub fn append(env: &impl Environment, entries: &[UsageEntry]) -> Result<()> {
 /// The WIT function `usage.load`.
 pub fn load(env: &impl Environment, cursor: Option<&[u8]>) -> Result<UsagePage> {
     let session = SessionTransaction::read(env)?;
-    let mut cursor = Cursor::of_list(cursor, &session)?;
+    let list = List::of("usage.load", &[], &[session.digests.usage_entries]);
+    let mut cursor = Cursor::resume(cursor, &list)?;
     let mut page = ItemPage::new();
     let tx = &session.tx;
     let ended = LEDGER.read(tx, &mut cursor, &mut page, &mut |cursor, page, reader| {

@@ -6,11 +6,45 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::types::Error;
-use crate::storage::checksum::SetDigest;
+use crate::storage::checksum::{self, Checksum, SetDigest};
 use crate::storage::corruption::invalid;
 use crate::storage::digests::Digests;
 use crate::storage::pack;
-use crate::storage::transaction::Digested;
+
+/// Which list the pages are of.
+pub(crate) struct List {
+    /// A digest of the function and its arguments.
+    name: u64,
+    /// A digest of what is stored: another one when something is added or removed.
+    state: u64,
+}
+
+impl List {
+    /// The list that a function returns for its arguments, of rows with these digests.
+    pub(crate) fn of(function: &'static str, arguments: &[&[u8]], stored: &[SetDigest]) -> Self {
+        let state = stored.iter().fold(Checksum::of(function), |state, digest| {
+            state
+                .integer(digest.count.cast_signed())
+                .integer(digest.sum.cast_signed())
+        });
+        Self {
+            name: checksum::identity(function, arguments).cast_unsigned(),
+            state: state.finish().cast_unsigned(),
+        }
+    }
+
+    /// All that a database holds.
+    pub(crate) fn of_all(function: &'static str, digests: impl Digests) -> Self {
+        Self {
+            state: digests.fingerprint(),
+            ..Self::of(function, &[], &[])
+        }
+    }
+}
+
+fn foreign() -> Error {
+    invalid("the cursor is not one that this function returned for these arguments")
+}
 
 /// The place where the next page begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +57,8 @@ pub(crate) struct Cursor {
     pub(crate) found: SetDigest,
     /// Those of them that are counted apart.
     pub(crate) hidden: SetDigest,
-    /// The fingerprint of what was stored when the first page was read.
+    /// As in [`List`].
+    list: u64,
     state: u64,
 }
 
@@ -40,20 +75,20 @@ pub(crate) enum Key {
 }
 
 impl Cursor {
-    /// Where a page of a list begins. It must be read from what the first page was read
-    /// from.
-    pub(crate) fn of_list<T, D: Digests>(
-        cursor: Option<&[u8]>,
-        stored: &Digested<T, D>,
-    ) -> Result<Self> {
-        let state = stored.digests.fingerprint();
-        match cursor.map(Self::decode).transpose()? {
-            Some(cursor) if cursor.state != state => Err(Error::StaleCursor),
-            Some(cursor) => Ok(cursor),
-            None => Ok(Self {
-                state,
+    /// Where a page of a list begins: the first, or what an earlier page returned as `next`.
+    pub(crate) fn resume(cursor: Option<&[u8]>, list: &List) -> Result<Self> {
+        let Some(bytes) = cursor else {
+            return Ok(Self {
+                list: list.name,
+                state: list.state,
                 ..Self::default()
-            }),
+            });
+        };
+        match Self::read(bytes) {
+            Some(cursor) if cursor.list != list.name => Err(foreign()),
+            Some(cursor) if cursor.state != list.state => Err(Error::StaleCursor),
+            Some(cursor) => Ok(cursor),
+            None => Err(foreign()),
         }
     }
 
@@ -61,6 +96,7 @@ impl Cursor {
     pub(crate) fn next_table(&self) -> Self {
         Self {
             table: self.table.saturating_add(1),
+            list: self.list,
             state: self.state,
             ..Self::default()
         }
@@ -72,6 +108,7 @@ impl Cursor {
         let mut write = |number: &mut u64| numbers.extend_from_slice(&number.to_le_bytes());
         self.found.visit(&mut write);
         self.hidden.visit(&mut write);
+        write(&mut self.list);
         write(&mut self.state);
         let mut items = vec![numbers];
         match self.next {
@@ -80,17 +117,6 @@ impl Cursor {
             Key::Names(first, second) => items.extend([first.into_bytes(), second.into_bytes()]),
         }
         pack::pack(&items)
-    }
-
-    /// The beginning, or what was returned as `next`.
-    pub(crate) fn resume(cursor: Option<&[u8]>) -> Result<Self> {
-        cursor.map_or_else(|| Ok(Self::default()), Self::decode)
-    }
-
-    /// Reads what was returned as `next`.
-    fn decode(bytes: &[u8]) -> Result<Self> {
-        Self::read(bytes)
-            .ok_or_else(|| invalid("the cursor is not one that this function returned"))
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
@@ -104,7 +130,7 @@ impl Cursor {
             table: usize::try_from(u64::from_le_bytes(*table)).ok()?,
             ..Self::default()
         };
-        let mut whole = rest.is_empty() && numbers.len() == 5;
+        let mut whole = rest.is_empty() && numbers.len() == 6;
         let mut numbers = numbers.iter();
         let mut read = |number: &mut u64| match numbers.next() {
             Some(bytes) => *number = u64::from_le_bytes(*bytes),
@@ -112,6 +138,7 @@ impl Cursor {
         };
         cursor.found.visit(&mut read);
         cursor.hidden.visit(&mut read);
+        read(&mut cursor.list);
         read(&mut cursor.state);
         let text = |bytes: &[u8]| core::str::from_utf8(bytes).ok().map(ToString::to_string);
         cursor.next = match key {
@@ -140,17 +167,35 @@ mod tests {
                 next,
                 found: SetDigest { count: 1, sum: 2 },
                 hidden: SetDigest { count: 3, sum: 4 },
-                state: 5,
+                list: 5,
+                state: 6,
             };
             let bytes = cursor.clone().encode();
-            assert_eq!(Cursor::decode(&bytes).unwrap(), cursor);
+            assert_eq!(Cursor::read(&bytes).unwrap(), cursor);
             for length in 0..bytes.len() {
-                let cut = Cursor::decode(&bytes[..length]);
-                assert!(cut.is_err() || cut.unwrap() != cursor, "cut at {length}");
+                let cut = Cursor::read(&bytes[..length]);
+                assert!(cut.is_none_or(|cut| cut != cursor), "cut at {length}");
             }
         }
         for bytes in [&[][..], b"x", &[0; 64]] {
-            assert!(Cursor::decode(bytes).is_err());
+            assert!(Cursor::read(bytes).is_none());
         }
+    }
+
+    #[test]
+    fn a_cursor_is_of_one_list_as_it_was() {
+        let stored = [SetDigest { count: 1, sum: 2 }];
+        let list = |function, argument: &str, stored: &[SetDigest]| {
+            List::of(function, &[argument.as_bytes()], stored)
+        };
+        let first = Cursor::resume(None, &list("f", "a", &stored)).unwrap();
+        let cursor = first.encode();
+        let resume = |list: &List| Cursor::resume(Some(&cursor), list);
+        assert!(resume(&list("f", "a", &stored)).is_ok());
+        for other in [list("g", "a", &stored), list("f", "b", &stored)] {
+            assert!(matches!(resume(&other), Err(Error::Invalid(_))));
+        }
+        let written = list("f", "a", &[SetDigest::default()]);
+        assert!(matches!(resume(&written), Err(Error::StaleCursor)));
     }
 }

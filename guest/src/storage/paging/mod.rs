@@ -8,9 +8,10 @@ mod cursor;
 mod record;
 mod room;
 
-pub(crate) use cursor::{Cursor, Key};
+pub(crate) use cursor::{Cursor, Key, List};
 pub(crate) use record::RecordBuilder;
-pub(crate) use room::{Fitting, Room};
+use room::Fitting;
+pub(crate) use room::{PAGE_BYTES, Room};
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -86,9 +87,10 @@ impl Page {
 /// returns whether that was the end of it; none if there is no such table.
 pub(crate) fn read_page(
     cursor: Option<&[u8]>,
+    list: &List,
     mut read: impl FnMut(&mut Cursor, &mut Page) -> Option<Result<bool>>,
 ) -> Result<ExportPage> {
-    let mut cursor = Cursor::resume(cursor)?;
+    let mut cursor = Cursor::resume(cursor, list)?;
     let mut page = Page::new();
     let mut more = true;
     while more && !page.is_full() {

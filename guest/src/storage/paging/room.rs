@@ -1,11 +1,12 @@
 //! How much a page holds.
 
 use crate::Result;
+use crate::storage::corruption::verify_count;
 use crate::storage::rows::RowReader;
-use crate::storage::seam::{Transaction, Value};
+use crate::storage::seam::{Rows, Transaction, Value, unsigned};
 
 /// How long a page becomes, in bytes. A single item may be longer.
-pub(super) const PAGE_BYTES: usize = 1 << 20;
+pub(crate) const PAGE_BYTES: usize = 1 << 20;
 
 /// What still fits into a page.
 #[derive(Clone)]
@@ -15,6 +16,7 @@ pub(crate) struct Room {
 }
 
 /// Which of the next rows fit.
+#[derive(Clone, Copy)]
 pub(crate) struct Fitting {
     /// How many.
     pub(crate) rows: i64,
@@ -24,6 +26,14 @@ pub(crate) struct Fitting {
     pub(crate) is_cut: bool,
     /// Whether there are no rows after these.
     pub(crate) is_last: bool,
+}
+
+impl Fitting {
+    /// The rows that were read are those whose lengths were: otherwise an index is corrupt,
+    /// and reading would not go on.
+    pub(crate) fn require(self, table: &'static str, rows: &Rows) -> Result<()> {
+        verify_count(table, u64::from(rows.count), unsigned(self.rows))
+    }
 }
 
 impl Room {
@@ -54,11 +64,6 @@ impl Room {
     /// Whether nothing more fits.
     pub(crate) fn is_full(&self) -> bool {
         self.left == 0
-    }
-
-    /// How many bytes fit.
-    pub(crate) fn left(&self) -> usize {
-        self.left
     }
 
     /// Finds out which rows fit. `lengths` returns the lengths of rows in bytes; its last

@@ -217,10 +217,22 @@ async fn a_condemned_attachment_can_be_removed_without_a_race() {
     };
     refused(store.record_intent(intent.clone()).unwrap_err());
 
+    // Not even by a session that has recorded no intent.
+    refused(
+        store
+            .commit_refs("a third", slice::from_ref(&id))
+            .unwrap_err(),
+    );
+
     store.forget(&id).unwrap();
+    assert!(uncommitted(&store, 200).is_empty());
+    assert!(!condemn(400).await.unwrap(), "there is nothing to remove");
+    // Whoever wrote the bytes may have slept through all of that.
+    let commit = store.commit_runtime_state(referring.clone());
+    refused(commit.await.unwrap_err());
     store.record_intent(intent).unwrap();
-    store.commit_runtime_state(referring).await.unwrap();
     record(&store, SESSION, "a", 400);
+    store.commit_runtime_state(referring).await.unwrap();
     store.commit_refs(SESSION, slice::from_ref(&id)).unwrap();
     assert!(!condemn(400).await.unwrap(), "it is committed");
 }

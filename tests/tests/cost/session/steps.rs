@@ -75,11 +75,12 @@ fn vacuum_removes_a_step_at_a_time() {
     graph::tombstone(&db, &ids).unwrap();
     let mut steps = Vec::new();
     // Three of these nodes have as many bytes as a step removes.
-    for limit in [0, 1, 100, 100, 100] {
+    // A limit of nothing would never end.
+    for limit in [0, 100, 100, 100] {
         let step = maintenance::vacuum(&db, limit).unwrap();
         steps.push((step.removed, step.remaining));
     }
-    assert_eq!(steps, [(0, 5), (1, 4), (3, 1), (1, 0), (0, 0)]);
+    assert_eq!(steps, [(1, 4), (3, 1), (1, 0), (0, 0)]);
 }
 
 #[test]
@@ -91,12 +92,12 @@ fn garbage_is_collected_a_step_at_a_time() {
     }
     commit(&db, None, &[&kept]);
     let mut steps = Vec::new();
-    for limit in [0, 2, 2, 2, 2] {
+    for limit in [0, 2, 2, 2] {
         let step = maintenance::gc(&db, limit).unwrap();
         assert_eq!((step.roots, step.retained), (2, 2));
         steps.push((step.deleted, step.remaining));
     }
-    assert_eq!(steps, [(0, 5), (2, 3), (2, 1), (1, 0), (0, 0)]);
+    assert_eq!(steps, [(1, 4), (2, 2), (2, 0), (0, 0)]);
     assert!(blobs::get(&db, &kept).unwrap().is_some());
 }
 
