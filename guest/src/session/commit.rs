@@ -7,9 +7,10 @@
 use alloc::vec::Vec;
 
 use super::checkpoints::{self, Component, NewCheckpoint};
+use super::graph::{self, Kept};
 use super::head::{self, HeadIdentity, HeadRow, next_revision, require_leaf};
 use super::queue::{self, CompletedBatches};
-use super::{attachments, blobs, graph, turns, usage};
+use super::{attachments, blobs, turns, usage};
 use crate::Result;
 use crate::bindings::session_types::{
     CommitOutcome, CommitRequest, GraphChange, Receipt, RevisionConflict, TurnStamp,
@@ -141,7 +142,7 @@ fn change_graph<T: Transaction>(
             nodes
         }
         GraphChange::Replace(nodes) => {
-            graph::replace_nodes(session, nodes)?;
+            graph::replace_nodes(session, nodes, Kept::ByChecksum)?;
             nodes
         }
     };

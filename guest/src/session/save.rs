@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use super::checkpoints::{self, Component};
+use super::graph::{self, Kept};
 use super::head::{self, HeadRow, next_revision, require_leaf};
-use super::{blobs, graph, usage};
+use super::{blobs, usage};
 use crate::Result;
 use crate::bindings::session_types::HeadDraft;
 use crate::session::digests::SessionTransaction;
@@ -39,7 +40,7 @@ fn save(env: &impl Environment, draft: HeadDraft, imported: bool) -> Result<u64>
         None => asked,
     };
     if let Some(nodes) = &draft.nodes {
-        graph::replace_nodes(&mut session, nodes)?;
+        graph::replace_nodes(&mut session, nodes, Kept::IfSound)?;
     }
     if let Some(entries) = &draft.usage {
         usage::replace_entries(&mut session, entries, env.now_ms())?;

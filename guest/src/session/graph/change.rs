@@ -5,15 +5,19 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::session_types::Node;
 use crate::bindings::sqlite::ErrorCode;
+use crate::bindings::types::Error;
 use crate::session::digests::SessionDigests;
 use crate::session::digests::SessionTransaction;
+use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::invalid;
 use crate::storage::digests::Digests;
-use crate::storage::rows::RowReader;
+use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Transaction, Value, clamp, execute_rows, optional_integer, unsigned};
+use crate::storage::sql::sql;
 
 use super::order::Positions;
-use super::{TABLE, find, find_first_prompt, row};
+use super::row::{self, NodeRow, SELECT};
+use super::{TABLE, find};
 
 /// A node with the columns that were computed for it.
 struct NewRow<'n> {
@@ -48,11 +52,12 @@ pub(crate) fn append_nodes<T: Transaction>(
     insert(session, &rows)
 }
 
-/// Makes the nodes the whole graph. The rows that both graphs begin with stay:
-/// a longer version of the same graph costs what it adds.
+/// Makes the nodes the whole graph. Of the rows that both graphs begin with, `keep` says
+/// which stay.
 pub(crate) fn replace_nodes<T: Transaction>(
     session: &mut SessionTransaction<T>,
     nodes: &[Node],
+    keep: Kept,
 ) -> Result<()> {
     let positions = Positions::of(nodes)?;
     if let Some(node) = nodes.iter().find(|node| {
@@ -62,11 +67,10 @@ pub(crate) fn replace_nodes<T: Transaction>(
     }) {
         return Err(unknown_parent(node));
     }
-    let kept = common_prefix(session, nodes, &positions)?;
-    truncate(session, &kept)?;
+    let kept = common_prefix(session, nodes, &positions, keep)?;
     let next = clamp(session.digests.next_node);
     let place = |position: usize| match kept.get(position) {
-        Some(seq) => *seq,
+        Some(row) => row.seq,
         None => next.saturating_add_unsigned(position.saturating_sub(kept.len()) as u64),
     };
     let rows: Vec<NewRow<'_>> = nodes
@@ -81,6 +85,7 @@ pub(crate) fn replace_nodes<T: Transaction>(
             new_row(node, place(position), parent.map(place))
         })
         .collect();
+    truncate(session, &kept)?;
     insert(session, &rows)
 }
 
@@ -99,7 +104,7 @@ fn new_row(node: &Node, seq: i64, parent_seq: Option<i64>) -> NewRow<'_> {
     }
 }
 
-fn unknown_parent(node: &Node) -> crate::bindings::types::Error {
+fn unknown_parent(node: &Node) -> Error {
     let parent = node.parent.as_deref().unwrap_or_default();
     invalid(
         [
@@ -113,13 +118,24 @@ fn unknown_parent(node: &Node) -> crate::bindings::types::Error {
     )
 }
 
-/// The sequences of the stored nodes that begin the new graph unchanged.
-fn common_prefix<T: Transaction>(
+/// What of the stored graph stays when it is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Rows with the checksums of the new nodes: a longer version of the same graph costs
+    /// what it adds.
+    ByChecksum,
+    /// Rows that are read and are those of the new nodes: what is corrupt is written anew.
+    IfSound,
+}
+
+/// The rows of the stored nodes that begin the new graph unchanged.
+fn common_prefix<'n, T: Transaction>(
     session: &SessionTransaction<T>,
-    nodes: &[Node],
+    nodes: &'n [Node],
     positions: &Positions<'_>,
-) -> Result<Vec<i64>> {
-    let mut kept = Vec::new();
+    keep: Kept,
+) -> Result<Vec<NewRow<'n>>> {
+    let mut kept: Vec<NewRow<'n>> = Vec::new();
     if session.digests.next_node == SessionDigests::new().next_node {
         return Ok(kept);
     }
@@ -141,49 +157,60 @@ fn common_prefix<T: Transaction>(
             .as_deref()
             .and_then(|parent| positions.get(parent));
         // A parent that comes later has no place yet: the prefix ends.
-        let parent_seq = parent.map(|position| kept.get(position).copied());
+        let parent_seq = parent.map(|position| kept.get(position).map(|row| row.seq));
         if parent_seq == Some(None) || tombstoned != 0 || node_id != node.id {
             break;
         }
-        if new_row(node, seq, parent_seq.flatten()).checksum != checksum {
+        let row = new_row(node, seq, parent_seq.flatten());
+        if row.checksum != checksum || (keep == Kept::IfSound && !is_sound(&session.tx, seq)?) {
             break;
         }
-        kept.push(seq);
+        kept.push(row);
     }
     Ok(kept)
 }
 
-/// Removes every node behind the kept ones.
-fn truncate<T: Transaction>(session: &mut SessionTransaction<T>, kept: &[i64]) -> Result<()> {
-    let last = kept.last().copied().unwrap_or(0);
-    let rows = session.tx.query(
-        "SELECT tombstoned, prompt, checksum FROM graph_nodes WHERE seq > ?1",
+/// Whether a row is what its checksum says.
+fn is_sound(tx: &impl Transaction, seq: i64) -> Result<bool> {
+    let rows = tx.query(sql!(SELECT, "WHERE seq = ?1"), &[Value::Integer(seq)])?;
+    match read_one(TABLE, &rows, NodeRow::read) {
+        Ok(row) => Ok(row.is_some_and(|row| row.seq == seq)),
+        Err(Error::Corrupt(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes every node behind the kept ones, which are the first of the new graph. What is
+/// known of the graph is that of these, whatever was lost before.
+fn truncate<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    kept: &[NewRow<'_>],
+) -> Result<()> {
+    let last = kept.last().map_or(0, |row| row.seq);
+    session.tx.execute(
+        "DELETE FROM graph_nodes WHERE seq > ?1",
         &[Value::Integer(last)],
     )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    while reader.advance() {
-        let visible = reader.integer()? == 0;
-        let prompt = reader.integer()? == 1;
-        let checksum = reader.integer()?;
-        if !visible {
-            session.digests.tombstones.remove(checksum);
-        } else {
-            session.digests.nodes.remove(checksum);
-            if prompt {
-                session.digests.prompts = session.digests.prompts.saturating_sub(1);
+    let digests = &mut session.digests;
+    digests.nodes = SetDigest::default();
+    digests.tombstones = SetDigest::default();
+    digests.prompts = 0;
+    digests.first_prompt = 0;
+    count(digests, kept);
+    Ok(())
+}
+
+/// Adds rows to what is known of the graph.
+fn count(digests: &mut SessionDigests, rows: &[NewRow<'_>]) {
+    for row in rows {
+        digests.nodes.insert(row.checksum);
+        if row.node.prompt {
+            digests.prompts = digests.prompts.saturating_add(1);
+            if digests.first_prompt == 0 {
+                digests.first_prompt = unsigned(row.seq);
             }
         }
     }
-    if rows.count > 0 {
-        session.tx.execute(
-            "DELETE FROM graph_nodes WHERE seq > ?1",
-            &[Value::Integer(last)],
-        )?;
-    }
-    if session.digests.first_prompt > unsigned(last) {
-        session.digests.first_prompt = find_first_prompt(session)?;
-    }
-    Ok(())
 }
 
 fn insert<T: Transaction>(session: &mut SessionTransaction<T>, rows: &[NewRow<'_>]) -> Result<()> {
@@ -212,18 +239,9 @@ fn insert<T: Transaction>(session: &mut SessionTransaction<T>, rows: &[NewRow<'_
         }
         return Err(error.into());
     }
-    let digests = &mut session.digests;
-    for row in rows {
-        digests.nodes.insert(row.checksum);
-        if row.node.prompt {
-            digests.prompts = digests.prompts.saturating_add(1);
-            if digests.first_prompt == 0 {
-                digests.first_prompt = unsigned(row.seq);
-            }
-        }
-    }
+    count(&mut session.digests, rows);
     if let Some(row) = rows.last() {
-        digests.next_node = unsigned(row.seq).saturating_add(1);
+        session.digests.next_node = unsigned(row.seq).saturating_add(1);
     }
     Ok(())
 }

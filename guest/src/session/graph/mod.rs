@@ -11,6 +11,7 @@ mod page;
 mod row;
 mod verify;
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -24,7 +25,7 @@ use crate::storage::rows::{RowReader, capacity, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
 use crate::storage::sql::sql;
 
-pub(crate) use change::{append_nodes, replace_nodes};
+pub(crate) use change::{Kept, append_nodes, replace_nodes};
 pub(crate) use export::{export, export_removed};
 pub use import::{add, check};
 pub(crate) use page::first_bodies;
@@ -80,17 +81,27 @@ fn confirm_not_visible<T: Transaction>(
     })
 }
 
-/// The index led to no visible node; the table must agree.
-fn confirm_hidden_or_absent(tx: &impl Transaction, node_id: &str) -> Result<()> {
-    let rows = tx.query(
-        sql!(SELECT, "NOT INDEXED WHERE node_id = ?1"),
-        &[Value::Text(node_id)],
-    )?;
-    let mut reader = RowReader::new(TABLE, &rows);
-    while reader.advance() {
-        if !NodeRow::read(&mut reader)?.tombstoned {
-            return Err(corrupt(TABLE, node_id, "the index does not know the row"));
+/// The index led to none of these nodes; the table must agree that none is visible. It is
+/// read once, whatever their number.
+fn confirm_hidden_or_absent(tx: &impl Transaction, node_ids: &BTreeSet<&str>) -> Result<()> {
+    let mut last = 0;
+    let mut more = !node_ids.is_empty();
+    while more {
+        let rows = tx.query(
+            "SELECT seq, node_id, tombstoned FROM graph_nodes NOT INDEXED
+             WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            &[Value::Integer(last), Value::Integer(ROWS)],
+        )?;
+        let mut reader = RowReader::new(TABLE, &rows);
+        while reader.advance() {
+            last = reader.integer()?;
+            let node_id = reader.text()?;
+            let is_visible = reader.integer()? == 0;
+            if is_visible && node_ids.contains(node_id) {
+                return Err(corrupt(TABLE, node_id, "the index does not know the row"));
+            }
         }
+        more = i64::from(rows.count) == ROWS;
     }
     Ok(())
 }
@@ -151,7 +162,7 @@ pub fn append(env: &impl Environment, nodes: &[Node]) -> Result<()> {
 /// The WIT function `graph.replace`.
 pub fn replace(env: &impl Environment, nodes: &[Node]) -> Result<()> {
     let mut session = SessionTransaction::write_durably(env)?;
-    replace_nodes(&mut session, nodes)?;
+    replace_nodes(&mut session, nodes, Kept::IfSound)?;
     session.commit()
 }
 
@@ -160,13 +171,14 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<u64> {
     let mut session = SessionTransaction::write_durably(env)?;
     let mut hidden_now = 0;
     let mut first_prompt_gone = false;
+    let mut unknown = BTreeSet::new();
     for node_id in node_ids {
         let rows = session
             .tx
             .query(sql!(SELECT, "WHERE node_id = ?1"), &[Value::Text(node_id)])?;
         let mut reader = RowReader::new(TABLE, &rows);
         if !reader.advance() {
-            confirm_hidden_or_absent(&session.tx, node_id)?;
+            unknown.insert(node_id.as_str());
             continue;
         }
         let row = NodeRow::read(&mut reader)?;
@@ -187,6 +199,7 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<u64> {
         )?;
         hidden_now += 1;
     }
+    confirm_hidden_or_absent(&session.tx, &unknown)?;
     if first_prompt_gone {
         session.digests.first_prompt = find_first_prompt(&session)?;
     }
@@ -201,8 +214,8 @@ const TOMBSTONED_LENGTHS: &str = "SELECT length(body) FROM graph_nodes WHERE tom
 /// How many bytes of nodes one step removes.
 const VACUUM_BYTES: usize = 16 << 20;
 
-/// How many of the tombstoned nodes one query reads.
-const VACUUM_ROWS: i64 = 1024;
+/// How many rows one query reads where no bodies are read, or their lengths are known.
+const ROWS: i64 = 1024;
 
 /// Removes tombstoned nodes for good, `limit` at most; returns how many.
 pub(crate) fn remove_tombstoned<T: Transaction>(
@@ -214,7 +227,7 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
     let mut removed = 0;
     while left > 0 && !room.is_full() {
         let tx = &session.tx;
-        let most = left.min(VACUUM_ROWS);
+        let most = left.min(ROWS);
         let fitting = room.fitting(tx, TABLE, TOMBSTONED_LENGTHS, &[], most)?;
         // Each row is read and checked first: a corrupt index could name rows that are
         // not tombstoned.

@@ -229,3 +229,18 @@ fn a_commit_takes_the_write_lock_once_after_it_has_looked() {
         "{names:?}"
     );
 }
+
+/// Each identifier that was gone already cost a scan of the graph under the write lock.
+#[test]
+fn hiding_nodes_that_are_gone_reads_the_graph_once() {
+    let recorder = Recorder::new(session::initialize);
+    commit(&recorder, 1, 100, Vec::new());
+    let gone: Vec<String> = (0..50).map(|number| format!("gone-{number}")).collect();
+    recorder.statements();
+    recorder.rows();
+    assert_eq!(graph::tombstone(&recorder, &gone).unwrap(), 0);
+    let scans = recorder.statements();
+    let scans = scans.iter().filter(|sql| sql.contains("NOT INDEXED"));
+    assert_eq!(scans.count(), 1);
+    assert!(recorder.rows() <= 101, "the graph and the digests");
+}

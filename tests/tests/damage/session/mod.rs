@@ -3,4 +3,5 @@
 mod blobs;
 mod flips;
 mod garbage;
+mod replaced;
 mod rows;
