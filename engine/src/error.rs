@@ -414,15 +414,11 @@ impl Error {
                 reason,
             },
             types::Error::StaleCursor => Self::StaleCursor { path },
-            types::Error::OutcomeUnknown(error) => Self::from_sqlite(
-                sqlite::Error {
-                    code: sqlite::ErrorCode::OutcomeUnknown,
-                    extended_code: error.extended_code,
-                    message: error.message,
-                },
-                &path,
-                busy_timeout,
-            ),
+            types::Error::OutcomeUnknown(error) => Self::OutcomeUnknown {
+                path,
+                code: error.extended_code,
+                message: error.message,
+            },
         }
     }
 

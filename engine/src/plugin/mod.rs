@@ -2,9 +2,10 @@
 //!
 //! A [`Plugin`] is a component of the world `plugin` in `wit/`. It is bound to one
 //! [`Database`](crate::Database) of a session, or to what has one, under a [`Grant`],
-//! which says which interfaces of the store it has, whether it may write, what its [`Namespace`] is, and how much it may write
-//! and call altogether. What is not granted does not exist for it. It never sees SQL:
-//! a component that imports a function of `sqlite` is refused.
+//! which says which interfaces of the store it has, whether it may write, what its
+//! [`Namespace`] is, and how much it may write and call altogether. What is not granted does
+//! not exist for it. It never sees SQL: a component that imports a function of `sqlite` is
+//! refused.
 //!
 //! ```no_run
 //! use lash_store_engine::plugin::{Access, Grant, Namespace, Plugin};

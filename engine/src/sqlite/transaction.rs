@@ -538,6 +538,12 @@ mod tests {
         i64::from_le_bytes(rows.cells[1..9].try_into().unwrap())
     }
 
+    fn write(sqlite: &mut SqliteConnection, sql: &str) {
+        sqlite.begin(TransactionMode::Write).unwrap();
+        sqlite.execute(sql, &[]).unwrap();
+        sqlite.commit().unwrap();
+    }
+
     fn file(path: &std::path::Path, busy_timeout: Duration) -> SqliteConnection {
         let settings = Settings {
             busy_timeout,
@@ -555,11 +561,6 @@ mod tests {
         let directory = Directory::new();
         let path = directory.path("a.db");
         let mut writer = file(&path, Duration::from_secs(1));
-        let write = |sqlite: &mut SqliteConnection, sql: &str| {
-            sqlite.begin(TransactionMode::Write).unwrap();
-            sqlite.execute(sql, &[]).unwrap();
-            sqlite.commit().unwrap();
-        };
         write(&mut writer, "CREATE TABLE t (a)");
         let file = Arc::new(DatabaseFile::existing(&path).unwrap());
         let settings = Settings::default();
@@ -606,11 +607,6 @@ mod tests {
         let directory = Directory::new();
         let path = directory.path("a.db");
         let mut writer = file(&path, Duration::from_secs(1));
-        let write = |sqlite: &mut SqliteConnection, sql: &str| {
-            sqlite.begin(TransactionMode::Write).unwrap();
-            sqlite.execute(sql, &[]).unwrap();
-            sqlite.commit().unwrap();
-        };
         write(&mut writer, "CREATE TABLE t (a)");
         let mut other = file(&path, Duration::from_secs(1));
         other.keep_snapshot();

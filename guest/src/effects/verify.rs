@@ -4,7 +4,7 @@ use crate::Result;
 use crate::bindings::inspection_types::Verification;
 use crate::storage::findings::{Findings, Pages, verify_step};
 use crate::storage::identity as database_identity;
-use crate::storage::paging::{Cursor, List};
+use crate::storage::paging::List;
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 
@@ -23,7 +23,8 @@ pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verificat
     let tx = env.begin(TransactionMode::Read)?;
     let list = List::of("effect-inspection.verify", &[], &[]);
     verify_step(
-        Cursor::resume(cursor, &list)?,
+        cursor,
+        &list,
         None,
         &[
             &|findings| {

@@ -8,7 +8,7 @@ use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages, verify_step};
 use crate::storage::identity as database_identity;
-use crate::storage::paging::{Cursor, List};
+use crate::storage::paging::List;
 use crate::storage::rows::read_one;
 use crate::storage::seam::{Environment, Transaction, Value};
 use crate::storage::sql::sql;
@@ -52,9 +52,9 @@ const DELIVERIES: Pages = Pages {
 pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verification> {
     let (store, damage) = HostEventTransaction::inspect(env)?;
     let list = List::of_all("host-event-inspection.verify", store.digests);
-    let cursor = Cursor::resume(cursor, &list)?;
     verify_step(
         cursor,
+        &list,
         damage,
         &[
             &|findings| {

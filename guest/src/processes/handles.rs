@@ -46,26 +46,16 @@ const RUNNING: &str = sql!(
 );
 
 /// How long what `of-scope` reads is, in bytes.
-const ALL_LENGTHS: &str = sql!("SELECT ", LENGTH, LENGTH_TABLES);
+const ALL_LENGTHS: &str = sql!("SELECT ", LENGTH, TABLES);
 
 const RUNNING_LENGTHS: &str = sql!(
     "SELECT CASE WHEN s.status = 0 THEN ",
     LENGTH,
     " ELSE 0 END",
-    LENGTH_TABLES
+    TABLES
 );
 
-const LENGTH: &str = "length(process_grants.descriptor) + length(p.content) + \
-                      ifnull(length(o.outcome), 0) + ifnull(length(s.wait), 0) + \
-                      ifnull(length(s.external_ref), 0)";
-
-const LENGTH_TABLES: &str = sql!(
-    " FROM processes p LEFT JOIN process_states s ON s.seq = p.seq
-     LEFT JOIN process_outcomes o ON o.seq = p.seq
-     JOIN process_grants ON process_grants.process = p.seq
-     WHERE process_grants.scope_id = ?1 AND process_grants.process > ?2
-     ORDER BY process_grants.process LIMIT ?3"
-);
+const LENGTH: &str = sql!("length(process_grants.descriptor) + ", process_row::LENGTH);
 
 /// Removes a grant and writes the process that has one less.
 fn remove(
@@ -195,16 +185,16 @@ pub fn of_scope(
         }
         ended = fitting.is_last;
     }
+    cursor.next = Key::Number(last);
+    let next = cursor.finish(GrantRow::TABLE, granted, ended)?;
     if ended {
-        verify_complete(GrantRow::TABLE, cursor.found, granted)?;
         // A second index says how many there are.
         let count = grant_row::count_of_scope(&tx, scope_id)?;
-        verify_count(GrantRow::TABLE, cursor.found.count, count)?;
+        verify_count(GrantRow::TABLE, granted.count, count)?;
     }
-    cursor.next = Key::Number(last);
     Ok(ScopePage {
         handles: page.into_items(),
-        next: (!ended).then(|| cursor.encode()),
+        next,
     })
 }
 

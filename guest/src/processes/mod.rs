@@ -149,15 +149,14 @@ pub fn list(
         page.add(whole.process, bytes);
         Ok(())
     })?;
-    if ended {
-        verify_complete(TABLE, cursor.found, running)?;
-        if selection == Selection::All {
-            verify_complete(TABLE, cursor.hidden, over)?;
-        }
+    let found_over = cursor.hidden;
+    let next = cursor.finish(TABLE, running, ended)?;
+    if ended && selection == Selection::All {
+        verify_complete(TABLE, found_over, over)?;
     }
     Ok(ProcessPage {
         processes: page.into_items(),
-        next: (!ended).then(|| cursor.encode()),
+        next,
     })
 }
 

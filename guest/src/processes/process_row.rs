@@ -40,13 +40,13 @@ pub(super) const SELECT_WHOLE: &str = sql!(
     WHOLE_TABLES
 );
 
+/// About how long a whole process is, in bytes.
+pub(super) const LENGTH: &str = "\
+    length(p.id) + length(p.content) + ifnull(length(o.outcome), 0) + \
+    ifnull(length(s.wait), 0) + ifnull(length(s.external_ref), 0)";
+
 /// Selects about how long whole processes are, in bytes.
-pub(super) const LENGTHS: &str = sql!(
-    "SELECT length(p.id) + length(p.content) + ifnull(length(o.outcome), 0)
-         + ifnull(length(s.wait), 0) + ifnull(length(s.external_ref), 0)",
-    TABLES,
-    "LEFT JOIN process_outcomes o ON o.seq = p.seq "
-);
+pub(super) const LENGTHS: &str = sql!("SELECT ", LENGTH, WHOLE_TABLES);
 
 /// The whole processes from a number on, in order.
 pub(super) const FROM: &str = sql!(SELECT_WHOLE, "WHERE p.seq >= ?1 ORDER BY p.seq LIMIT ?2");
@@ -72,7 +72,7 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// About how long it is, as [`LENGTHS`] says.
+    /// About how long it is, as [`LENGTH`] says.
     pub(super) fn bytes(&self) -> usize {
         let Process {
             id,

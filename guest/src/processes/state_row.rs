@@ -163,7 +163,8 @@ impl State {
         ]
     }
 
-    /// The fencing token that a presented one is older than. A caller that presents none is never fenced.
+    /// The fencing token that a presented one is older than. A caller that presents none is
+    /// never fenced.
     pub(super) fn fenced_by(&self, presented: Option<u64>) -> Option<u64> {
         let newest = unsigned(self.fencing_token);
         presented

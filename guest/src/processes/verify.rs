@@ -8,7 +8,7 @@ use crate::processes::digests::ProcessTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages, verify_step};
 use crate::storage::identity as database_identity;
-use crate::storage::paging::{Cursor, List};
+use crate::storage::paging::List;
 use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{Environment, Transaction, Value};
 use crate::storage::sql::sql;
@@ -73,9 +73,9 @@ const ORPHANS: [(&str, &str); 2] = [
 pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verification> {
     let (store, damage) = ProcessTransaction::inspect(env)?;
     let list = List::of_all("process-inspection.verify", store.digests);
-    let cursor = Cursor::resume(cursor, &list)?;
     verify_step(
         cursor,
+        &list,
         damage,
         &[
             &|findings| {

@@ -7,7 +7,7 @@ use crate::session::digests::SessionTransaction;
 use crate::session::head::HeadRow;
 use crate::storage::findings::verify_step;
 use crate::storage::identity;
-use crate::storage::paging::{Cursor, List};
+use crate::storage::paging::List;
 use crate::storage::seam::Environment;
 
 use super::{artifacts, attachments, blobs, graph, head, metadata, queue, turns, usage};
@@ -16,9 +16,9 @@ use super::{artifacts, attachments, blobs, graph, head, metadata, queue, turns, 
 pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verification> {
     let (session, damage) = SessionTransaction::inspect(env)?;
     let list = List::of_all("session-inspection.verify", session.digests);
-    let cursor = Cursor::resume(cursor, &list)?;
     verify_step(
         cursor,
+        &list,
         damage,
         &[
             &|findings| {

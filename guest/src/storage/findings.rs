@@ -9,7 +9,7 @@ use crate::bindings::sqlite::ErrorCode;
 use crate::bindings::types::{Corruption, Error};
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{corrupt, invalid, verify_complete};
-use crate::storage::paging::Cursor;
+use crate::storage::paging::{Cursor, List};
 use crate::storage::rows::{RowReader, read_all};
 use crate::storage::seam::{Rows, Transaction, Value, clamp};
 
@@ -42,13 +42,15 @@ pub(crate) struct Pages {
 /// One table, or a few that belong together, of what is verified.
 pub(crate) type Step<'s> = &'s dyn Fn(&mut Findings) -> Result<()>;
 
-/// Runs the step that the cursor names. `damage` is that of the row of digests: then it is
-/// unknown which rows there must be.
+/// Runs the step that the cursor of a list names. `damage` is that of the row of digests:
+/// then it is unknown which rows there must be.
 pub(crate) fn verify_step(
-    cursor: Cursor,
+    cursor: Option<&[u8]>,
+    list: &List,
     damage: Option<Corruption>,
     steps: &[Step<'_>],
 ) -> Result<Verification> {
+    let cursor = Cursor::resume(cursor, list)?;
     let mut findings = Findings {
         tables: Vec::new(),
         digests: damage.is_none(),

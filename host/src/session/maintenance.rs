@@ -50,8 +50,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if anything that is referred to is missing or corrupt.
-    /// What was removed until then was garbage.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if anything that is referred to
+    /// is missing or corrupt. What was removed until then was garbage.
     pub async fn try_gc_unreachable(&self) -> Result<GcReport, Error> {
         let collected = async {
             let report = collect_garbage(self.db.clone()).await?;
@@ -78,8 +78,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was removed until
-    /// then stays so.
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was
+    /// removed until then stays so.
     pub async fn try_vacuum(&self) -> Result<VacuumReport, Error> {
         let vacuumed = async {
             let mut removed = 0_u64;
@@ -109,8 +110,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`EngineError::Busy`](crate::EngineError::Busy), [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was released until then
-    /// stays so.
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. What was
+    /// released until then stays so.
     pub async fn give_back_pages(&self) -> Result<(), Error> {
         Ok(self.db.incremental_vacuum().await?)
     }

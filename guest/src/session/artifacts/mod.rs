@@ -166,13 +166,9 @@ pub fn list(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ArtifactPag
         page.add(row.to_artifact()?, row.name.len() + ROW_BYTES);
         Ok(())
     })?;
-    if ended {
-        let expected = session.digests.artifacts;
-        verify_complete(ArtifactRow::TABLE, cursor.found, expected)?;
-    }
     Ok(ArtifactPage {
         artifacts: page.into_items(),
-        next: (!ended).then(|| cursor.encode()),
+        next: cursor.finish(ArtifactRow::TABLE, session.digests.artifacts, ended)?,
     })
 }
 

@@ -11,7 +11,6 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::session_types::{AttachmentIntent, AttachmentPage};
 use crate::session::digests::SessionTransaction;
-use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, ItemPage, List, Named};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp};
@@ -150,13 +149,9 @@ pub fn list_uncommitted(
         }
         Ok(())
     })?;
-    if ended {
-        let expected = session.digests.intents;
-        verify_complete(AttachmentRow::TABLE, cursor.found, expected)?;
-    }
     Ok(AttachmentPage {
         intents: page.into_items(),
-        next: (!ended).then(|| cursor.encode()),
+        next: cursor.finish(AttachmentRow::TABLE, session.digests.intents, ended)?,
     })
 }
 

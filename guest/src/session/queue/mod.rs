@@ -488,12 +488,8 @@ pub fn list(
         }
         Ok(())
     })?;
-    if ended {
-        let expected = session.digests.batches;
-        verify_complete(BatchRow::TABLE, cursor.found, expected)?;
-    }
     Ok(BatchPage {
         batches: page.into_items(),
-        next: (!ended).then(|| cursor.encode()),
+        next: cursor.finish(BatchRow::TABLE, session.digests.batches, ended)?,
     })
 }

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::bindings::session_types::{UsageEntry, UsagePage};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{confirm_found, verify_complete};
+use crate::storage::corruption::confirm_found;
 use crate::storage::paging::{Cursor, ItemPage, List, Numbered};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows};
@@ -231,12 +231,8 @@ pub fn load(env: &impl Environment, cursor: Option<&[u8]>) -> Result<UsagePage> 
         page.add(row.entry, bytes);
         Ok(())
     })?;
-    if ended {
-        let expected = session.digests.usage_entries;
-        verify_complete(ENTRIES, cursor.found, expected)?;
-    }
     Ok(UsagePage {
         entries: page.into_items(),
-        next: (!ended).then(|| cursor.encode()),
+        next: cursor.finish(ENTRIES, session.digests.usage_entries, ended)?,
     })
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::types::Error;
 use crate::storage::checksum::{self, Checksum, SetDigest};
-use crate::storage::corruption::invalid;
+use crate::storage::corruption::{invalid, verify_complete};
 use crate::storage::digests::Digests;
 use crate::storage::pack;
 
@@ -100,6 +100,21 @@ impl Cursor {
             state: self.state,
             ..Self::default()
         }
+    }
+
+    /// What a page returns as `next`, if it is not the last. With the last one all rows of
+    /// the table were read: those that were found must be those that were written.
+    pub(crate) fn finish(
+        self,
+        table: &'static str,
+        expected: SetDigest,
+        ended: bool,
+    ) -> Result<Option<Vec<u8>>> {
+        if !ended {
+            return Ok(Some(self.encode()));
+        }
+        verify_complete(table, self.found, expected)?;
+        Ok(None)
     }
 
     /// What a page returns as `next`.
