@@ -149,6 +149,17 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The file, or its write-ahead log, was moved, removed or replaced while it was open.
+    /// Nothing was written, and nothing that was written before is lost, unless the reason says
+    /// so.
+    #[error("{} cannot be used any more: {reason}", path.display())]
+    Displaced {
+        /// The file.
+        path: PathBuf,
+        /// What happened, and what to do.
+        reason: String,
+    },
+
     /// The request contradicts itself or what is stored.
     #[error("invalid request to {}: {reason}", path.display())]
     Invalid {
@@ -331,6 +342,7 @@ impl Error {
             | Self::Malformed { path, .. }
             | Self::MissingBlob { path, .. }
             | Self::Retired { path }
+            | Self::Displaced { path, .. }
             | Self::Invalid { path, .. }
             | Self::TooLarge { path, .. }
             | Self::Interrupted { path, .. }
@@ -361,6 +373,7 @@ impl Error {
             Self::Malformed { .. } => "malformed",
             Self::MissingBlob { .. } => "missing-blob",
             Self::Retired { .. } => "retired",
+            Self::Displaced { .. } => "displaced",
             Self::Invalid { .. } => "invalid",
             Self::TooLarge { .. } => "too-large",
             Self::Interrupted { .. } => "interrupted",

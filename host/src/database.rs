@@ -39,6 +39,15 @@ impl Database {
         Ok(Self(db))
     }
 
+    pub(crate) async fn open_existing(
+        path: &Path,
+        kind: DatabaseKind,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
+        let db = lash_store_engine::Database::open_existing(path, kind, options).await?;
+        Ok(Self(db))
+    }
+
     pub(crate) async fn open_readonly(
         path: &Path,
         kind: DatabaseKind,

@@ -6,7 +6,7 @@ use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use super::Context;
-use crate::bindings::types;
+use crate::bindings::{self, types};
 use crate::component::{Instance, State, StoreComponent, Unavailable};
 use crate::error::{Error, Source};
 use crate::kind::DatabaseKind;
@@ -227,19 +227,30 @@ impl<'a> Call<'a> {
         };
         let ended = context.end_call();
         let timeout = self.context.options.busy_timeout;
-        match answer {
-            Ok(Ok(value)) => match ended {
-                Ok(()) => Ok(value),
-                Err(error) => Err(Error::from_sqlite(error, self.path(), timeout)),
-            },
-            Ok(Err(error)) => {
+        match (answer, ended) {
+            (Ok(Ok(value)), Ok(())) => Ok(value),
+            (Ok(Ok(_)), Err(error)) => Err(Error::from_sqlite(error, self.path(), timeout)),
+            // What went wrong may be that it has read what does not belong together.
+            (Ok(Err(_)), Err(error)) if error.code == sqlite::ErrorCode::Interrupted => {
+                Err(Error::from_sqlite(error, self.path(), timeout))
+            }
+            (Ok(Err(types::Error::Sqlite(error))), _)
+                if self.instance.store.data().sqlite.is_displaced()
+                    && error.code == bindings::sqlite::ErrorCode::Io =>
+            {
+                Err(Error::Displaced {
+                    path: self.path().to_path_buf(),
+                    reason: error.message,
+                })
+            }
+            (Ok(Err(error)), _) => {
                 let error = Error::from_guest(error, self.path(), self.operation, timeout);
                 Err(match reached {
                     Some(limit) => self.limited(limit, Some(error)),
                     None => error,
                 })
             }
-            Err(trap) => {
+            (Err(trap), _) => {
                 self.instance.broken = true;
                 let committed = self.has_committed();
                 Err(self.context.trapped(trap, self.operation, committed))

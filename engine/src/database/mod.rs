@@ -73,6 +73,8 @@ pub(crate) struct Context {
     session: OnceLock<String>,
     /// Set when the file was found, never if there is none.
     file: OnceLock<Arc<DatabaseFile>>,
+    /// The lane of the connection that writes.
+    write: Arc<Lane>,
     pub(crate) options: OpenOptions,
     pub(crate) settings: Settings,
     /// Whether all calls read one snapshot.
@@ -103,8 +105,30 @@ impl Context {
     }
 
     /// Keeps hold of the file for the connections to come.
-    pub(crate) fn hold(&self, file: DatabaseFile) -> &Arc<DatabaseFile> {
-        self.file.get_or_init(|| Arc::new(file))
+    fn hold(&self, file: Arc<DatabaseFile>) {
+        self.file.get_or_init(|| file);
+    }
+
+    /// Another process keeps the file for longer than a call waits.
+    fn busy(&self) -> Error {
+        Error::Busy {
+            path: self.path.clone(),
+            waited: self.options.busy_timeout,
+        }
+    }
+
+    /// Lets the connection that writes save the log that was removed.
+    fn save_log(&self) {
+        let job: Job = Box::new(|_, slot| {
+            // It logs what comes of it.
+            if let Some(sqlite) = slot {
+                let _ = sqlite.save_log();
+            }
+            Box::new(|| ())
+        });
+        if let Err(error) = self.write.push(self.options.component.pool(), job) {
+            tracing::warn!(target: TARGET, %error, "could not save the log");
+        }
     }
 
     /// Why the component stopped: a limit that it had reached, if that is known.
@@ -158,7 +182,7 @@ impl Context {
             }
         };
         sqlite
-            .and_then(|sqlite| sqlite.accept().map(|()| sqlite))
+            .and_then(|mut sqlite| sqlite.accept().map(|()| sqlite))
             .map_err(|error| self.sqlite_error(error))
     }
 }
@@ -191,7 +215,42 @@ impl Database {
         if path == Path::new(MEMORY) {
             return Self::memory(kind, options).await;
         }
-        Opening::file(path, kind, options).wait().await
+        Opening::file(path, kind, options, true).wait().await
+    }
+
+    /// As [`Database::open`], but creates nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] if there is no file, or nothing in it.
+    pub async fn open_existing(
+        path: &Path,
+        kind: DatabaseKind,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
+        Opening::file(path, kind, options, false).wait().await
+    }
+
+    /// Removes a file, and what SQLite has put next to it. If it is a database of this kind,
+    /// `retire` marks it first, so that every handle in every process sees that it is deleted.
+    /// Whatever else it is, is removed as it is; a missing file is no error.
+    ///
+    /// Any number of processes may open, create and delete the same path at a time: what is
+    /// removed is the file that was marked, never one that took its place.
+    ///
+    /// # Errors
+    ///
+    /// Those of `retire`, but for [`Error::Retired`] and those that say that the file is corrupt
+    /// or the disk full; [`Error::Busy`] if others keep the write lock, or a snapshot from before the
+    /// mark, for longer than the busy timeout; [`Error::Io`] if a file cannot be removed.
+    pub async fn delete(
+        path: &Path,
+        kind: DatabaseKind,
+        options: &OpenOptions,
+        retire: fn(&mut Call<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        Opening::delete(path, kind, options, retire).wait().await?;
+        Ok(())
     }
 
     /// As [`Database::open`], and blocks the thread. The path must be a file's.
@@ -200,7 +259,7 @@ impl Database {
         kind: DatabaseKind,
         options: &OpenOptions,
     ) -> Result<Self, Error> {
-        Opening::file(path, kind, options).wait_blocking()
+        Opening::file(path, kind, options, true).wait_blocking()
     }
 
     /// Makes a private database in memory.
@@ -475,7 +534,10 @@ impl Database {
         let role = lane.role();
         let context = Arc::clone(&self.inner.context);
         let work = move |_: &mut Worker, slot: &mut Option<SqliteConnection>| {
-            read(connected(slot, &context, role)?).map_err(|error| context.sqlite_error(error))
+            let sqlite = connected(slot, &context, role)?;
+            read(sqlite)
+                .and_then(|result| sqlite.check_unchanged().map(|()| result))
+                .map_err(|error| context.sqlite_error(error))
         };
         self.run(lane, operation, work).await
     }
@@ -600,7 +662,15 @@ fn connected<'a>(
     role: Role,
 ) -> Result<&'a mut SqliteConnection, Error> {
     match slot {
-        Some(sqlite) => Ok(sqlite),
+        Some(sqlite) => {
+            if role == Role::Reader && sqlite.has_lost_its_log() {
+                context.save_log();
+            }
+            if !context.snapshot && sqlite.is_outdated() {
+                *sqlite = context.connect(role)?;
+            }
+            Ok(sqlite)
+        }
         None => Ok(slot.insert(context.connect(role)?)),
     }
 }
@@ -608,6 +678,7 @@ fn connected<'a>(
 /// A database that has no connection yet, and how it gets one.
 struct Opening<W> {
     database: Database,
+    operation: &'static str,
     work: W,
 }
 
@@ -616,14 +687,37 @@ impl Opening<()> {
         path: &Path,
         kind: DatabaseKind,
         options: &OpenOptions,
+        create: bool,
     ) -> Opening<impl Work<(), Error> + use<>> {
         let database = Self::database(path, kind, options, Role::Writer, Some(Role::Reader), false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
-            *slot = Some(open::file(worker, &context, kind)?);
+            *slot = Some(open::file(worker, &context, kind, create)?);
             Ok(())
         };
-        Opening { database, work }
+        Opening {
+            database,
+            operation: open::OPERATION,
+            work,
+        }
+    }
+
+    fn delete(
+        path: &Path,
+        kind: DatabaseKind,
+        options: &OpenOptions,
+        retire: fn(&mut Call<'_>) -> Result<(), Error>,
+    ) -> Opening<impl Work<(), Error> + use<>> {
+        let database = Self::database(path, kind, options, Role::Writer, None, false);
+        let context = Arc::clone(&database.inner.context);
+        let work = move |worker: &mut Worker, _: &mut Option<SqliteConnection>| {
+            open::delete(worker, &context, kind, retire)
+        };
+        Opening {
+            database,
+            operation: "delete",
+            work,
+        }
     }
 
     fn memory(kind: DatabaseKind, options: &OpenOptions) -> Opening<impl Work<(), Error> + use<>> {
@@ -633,7 +727,11 @@ impl Opening<()> {
             *slot = Some(open::memory(worker, &context, kind)?);
             Ok(())
         };
-        Opening { database, work }
+        Opening {
+            database,
+            operation: open::OPERATION,
+            work,
+        }
     }
 
     fn read_only(
@@ -642,7 +740,7 @@ impl Opening<()> {
         options: &OpenOptions,
         snapshot: bool,
     ) -> Opening<impl Work<(), Error> + use<>> {
-        let database = Self::database(path, kind, options, Role::Reader, None, snapshot);
+        let database = Self::database(path, kind, options, Role::ReadOnly, None, snapshot);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
             let mut sqlite = open::read_only(worker, &context, kind)?;
@@ -652,7 +750,11 @@ impl Opening<()> {
             *slot = Some(sqlite);
             Ok(())
         };
-        Opening { database, work }
+        Opening {
+            database,
+            operation: open::OPERATION,
+            work,
+        }
     }
 
     /// A database with a lane for everything, or with one for reads beside it.
@@ -672,6 +774,7 @@ impl Opening<()> {
             kind,
             session: OnceLock::new(),
             file: OnceLock::new(),
+            write: Arc::clone(&write),
             options: options.clone(),
             settings: options.settings(),
             snapshot,
@@ -690,14 +793,22 @@ impl Opening<()> {
 
 impl<W: Work<(), Error>> Opening<W> {
     async fn wait(self) -> Result<Database, Error> {
-        let Self { database, work } = self;
-        database.run(&database.inner.write, "open", work).await?;
+        let Self {
+            database,
+            operation,
+            work,
+        } = self;
+        database.run(&database.inner.write, operation, work).await?;
         Ok(database)
     }
 
     fn wait_blocking(self) -> Result<Database, Error> {
-        let Self { database, work } = self;
-        database.run_blocking(&database.inner.write, "open", work)?;
+        let Self {
+            database,
+            operation,
+            work,
+        } = self;
+        database.run_blocking(&database.inner.write, operation, work)?;
         Ok(database)
     }
 }

@@ -9,17 +9,18 @@
 //! Any number of processes and threads may do this with one new file at a time.
 
 use std::io;
+use std::sync::Arc;
 
 use super::Context;
 use super::call::Call;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
 use crate::pool::Worker;
-use crate::sqlite::{self, DatabaseFile, Role, SqliteConnection};
+use crate::sqlite::{self, DatabaseFile, Removal, Role, SqliteConnection};
 use crate::wit::format::{Initialized, State};
 
 /// What opening is called in errors.
-const OPERATION: &str = "open";
+pub(super) const OPERATION: &str = "open";
 
 /// How often a file is looked at again that changed while it was opened.
 const ATTEMPTS: usize = 10;
@@ -27,38 +28,150 @@ const ATTEMPTS: usize = 10;
 /// Where `application_id` is in the header of a file, big-endian.
 const APPLICATION_ID: usize = 68;
 
-/// Opens a file for reading and writing, and makes it a database if it is empty.
+/// Opens a file for reading and writing, and makes it a database if it is empty and `create`
+/// says so.
 pub(crate) fn file(
     worker: &mut Worker,
     context: &Context,
     kind: DatabaseKind,
+    create: bool,
 ) -> Result<SqliteConnection, Error> {
-    let file =
-        DatabaseFile::create(context.path()).map_err(|error| Error::io(context.path(), error))?;
-    let file = context.hold(file);
-    let sql = |error| context.sqlite_error(error);
     for _ in 0..ATTEMPTS {
-        let (header, state) = look(worker, context, file, kind)?;
-        let mut sqlite =
-            SqliteConnection::open(file, Role::Writer, &context.settings).map_err(sql)?;
-        match state {
-            State::Empty => {
-                sqlite.prepare_empty().map_err(sql)?;
-                sqlite = schema(worker, context, sqlite, kind)?;
+        let file = if create {
+            DatabaseFile::create(context.path()).map_err(|error| Error::io(context.path(), error))
+        } else {
+            existing(context, kind)
+        };
+        let file = Arc::new(file?);
+        match writer(worker, context, &file, kind, create) {
+            Ok(Some(sqlite)) => {
+                context.hold(file);
+                return Ok(sqlite);
             }
-            // The process that wrote these bytes may have died before its
-            // transaction was whole. SQLite has undone it just now.
-            State::Ready if !agrees(&sqlite, &header).map_err(sql)? => continue,
-            State::Ready => {}
+            Ok(None) => {}
+            // It was removed meanwhile.
+            Err(_) if !file.is_in_place() => {}
+            Err(error) => return Err(error),
         }
-        sqlite.convert_to_wal().map_err(sql)?;
-        sqlite.accept().map_err(sql)?;
-        return Ok(sqlite);
     }
-    Err(Error::io(
+    Err(kept_changing(context))
+}
+
+/// `None` if the file changed meanwhile.
+fn writer(
+    worker: &mut Worker,
+    context: &Context,
+    file: &Arc<DatabaseFile>,
+    kind: DatabaseKind,
+    create: bool,
+) -> Result<Option<SqliteConnection>, Error> {
+    let sql = |error| context.sqlite_error(error);
+    let (header, state) = look(worker, context, file, kind)?;
+    if state == State::Empty && !create {
+        return Err(missing(context, kind));
+    }
+    let mut sqlite = SqliteConnection::open(file, Role::Writer, &context.settings).map_err(sql)?;
+    match state {
+        State::Empty => {
+            sqlite.prepare_empty().map_err(sql)?;
+            sqlite = schema(worker, context, sqlite, kind)?;
+        }
+        // The process that wrote these bytes may have died before its
+        // transaction was whole. SQLite has undone it just now.
+        State::Ready if !agrees(&sqlite, &header).map_err(sql)? => return Ok(None),
+        State::Ready => {}
+    }
+    sqlite.convert_to_wal().map_err(sql)?;
+    sqlite.accept().map_err(sql)?;
+    Ok(Some(sqlite))
+}
+
+/// Removes a file: a database of this kind after `retire` has marked it, another file as it is.
+/// Handles that have it open cannot commit any more.
+pub(crate) fn delete(
+    worker: &mut Worker,
+    context: &Context,
+    kind: DatabaseKind,
+    retire: impl Fn(&mut Call<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let io = |error| Error::io(context.path(), error);
+    for _ in 0..ATTEMPTS {
+        let file = match DatabaseFile::existing(context.path()) {
+            Ok(file) => Arc::new(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(io(error)),
+        };
+        let header = file.header().map_err(io)?;
+        let state = worker.call(context, OPERATION, &mut None, |call| {
+            call.classify(&header, kind)
+        });
+        let is_ours = matches!(state, Ok(State::Ready));
+        if is_ours {
+            match mark(worker, context, &file, &retire) {
+                Ok(()) => {}
+                // What cannot be marked is removed all the same: nobody can commit to a file
+                // that has no name.
+                Err(Error::Corrupt { .. } | Error::Malformed { .. } | Error::DiskFull { .. }) => {}
+                Err(_) if !file.is_in_place() => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        // Somebody may have begun to make a database of it.
+        let is_unchanged = |file: &DatabaseFile| Ok(is_ours || file.header()? == header);
+        match file.remove(context.settings.busy_timeout, is_unchanged) {
+            Ok(Removal::Done) => return Ok(()),
+            Ok(Removal::Refused) => {}
+            Ok(Removal::Busy) => return Err(context.busy()),
+            Err(error) => return Err(io(error)),
+        }
+    }
+    Err(kept_changing(context))
+}
+
+/// Marks a database in the file itself, not only in its log: the log is removed first.
+fn mark(
+    worker: &mut Worker,
+    context: &Context,
+    file: &Arc<DatabaseFile>,
+    retire: impl Fn(&mut Call<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let sql = |error| context.sqlite_error(error);
+    let mut sqlite = SqliteConnection::open(file, Role::Writer, &context.settings).map_err(sql)?;
+    sqlite.convert_to_wal().map_err(sql)?;
+    sqlite.accept().map_err(sql)?;
+    let mut slot = Some(sqlite);
+    match worker.call(context, OPERATION, &mut slot, retire) {
+        // An earlier deletion was interrupted.
+        Ok(()) | Err(Error::Retired { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    slot.as_ref()
+        .map_or(Ok(()), SqliteConnection::copy_whole_log)
+        .map_err(sql)
+}
+
+fn existing(context: &Context, kind: DatabaseKind) -> Result<DatabaseFile, Error> {
+    DatabaseFile::existing(context.path()).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            missing(context, kind)
+        } else {
+            Error::io(context.path(), error)
+        }
+    })
+}
+
+fn missing(context: &Context, kind: DatabaseKind) -> Error {
+    Error::Missing {
+        path: context.path().to_path_buf(),
+        kind: kind.name(),
+    }
+}
+
+fn kept_changing(context: &Context) -> Error {
+    Error::io(
         context.path(),
         io::Error::other("the file kept changing while it was opened"),
-    ))
+    )
 }
 
 /// Makes a database in memory.
@@ -78,29 +191,18 @@ pub(crate) fn read_only(
     context: &Context,
     kind: DatabaseKind,
 ) -> Result<SqliteConnection, Error> {
-    let missing = || Error::Missing {
-        path: context.path().to_path_buf(),
-        kind: kind.name(),
-    };
-    let file = DatabaseFile::existing(context.path()).map_err(|error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            missing()
-        } else {
-            Error::io(context.path(), error)
-        }
-    })?;
-    let file = context.hold(file);
-    let (header, state) = look(worker, context, file, kind)?;
-    if state == State::Empty {
-        return Err(missing());
-    }
-    let sqlite = SqliteConnection::open(file, Role::Reader, &context.settings)
-        .map_err(|error| context.sqlite_error(error))?;
     let sql = |error| context.sqlite_error(error);
+    let file = Arc::new(existing(context, kind)?);
+    let (header, state) = look(worker, context, &file, kind)?;
+    if state == State::Empty {
+        return Err(missing(context, kind));
+    }
+    let sqlite = SqliteConnection::open(&file, Role::ReadOnly, &context.settings).map_err(sql)?;
     if !agrees(&sqlite, &header).map_err(sql)? {
-        return Err(missing());
+        return Err(missing(context, kind));
     }
     sqlite.check_schema().map_err(sql)?;
+    context.hold(file);
     Ok(sqlite)
 }
 

@@ -13,7 +13,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::authorizer::Permission;
 use super::error::{Error, ErrorCode, failure};
-use super::file::DatabaseFile;
+use super::file::{Connected, DatabaseFile, Opening};
+use super::read_only::Frozen;
 use super::transaction::{Deadline, Pin, Synchronous};
 use super::version::warn_of_wal_reset_bug;
 use super::wait::retry_while_busy;
@@ -69,19 +70,26 @@ impl Default for Settings {
     }
 }
 
+/// How long closing a connection waits for somebody who removes the file at this moment.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Role {
     /// Everything.
     Writer,
-    /// Reads beside a writer, or reads of a file that is opened read-only.
+    /// Reads next to a writer of the same process.
     Reader,
+    /// Reads of a file that is opened read-only. It leaves no file behind that was not there,
+    /// and needs no permission to write.
+    ReadOnly,
 }
 
 /// One connection, configured as `wit/sqlite.wit` says, with at most one
 /// transaction. Dropping it closes it, which rolls back.
 pub struct SqliteConnection {
-    // Dropped in this order: the file must be let go after the connection.
+    // Dropped in this order: the file must be released after the connection.
     pub(super) connection: Connection,
     pub(super) permission: Permission,
     pub(super) deadline: Deadline,
@@ -101,7 +109,15 @@ pub struct SqliteConnection {
     pub(super) harmless: RefCell<HashSet<String>>,
     /// What `PRAGMA data_version` was last.
     pub(super) data_version: Option<i64>,
-    _file: Option<Arc<DatabaseFile>>,
+    /// Whether the file was moved, removed or replaced, or its log.
+    pub(super) displaced: bool,
+    /// Set if the connection does not see what others write.
+    pub(super) frozen: Option<Frozen>,
+    /// Keeps other programs from removing the log.
+    connected: Option<Connected>,
+    /// Keeps the file from being removed while it is opened or closed.
+    opening: Option<Opening>,
+    pub(super) file: Option<Arc<DatabaseFile>>,
 }
 
 impl SqliteConnection {
@@ -120,31 +136,58 @@ impl SqliteConnection {
     /// # Errors
     ///
     /// [`ErrorCode::Io`] if the file is gone or another one has its name;
-    /// with limits, what [`check_schema`](Self::check_schema) says; otherwise what SQLite
-    /// says.
+    /// [`ErrorCode::Busy`] if it is being removed; with limits, what
+    /// [`check_schema`](Self::check_schema) says; otherwise what SQLite says.
     pub fn open(file: &Arc<DatabaseFile>, role: Role, settings: &Settings) -> Result<Self, Error> {
-        file.connecting()
-            .map_err(|error| failure(ErrorCode::Io, error.to_string()))?;
-        let open = |target| Self::configured(target, role, settings, Some(Arc::clone(file)));
-        let sqlite = match role {
+        let Some(opening) = file.opening(settings.busy_timeout).map_err(of_file)? else {
+            return Err(failure(ErrorCode::Busy, "the file is being removed"));
+        };
+        if file.log_is_lost() {
+            return Err(log_lost(file));
+        }
+        // Neither before nor after SQLite has opened it may it be another one.
+        file.check().map_err(of_file)?;
+        let mut sqlite = match role {
             Role::Writer => {
                 warn_of_wal_reset_bug();
-                open(Target::Writable(file.path()))?
+                Self::at(Target::Writable(file.name()), role, settings, file)?
             }
-            Role::Reader => match open(Target::ReadOnly(file.path())) {
-                // A database in WAL mode needs a file of shared memory, which
-                // cannot be created in a directory that is read-only. Where
-                // nothing is in the log, the file alone is the database.
-                Err(error) if lacks_shared_memory(&error) && !file.has_log() => {
-                    open(Target::Immutable(file.path()))?
-                }
-                result => result?,
-            },
+            Role::Reader => Self::at(Target::ReadOnly(file.name()), role, settings, file)?,
+            Role::ReadOnly => Self::open_read_only(file, settings)?,
         };
+        file.check().map_err(of_file)?;
         if settings.limits.is_some() {
             sqlite.check_schema()?;
         }
+        if role == Role::Writer {
+            sqlite.opening = Some(opening);
+        } else {
+            sqlite.keep_log()?;
+        }
         Ok(sqlite)
+    }
+
+    pub(super) fn at(
+        target: Target<'_>,
+        role: Role,
+        settings: &Settings,
+        file: &Arc<DatabaseFile>,
+    ) -> Result<Self, Error> {
+        Self::configured(target, role, settings, Some(Arc::clone(file)))
+    }
+
+    /// Keeps other programs from removing the log, if there is one: from now on, SQLite never
+    /// needs the whole file for itself.
+    fn keep_log(&mut self) -> Result<(), Error> {
+        if let Some(file) = &self.file
+            && self.connected.is_none()
+            && self.frozen.is_none()
+            && self.is_wal()?
+        {
+            self.log.opened();
+            self.connected = Some(file.connected());
+        }
+        Ok(())
     }
 
     /// Configures a connection. Every connection of the crate passes here.
@@ -209,7 +252,11 @@ impl SqliteConnection {
             log,
             harmless: RefCell::default(),
             data_version: None,
-            _file: file,
+            displaced: false,
+            frozen: None,
+            connected: None,
+            opening: None,
+            file,
         })
     }
 
@@ -253,10 +300,10 @@ impl SqliteConnection {
     /// busy timeout; [`ErrorCode::Other`] if the file system, or a database in
     /// memory, can have no write-ahead log.
     pub fn convert_to_wal(&self) -> Result<(), Error> {
-        let _granted = self.permission.grant();
-        if self.journal_mode("PRAGMA journal_mode")? == "wal" {
+        if self.is_wal()? {
             return Ok(());
         }
+        let _granted = self.permission.grant();
         // SQLite does not wait for the lock that this takes.
         let mode = retry_while_busy(self.settings.busy_timeout, || {
             self.journal_mode("PRAGMA journal_mode = WAL")
@@ -278,10 +325,12 @@ impl SqliteConnection {
     /// # Errors
     ///
     /// What [`check_schema`](Self::check_schema) says, or if SQLite refuses the setting.
-    pub fn accept(&self) -> Result<(), Error> {
+    pub fn accept(&mut self) -> Result<(), Error> {
         self.check_schema()?;
+        self.keep_log()?;
         self.connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        self.opening = None;
         Ok(())
     }
 
@@ -333,13 +382,41 @@ impl SqliteConnection {
         }
     }
 
+    fn is_wal(&self) -> rusqlite::Result<bool> {
+        let _granted = self.permission.grant();
+        Ok(self.journal_mode("PRAGMA journal_mode")? == "wal")
+    }
+
     fn journal_mode(&self, sql: &str) -> rusqlite::Result<String> {
         self.connection.query_row(sql, [], |row| row.get(0))
     }
 }
 
+impl Drop for SqliteConnection {
+    fn drop(&mut self) {
+        let (Some(file), Some(connected)) = (&self.file, self.connected.take()) else {
+            return;
+        };
+        // SQLite removes the log by its name, if this is the last connection. So that has to be
+        // the log that the connection has open, and stay it until the connection is closed.
+        self.opening = file.opening(CLOSING_TIMEOUT).ok().flatten();
+        let is_ours = self.opening.is_some()
+            && !file.log_is_lost()
+            && file.is_in_place()
+            && self.log.is_in_place();
+        if !is_ours
+            && let Err(error) = self
+                .connection
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::warn!(target: TARGET, path = %file.path().display(), %error, "could not keep the log from being removed");
+        }
+        drop(connected);
+    }
+}
+
 /// What to open, and how.
-enum Target<'a> {
+pub(super) enum Target<'a> {
     Memory,
     Writable(&'a Path),
     ReadOnly(&'a Path),
@@ -375,11 +452,17 @@ pub(super) fn most_indexes(connection: &Connection) -> Result<usize, Error> {
     Ok(usize::try_from(most).unwrap_or(usize::MAX))
 }
 
-/// Whether the log or the shared memory could not be created: for want of the
-/// directory's permission, or for another reason.
-fn lacks_shared_memory(error: &Error) -> bool {
-    error.extended_code == rusqlite::ffi::SQLITE_READONLY_DIRECTORY
-        || error.extended_code & 0xff == rusqlite::ffi::SQLITE_CANTOPEN
+pub(super) fn of_file(error: std::io::Error) -> Error {
+    failure(ErrorCode::Io, error.to_string())
+}
+
+/// What every call says after the log was removed under its connections.
+pub(super) fn log_lost(file: &DatabaseFile) -> Error {
+    let reason = format!(
+        "{} was removed while it was in use; close all stores of the file and open them again",
+        file.log().display()
+    );
+    failure(ErrorCode::Io, reason)
 }
 
 fn immutable_uri(path: &Path) -> String {
@@ -418,7 +501,7 @@ mod tests {
     fn every_connection_is_configured() {
         let directory = Directory::new();
         let path = directory.path("a.db");
-        let writer = open(&path, Role::Writer);
+        let mut writer = open(&path, Role::Writer);
         writer.prepare_empty().unwrap();
         writer.convert_to_wal().unwrap();
         writer.accept().unwrap();
@@ -479,7 +562,7 @@ mod tests {
         writer.convert_to_wal().unwrap();
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let second = open(&path, Role::Writer);
+        let mut second = open(&path, Role::Writer);
         second.convert_to_wal().unwrap();
         second.accept().unwrap();
         assert_eq!(second.application_id().unwrap(), 0);
@@ -517,14 +600,14 @@ mod tests {
         let directory = Directory::new();
         let path = directory.path("a.db");
         {
-            let writer = open(&path, Role::Writer);
+            let mut writer = open(&path, Role::Writer);
             writer.convert_to_wal().unwrap();
             writer.accept().unwrap();
         }
         std::os::unix::fs::symlink("nowhere/shm", directory.path("a.db-shm")).unwrap();
-        assert_eq!(open(&path, Role::Reader).application_id().unwrap(), 0);
+        assert_eq!(open(&path, Role::ReadOnly).application_id().unwrap(), 0);
 
-        std::fs::write(directory.path("a.db-wal"), [0; 32]).unwrap();
+        // Next to a writer it must see what that commits, so it is not opened.
         let file = Arc::new(DatabaseFile::existing(&path).unwrap());
         assert!(SqliteConnection::open(&file, Role::Reader, &Settings::default()).is_err());
     }

@@ -112,12 +112,16 @@ impl SqliteCtx {
     ///
     /// # Errors
     ///
-    /// If SQLite cannot roll back. The connection should be taken back then, which
-    /// closes it.
+    /// If SQLite cannot roll back: the connection should be taken back then, which
+    /// closes it. [`ErrorCode::Interrupted`] if a file that is read without its log was written
+    /// to meanwhile: what the call returned must not be used.
     pub fn end_call(&mut self) -> Result<(), Error> {
         self.forget_handles();
         match &mut self.connection {
-            Some(connection) => connection.rollback(),
+            Some(connection) => {
+                connection.rollback()?;
+                connection.check_unchanged()
+            }
             None => Ok(()),
         }
     }
@@ -141,6 +145,13 @@ impl SqliteCtx {
     /// What the component has read and written since this was asked last.
     pub fn take_traffic(&mut self) -> Traffic {
         std::mem::take(&mut self.traffic)
+    }
+
+    /// Whether the file of the database, or its log, was moved, removed or replaced.
+    pub(crate) fn is_displaced(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| connection.displaced)
     }
 
     pub(super) fn database(

@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, ToSql, ffi};
 
 use super::authorizer::Installed;
-use super::connection::{Role, SqliteConnection};
+use super::connection::{Role, SqliteConnection, log_lost};
 use super::error::{Error, ErrorCode, failure};
 use super::rows::Packer;
 use super::wait::retry_while_busy;
@@ -174,6 +174,7 @@ impl SqliteConnection {
         if self.in_transaction() {
             return Err(misuse("a transaction is open already"));
         }
+        self.check_log()?;
         if self.keeping && mode != TransactionMode::Read {
             return Err(reading_only());
         }
@@ -219,7 +220,7 @@ impl SqliteConnection {
     }
 
     fn begin_writing(&mut self, synchronous: Synchronous) -> Result<(), Error> {
-        if self.role == Role::Reader {
+        if self.role != Role::Writer {
             return Err(reading_only());
         }
         if let Some(longest) = self.limits().map(|limits| limits.database_bytes) {
@@ -290,14 +291,53 @@ impl SqliteConnection {
         if self.pinned.is_some() {
             return self.rollback();
         }
-        let result = self.command(COMMIT).map_err(of_commit);
-        if result.is_err() {
+        if !self.reading
+            && let Err(error) = self.check_place()
+        {
             self.rollback()?;
-        } else {
-            self.log.committed();
+            return Err(error);
         }
+        let result = self.command(COMMIT).map_err(of_commit);
         self.deadline.set(None);
-        result
+        match result {
+            Ok(()) if self.reading || self.log.committed() => Ok(()),
+            Ok(()) => self.save_log().map_err(|error| Error {
+                code: ErrorCode::OutcomeUnknown,
+                ..error
+            }),
+            Err(error) => {
+                self.rollback()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Fails if the file is no longer where others look for it: what would be committed to it
+    /// would be lost.
+    fn check_place(&mut self) -> Result<(), Error> {
+        match &self.file {
+            Some(file) => file.check().map_err(|error| {
+                self.displaced = true;
+                failure(ErrorCode::Io, format!("{error}; nothing was committed"))
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails if the log was found removed.
+    fn check_log(&mut self) -> Result<(), Error> {
+        match &self.file {
+            Some(file) if file.log_is_lost() => {
+                self.displaced = true;
+                Err(log_lost(file))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the log of this connection was removed, though the database was not.
+    pub(crate) fn has_lost_its_log(&self) -> bool {
+        !self.log.is_in_place() && self.file.as_ref().is_some_and(|file| file.is_in_place())
     }
 
     /// Rolls the transaction back, if one is open.
@@ -550,7 +590,7 @@ mod tests {
             ..Settings::default()
         };
         let file = Arc::new(DatabaseFile::create(path).unwrap());
-        let sqlite = SqliteConnection::open(&file, Role::Writer, &settings).unwrap();
+        let mut sqlite = SqliteConnection::open(&file, Role::Writer, &settings).unwrap();
         sqlite.convert_to_wal().unwrap();
         sqlite.accept().unwrap();
         sqlite

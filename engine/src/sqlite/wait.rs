@@ -5,6 +5,7 @@
 //! that the pool it belongs to can let another thread work meanwhile.
 
 use std::cell::RefCell;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,31 +62,46 @@ impl Drop for Waiting {
     }
 }
 
-/// Tries until the answer is another than "busy", but not longer than `timeout`.
+/// Tries until the result is another than "busy", but not longer than `timeout`.
 pub(super) fn retry_while_busy<T>(
     timeout: Duration,
-    mut attempt: impl FnMut() -> rusqlite::Result<T>,
+    attempt: impl FnMut() -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
+    retry(
+        timeout,
+        attempt,
+        |result| matches!(result, Err(error) if is_busy(error)),
+    )
+}
+
+/// Tries until the result is true, but not longer than `timeout`.
+pub(super) fn wait_for(
+    timeout: Duration,
+    attempt: impl FnMut() -> io::Result<bool>,
+) -> io::Result<bool> {
+    retry(timeout, attempt, |result| matches!(result, Ok(false)))
+}
+
+fn retry<R>(timeout: Duration, mut attempt: impl FnMut() -> R, is_busy: impl Fn(&R) -> bool) -> R {
     let started = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut waiting = None;
     let mut waited = None;
     loop {
-        match attempt() {
-            Err(error) if is_busy(&error) => {
-                waited.get_or_insert(Waited(started));
-                let left = timeout.saturating_sub(started.elapsed());
-                if left.is_zero() {
-                    return Err(error);
-                }
-                if pause >= WORTH_TELLING && waiting.is_none() {
-                    waiting = Waiting::begin();
-                }
-                thread::sleep(pause.min(left));
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            result => return result,
+        let result = attempt();
+        if !is_busy(&result) {
+            return result;
         }
+        waited.get_or_insert(Waited(started));
+        let left = timeout.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return result;
+        }
+        if pause >= WORTH_TELLING && waiting.is_none() {
+            waiting = Waiting::begin();
+        }
+        thread::sleep(pause.min(left));
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 
 use super::connection::SqliteConnection;
 use super::error::{Error, ErrorCode, failure};
-use super::file::DatabaseFile;
+use super::file::{DatabaseFile, Id};
 use crate::observability::{TARGET, metrics};
 
 /// The length of the log that makes a copy worth its cost: 1000 pages of the
@@ -29,8 +29,10 @@ const LIMIT: u64 = 1000 * (4096 + 24);
 pub(super) struct Log {
     /// None for a database in memory, which has no log.
     path: Option<PathBuf>,
-    /// Whether something was committed since the file was last looked at.
-    committed: bool,
+    /// Which file the connection has open as its log.
+    id: Option<Id>,
+    /// How long the file is, if something was committed since this was last asked.
+    committed: Option<u64>,
     /// How long the file was when the log was last copied.
     copied: u64,
 }
@@ -47,13 +49,40 @@ impl Log {
         connection.query_row(&limit, [], |_| Ok(()))?;
         Ok(Self {
             path: file.map(DatabaseFile::log),
-            committed: false,
+            id: None,
+            committed: None,
             copied: 0,
         })
     }
 
-    pub(super) fn committed(&mut self) {
-        self.committed = true;
+    /// The connection has opened its log.
+    pub(super) fn opened(&mut self) {
+        self.id = self.path.as_deref().and_then(|path| Id::at(path).ok());
+    }
+
+    /// Whether the log's name still refers to the log that the connection has open.
+    pub(super) fn is_in_place(&self) -> bool {
+        match (&self.path, &self.id) {
+            (Some(path), Some(id)) => Id::at(path).is_ok_and(|found| found == *id),
+            _ => true,
+        }
+    }
+
+    /// Something was committed. Returns whether the log's name still refers to the log that it
+    /// was written to.
+    pub(super) fn committed(&mut self) -> bool {
+        let Some(path) = &self.path else {
+            return true;
+        };
+        match fs::metadata(path) {
+            Ok(metadata) => {
+                self.committed = Some(metadata.len());
+                self.id
+                    .as_ref()
+                    .is_none_or(|id| Id::of(path, &metadata) == *id)
+            }
+            Err(_) => self.id.is_none(),
+        }
     }
 
     fn length(&self) -> Option<u64> {
@@ -64,10 +93,7 @@ impl Log {
     /// Whether the log is to be copied now. If it is, it counts as copied: what
     /// readers still need is copied when it has grown as much again.
     fn is_due(&mut self) -> bool {
-        if !std::mem::take(&mut self.committed) {
-            return false;
-        }
-        let Some(length) = self.length() else {
+        let Some(length) = self.committed.take() else {
             return false;
         };
         if length < self.copied {
@@ -135,13 +161,72 @@ impl SqliteConnection {
         Ok(())
     }
 
+    /// The log was removed while this connection had it open: copies what is in it into the
+    /// database. From then on no connection of the process uses the database.
+    ///
+    /// # Errors
+    ///
+    /// If another log has taken its place, which may hold newer commits, or if the log could
+    /// not be copied as a whole.
+    pub(crate) fn save_log(&mut self) -> Result<(), Error> {
+        let Some(file) = self.file.clone() else {
+            return Ok(());
+        };
+        self.displaced = true;
+        file.lose_log();
+        let saved = file.alone(|| {
+            if !file.is_in_place() || file.log().exists() {
+                return Err(failure(
+                    ErrorCode::Io,
+                    format!(
+                        "{} was removed and another one has taken its place: what was committed last may be in neither it nor {}",
+                        file.log().display(),
+                        file.path().display(),
+                    ),
+                ));
+            }
+            self.copy_whole_log()
+        });
+        let path = file.path().display();
+        match saved
+            .map_err(|error| failure(ErrorCode::Io, error.to_string()))
+            .flatten()
+        {
+            Ok(()) => {
+                tracing::warn!(target: TARGET, %path, "the log was removed while it was in use; nothing is lost, but all stores of the file must be closed and opened again");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(target: TARGET, %path, %error, "the log was removed while it was in use");
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies all of the log into the database, and waits for those who read what it overwrites.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::Busy`] if somebody reads it for longer than the busy timeout; otherwise what
+    /// SQLite says.
+    pub(crate) fn copy_whole_log(&self) -> Result<(), Error> {
+        let (pages, copied) = self.checkpoint("PRAGMA wal_checkpoint(FULL)")?;
+        if copied < pages {
+            let reason = "somebody reads what the log is to overwrite";
+            return Err(failure(ErrorCode::Busy, reason));
+        }
+        Ok(())
+    }
+
     /// Returns how many pages the log has, and how many of them are copied: not all,
     /// if somebody still reads what they are to overwrite.
     fn copy_log(&self) -> rusqlite::Result<(i64, i64)> {
+        self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")
+    }
+
+    fn checkpoint(&self, pragma: &str) -> rusqlite::Result<(i64, i64)> {
         let _granted = self.permission.grant();
         self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                Ok((row.get(1)?, row.get(2)?))
-            })
+            .query_row(pragma, [], |row| Ok((row.get(1)?, row.get(2)?)))
     }
 }

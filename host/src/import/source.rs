@@ -69,7 +69,7 @@ impl Source {
         if !header.starts_with(MAGIC) {
             return Err(not_native(path, "it is not a SQLite database"));
         }
-        let sqlite = SqliteConnection::open(&file, Role::Reader, &Settings::default())
+        let sqlite = SqliteConnection::open(&file, Role::ReadOnly, &Settings::default())
             .and_then(|mut sqlite| sqlite.pin().map(|()| sqlite))
             .map_err(|error| unreadable(path, error))?;
         let kind = sqlite.with(|connection| identify(path, connection, kind))?;

@@ -1,19 +1,22 @@
 //! One session database for each session, in one directory.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use std::{fs, io};
 
 use lash_core::{
     DurabilityTier, RuntimePersistence, SessionMeta, SessionStoreCreateRequest, SessionStoreFactory,
 };
-use lash_store_engine::observability::{Chain, Logged, span};
+use lash_store_engine::observability::{Chain, span};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::session::{Store, StoreBuilder, StoreOptions};
 use crate::{EngineError, operation};
+
+/// How often a session is created anew that others delete at the same time.
+const ATTEMPTS: usize = 10;
 
 /// How much of a session's identifier is in the name of its file.
 const NAME_LENGTH: usize = 80;
@@ -73,33 +76,70 @@ impl SqliteSessionStoreFactory {
         path: &Path,
     ) -> Result<Arc<Store>, Error> {
         fs::create_dir_all(&self.root).map_err(|error| Error::io(&self.root, error))?;
-        let store = self.open(request, path).await?;
-        match store.try_load_session_meta().await {
-            Ok(Some(_)) => Ok(Arc::new(store)),
-            Ok(None) => {
-                store
-                    .create_session_meta(self.default_meta(request))
-                    .await?;
-                Ok(Arc::new(store))
+        for _ in 0..ATTEMPTS {
+            let store = self.builder.clone().open(path).await?;
+            match self.begin(request, store).await {
+                // It is being deleted, or was when that was interrupted.
+                Err(Error::Engine(EngineError::Retired { .. })) => {
+                    self.builder.clone().delete(path).await?;
+                }
+                result => return result,
             }
-            // A deletion was interrupted after it had begun. It is finished now.
+        }
+        Err(EngineError::Retired {
+            path: path.to_path_buf(),
+        }
+        .into())
+    }
+
+    /// As [`try_create_store`](Self::try_create_store), but creates no session: `None` if there
+    /// is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_create_store`](Self::try_create_store).
+    pub async fn try_open_existing_store(
+        &self,
+        request: &SessionStoreCreateRequest,
+    ) -> Result<Option<Arc<Store>>, Error> {
+        let path = self.path_for_session(&request.session_id);
+        let span = span("open store", &path);
+        span.record("session", &request.session_id);
+        operation::within(span, self.existing(request, &path)).await
+    }
+
+    async fn existing(
+        &self,
+        request: &SessionStoreCreateRequest,
+        path: &Path,
+    ) -> Result<Option<Arc<Store>>, Error> {
+        let store = match self.builder.clone().open_existing(path).await {
+            Ok(store) => store,
+            Err(Error::Engine(EngineError::Missing { .. })) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match self.begin(request, store).await {
+            Ok(store) => Ok(Some(store)),
             Err(Error::Engine(EngineError::Retired { .. })) => {
-                drop(store);
-                remove_files(path)?;
-                let store = self.open(request, path).await?;
-                store
-                    .create_session_meta(self.default_meta(request))
-                    .await?;
-                Ok(Arc::new(store))
+                self.builder.clone().delete(path).await?;
+                Ok(None)
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn open(&self, request: &SessionStoreCreateRequest, path: &Path) -> Result<Store, Error> {
-        let store = self.builder.clone().open(path).await?;
+    /// Writes the metadata of a session that has none yet.
+    async fn begin(
+        &self,
+        request: &SessionStoreCreateRequest,
+        store: Store,
+    ) -> Result<Arc<Store>, Error> {
         store.name_session(&request.session_id);
-        Ok(store)
+        if store.try_load_session_meta().await?.is_none() {
+            let meta = self.default_meta(request);
+            store.create_session_meta(meta).await?;
+        }
+        Ok(Arc::new(store))
     }
 
     /// As the trait's `delete_session`, and returns the error.
@@ -107,21 +147,20 @@ impl SqliteSessionStoreFactory {
     /// Handles that still have the session open fail with [`EngineError::Retired`](crate::EngineError::Retired) from
     /// now on, also in other processes.
     ///
+    /// A deletion and a creation of one session may overlap, in whatever processes: a file is
+    /// removed only after it was marked, so that a session that was created anew is not.
+    ///
     /// # Errors
     ///
-    /// [`EngineError::Io`](crate::EngineError::Io) if a file cannot be removed.
+    /// [`EngineError::Busy`](crate::EngineError::Busy) if another process keeps the write lock, or reads from before
+    /// the deletion, for longer than the busy timeout;
+    /// [`EngineError::Io`](crate::EngineError::Io) if a file cannot be removed. The session may be marked
+    /// deleted all the same; the next call that deletes or creates it removes the file then.
     pub async fn try_delete_session(&self, session_id: &str) -> Result<(), Error> {
         let path = self.path_for_session(session_id);
         let span = span("delete session", &path);
         span.record("session", session_id);
-        let deleted = async {
-            if let Err(error) = self.retire(&path).await {
-                // Whatever the file is, its owner wants it gone.
-                tracing::debug!(error = %Logged(&error), "deleted without retiring");
-            }
-            remove_files(&path)
-        };
-        operation::within(span, deleted).await
+        operation::within(span, self.builder.clone().delete(&path)).await
     }
 
     /// The metadata of a session that nobody has named yet.
@@ -136,15 +175,6 @@ impl SqliteSessionStoreFactory {
                 .and_then(|path| path.to_str().map(str::to_owned)),
             relation: request.relation.clone(),
         }
-    }
-
-    /// Tells other handles. A file that is no session of ours is left alone, and
-    /// none is made.
-    async fn retire(&self, path: &Path) -> Result<(), Error> {
-        if fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
-            return Ok(());
-        }
-        self.builder.clone().open(path).await?.retire().await
     }
 }
 
@@ -168,10 +198,10 @@ impl SessionStoreFactory for SqliteSessionStoreFactory {
         &self,
         request: &SessionStoreCreateRequest,
     ) -> Result<Option<Arc<dyn RuntimePersistence>>, String> {
-        if !self.path_for_session(&request.session_id).exists() {
-            return Ok(None);
+        match self.try_open_existing_store(request).await {
+            Ok(store) => Ok(store.map(|store| -> Arc<dyn RuntimePersistence> { store })),
+            Err(error) => Err(Chain(&error).to_string()),
         }
-        self.create_store(request).await.map(Some)
     }
 
     async fn delete_session(&self, session_id: &str) -> Result<(), String> {
@@ -206,21 +236,4 @@ fn file_name(session_id: &str) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     format!("{readable}-{digest}.db")
-}
-
-/// Removes a database: the file first, because a log without its file is ignored,
-/// but a file without its log has lost what was committed last.
-fn remove_files(path: &Path) -> Result<(), Error> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut file = path.as_os_str().to_os_string();
-        file.push(suffix);
-        let file = PathBuf::from(file);
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io(&file, error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

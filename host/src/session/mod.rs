@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 
 use lash_store_engine::observability::Logged;
 use lash_store_engine::wit::types::BlobProfile;
-use lash_store_engine::{DatabaseKind, OpenOptions};
+use lash_store_engine::{Call, DatabaseKind, OpenOptions};
 use lashlang::{ModuleArtifact, ModuleRef};
 use lru::LruCache;
 
@@ -128,13 +128,6 @@ impl Store {
         self.db.name_session(session_id);
     }
 
-    /// Marks the session deleted, for every handle that has it open.
-    pub(crate) async fn retire(&self) -> Result<(), Error> {
-        self.db
-            .write("delete session", |call| Ok(call.session().retire()?))
-            .await
-    }
-
     fn profile(&self) -> BlobProfile {
         self.options.blob_profile.to_wit()
     }
@@ -156,6 +149,21 @@ impl StoreBuilder {
     pub async fn open(self, path: &Path) -> Result<Store, Error> {
         let db = Database::open(path, DatabaseKind::Session, &self.open_options()).await?;
         Ok(Store::new(db, self.options))
+    }
+
+    /// As [`open`](Self::open), but creates nothing.
+    pub(crate) async fn open_existing(self, path: &Path) -> Result<Store, Error> {
+        let options = self.open_options();
+        let db = Database::open_existing(path, DatabaseKind::Session, &options).await?;
+        Ok(Store::new(db, self.options))
+    }
+
+    /// Removes the database of a session, after every handle that has it open was told.
+    pub(crate) async fn delete(self, path: &Path) -> Result<(), Error> {
+        let options = self.open_options();
+        let retire = |call: &mut Call<'_>| call.session().retire();
+        lash_store_engine::Database::delete(path, DatabaseKind::Session, &options, retire).await?;
+        Ok(())
     }
 
     /// Opens a session database that must exist, for reading.

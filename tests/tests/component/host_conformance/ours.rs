@@ -33,7 +33,7 @@ impl Host for Ours {
         let file = Arc::new(DatabaseFile::create(path)?);
         let mut settings = Settings::default();
         settings.busy_timeout = BUSY_TIMEOUT;
-        let connection = SqliteConnection::open(&file, Role::Writer, &settings)?;
+        let mut connection = SqliteConnection::open(&file, Role::Writer, &settings)?;
         connection.prepare_empty()?;
         connection.convert_to_wal()?;
         connection.accept()?;

@@ -1,0 +1,323 @@
+//! Which files the process has open as databases.
+//!
+//! On Unix, closing any descriptor of a file releases all locks that the process has on it,
+//! SQLite's too. So each file has one descriptor here, which is closed after the last connection.
+//! While it is open, the inode is not used for another file.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{locks, with_suffix};
+use crate::observability::TARGET;
+use crate::sync::lock;
+
+/// A file, whatever its names are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::sqlite) struct Id {
+    #[cfg(unix)]
+    device: u64,
+    #[cfg(unix)]
+    inode: u64,
+    #[cfg(not(unix))]
+    name: PathBuf,
+}
+
+impl Id {
+    #[cfg(unix)]
+    pub(in crate::sqlite) fn of(_: &Path, metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(in crate::sqlite) fn of(path: &Path, _: &Metadata) -> Self {
+        Self {
+            name: path.to_path_buf(),
+        }
+    }
+
+    /// The file that has the path now.
+    pub(in crate::sqlite) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::of(path, &fs::metadata(path)?))
+    }
+}
+
+/// What all handles of a file share.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Whether the log was found removed while connections had it open.
+    log_lost: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn log_is_lost(&self) -> bool {
+        self.log_lost.load(Ordering::Acquire)
+    }
+
+    pub(super) fn lose_log(&self) {
+        self.log_lost.store(true, Ordering::Release);
+    }
+}
+
+struct Entry {
+    users: usize,
+    connections: usize,
+    /// The name that connections open the file by: that of its log follows from it.
+    name: PathBuf,
+    file: Arc<File>,
+    /// The file of the memory that connections share, once there is one.
+    shared_memory: Option<File>,
+    /// Whether other programs are kept from removing the log.
+    log_kept: bool,
+    lifecycle: Lifecycle,
+    shared: Arc<Shared>,
+}
+
+/// Who of this process keeps the file from being removed, or removes it. Other processes see
+/// it as the lock of the descriptor.
+enum Lifecycle {
+    /// So many open or close it.
+    Opening(usize),
+    Removing,
+}
+
+static FILES: Mutex<BTreeMap<Id, Entry>> = Mutex::new(BTreeMap::new());
+
+fn files() -> MutexGuard<'static, BTreeMap<Id, Entry>> {
+    lock(&FILES)
+}
+
+/// Counts a user of the file at `path`, after `prepare` has run.
+pub(super) fn acquire(
+    path: &Path,
+    prepare: impl FnOnce() -> io::Result<()>,
+) -> io::Result<(Id, PathBuf, Arc<Shared>)> {
+    let mut files = files();
+    prepare()?;
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        let kind = io::ErrorKind::InvalidInput;
+        return Err(io::Error::new(kind, "it is not a regular file"));
+    }
+    let name = fs::canonicalize(path)?;
+    let id = Id::of(&name, &metadata);
+    if let Some(entry) = files.get_mut(&id) {
+        if entry.name != name {
+            if Id::at(&entry.name).is_ok_and(|other| other == id) {
+                return Err(linked(&entry.name.display().to_string()));
+            }
+            return Err(io::Error::other(format!(
+                "it was {} when this process opened it; close the stores that were opened by that name first",
+                entry.name.display()
+            )));
+        }
+        entry.users += 1;
+        return Ok((id, name, Arc::clone(&entry.shared)));
+    }
+    let file = open(&name)?;
+    if Id::of(&name, &file.metadata()?) != id {
+        return Err(replaced());
+    }
+    if has_links(&metadata) && locks::is_in_use(&file) && !with_suffix(&name, "-wal").exists() {
+        return Err(linked("another name"));
+    }
+    let entry = Entry {
+        users: 1,
+        connections: 0,
+        name: name.clone(),
+        file: Arc::new(file),
+        shared_memory: None,
+        log_kept: false,
+        lifecycle: Lifecycle::Opening(0),
+        shared: Arc::default(),
+    };
+    let shared = Arc::clone(&entry.shared);
+    files.insert(id.clone(), entry);
+    Ok((id, name, shared))
+}
+
+pub(super) fn release(id: &Id) {
+    // The descriptors are closed while the registry is locked: nobody can open the file as a
+    // database in between.
+    let mut files = files();
+    if let Some(entry) = files.get_mut(id) {
+        entry.users = entry.users.saturating_sub(1);
+        if entry.users == 0 {
+            files.remove(id);
+        }
+    }
+}
+
+/// The descriptor, to be dropped before the handle of the file is.
+pub(super) fn file(id: &Id) -> io::Result<Arc<File>> {
+    Ok(Arc::clone(&entry(&mut files(), id)?.file))
+}
+
+/// Counts a connection that has the log open, and keeps other programs from removing it.
+pub(super) fn connected(id: &Id) {
+    let mut files = files();
+    let Ok(entry) = entry(&mut files, id) else {
+        return;
+    };
+    entry.connections += 1;
+    if entry.shared_memory.is_none() {
+        entry.shared_memory = open(&with_suffix(&entry.name, "-shm")).ok();
+    }
+    if entry.log_kept {
+        return;
+    }
+    let kept = locks::keep_log(&entry.file).and_then(|()| match &entry.shared_memory {
+        Some(memory) => locks::keep_shared_memory(memory),
+        None => Ok(()),
+    });
+    match kept {
+        Ok(()) => entry.log_kept = true,
+        Err(error) => warn_of_missing_locks(&entry.name, &error),
+    }
+}
+
+/// A connection that was counted is about to be closed. The last one of all processes removes
+/// the log, which SQLite cannot do while it is kept.
+pub(super) fn disconnecting(id: &Id) {
+    let mut files = files();
+    let Ok(entry) = entry(&mut files, id) else {
+        return;
+    };
+    entry.connections = entry.connections.saturating_sub(1);
+    if entry.connections > 0 || !entry.log_kept {
+        return;
+    }
+    let released = locks::release_log(&entry.file).and_then(|()| match &entry.shared_memory {
+        Some(memory) => locks::release_shared_memory(memory),
+        None => Ok(()),
+    });
+    match released {
+        Ok(()) => entry.log_kept = false,
+        Err(error) => {
+            tracing::debug!(target: TARGET, path = %entry.name.display(), %error, "could not unlock");
+        }
+    }
+}
+
+/// Keeps the file from being removed by [`try_remove`]; false if it is being removed now.
+pub(super) fn try_open(id: &Id) -> io::Result<bool> {
+    let mut files = files();
+    let entry = entry(&mut files, id)?;
+    match &mut entry.lifecycle {
+        Lifecycle::Removing => Ok(false),
+        Lifecycle::Opening(count) => {
+            if *count == 0 && !acquired(entry.file.try_lock_shared())? {
+                return Ok(false);
+            }
+            *count += 1;
+            Ok(true)
+        }
+    }
+}
+
+/// Ends what [`try_open`] began.
+pub(super) fn opened(id: &Id) {
+    if let Ok(entry) = entry(&mut files(), id)
+        && let Lifecycle::Opening(count) = &mut entry.lifecycle
+    {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            unlock(entry);
+        }
+    }
+}
+
+/// Keeps everybody from opening and closing the file; false if somebody does now.
+pub(super) fn try_remove(id: &Id) -> io::Result<bool> {
+    let mut files = files();
+    let entry = entry(&mut files, id)?;
+    if !matches!(entry.lifecycle, Lifecycle::Opening(0)) || !acquired(entry.file.try_lock())? {
+        return Ok(false);
+    }
+    entry.lifecycle = Lifecycle::Removing;
+    Ok(true)
+}
+
+/// Ends what [`try_remove`] began.
+pub(super) fn removed(id: &Id) {
+    if let Ok(entry) = entry(&mut files(), id) {
+        entry.lifecycle = Lifecycle::Opening(0);
+        unlock(entry);
+    }
+}
+
+/// Runs `act` while no other process can begin to use the file.
+pub(super) fn alone<T>(id: &Id, act: impl FnOnce() -> T) -> io::Result<T> {
+    locks::keep_others_out(&entry(&mut files(), id)?.file)?;
+    let result = act();
+    locks::let_others_in(&entry(&mut files(), id)?.file)?;
+    Ok(result)
+}
+
+fn entry<'a>(files: &'a mut BTreeMap<Id, Entry>, id: &Id) -> io::Result<&'a mut Entry> {
+    // Every handle is counted as a user, so there is one.
+    files
+        .get_mut(id)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// Whether a lock was acquired. A file system that has no locks keeps nobody out.
+fn acquired(locked: Result<(), TryLockError>) -> io::Result<bool> {
+    match locked {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+// Closing the file is not enough: a forked child has it open too.
+fn unlock(entry: &Entry) {
+    if let Err(error) = entry.file.unlock() {
+        tracing::debug!(target: TARGET, path = %entry.name.display(), %error, "could not unlock");
+    }
+}
+
+/// Opens a file, for writing if that is permitted: some locks require it.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options.open(path).or_else(|_| File::open(path))
+}
+
+#[cfg(unix)]
+fn has_links(metadata: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(metadata) > 1
+}
+
+#[cfg(not(unix))]
+fn has_links(_: &Metadata) -> bool {
+    false
+}
+
+fn linked(name: &str) -> io::Error {
+    io::Error::other(format!(
+        "it is a hard link to a database that is open by another name ({name}), with a log of its own; open it by that name"
+    ))
+}
+
+pub(super) fn replaced() -> io::Error {
+    io::Error::other("the file was moved, removed or replaced while it was open")
+}
+
+fn warn_of_missing_locks(path: &Path, error: &io::Error) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        tracing::warn!(
+            target: TARGET, path = %path.display(), %error,
+            "this file system has no locks that outlast a copy of the database made by this process; do not copy it while it is open, see docs/operations.md"
+        );
+    });
+}
