@@ -171,19 +171,27 @@ impl Context {
                 "the snapshot was lost, because its connection had to be closed",
             ));
         }
-        let sqlite = match self.file.get() {
-            Some(file) => SqliteConnection::open(file, role, &self.settings),
-            None => {
-                return Err(Error::component(
-                    &self.path,
-                    "open",
-                    "a database in memory was lost, because it could not be rolled back",
-                ));
-            }
+        let Some(file) = self.file.get() else {
+            return Err(Error::component(
+                &self.path,
+                "open",
+                "a database in memory was lost, because it could not be rolled back",
+            ));
         };
-        sqlite
+        SqliteConnection::open(file, role, &self.settings)
             .and_then(|mut sqlite| sqlite.accept().map(|()| sqlite))
-            .map_err(|error| self.sqlite_error(error))
+            .map_err(|error| self.open_error(file, error))
+    }
+
+    /// Why the file could not be opened, or what has become of it.
+    fn open_error(&self, file: &DatabaseFile, error: sqlite::Error) -> Error {
+        if file.is_in_place() && !file.log_is_lost() {
+            return self.sqlite_error(error);
+        }
+        Error::Displaced {
+            path: self.path.clone(),
+            reason: error.message,
+        }
     }
 }
 

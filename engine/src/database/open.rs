@@ -70,7 +70,8 @@ fn writer(
     if state == State::Empty && !create {
         return Err(missing(context, kind));
     }
-    let mut sqlite = SqliteConnection::open(file, Role::Writer, &context.settings).map_err(sql)?;
+    let mut sqlite = SqliteConnection::open(file, Role::Writer, &context.settings)
+        .map_err(|error| context.open_error(file, error))?;
     match state {
         State::Empty => {
             sqlite.prepare_empty().map_err(sql)?;

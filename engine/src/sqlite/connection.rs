@@ -394,6 +394,10 @@ impl SqliteConnection {
 
 impl Drop for SqliteConnection {
     fn drop(&mut self) {
+        if self.role == Role::Writer && self.has_lost_its_log() {
+            // It logs what comes of it.
+            let _ = self.save_log();
+        }
         let (Some(file), Some(connected)) = (&self.file, self.connected.take()) else {
             return;
         };

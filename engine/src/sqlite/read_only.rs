@@ -79,7 +79,6 @@ impl SqliteConnection {
         // Within the copy everything is permitted.
         let path = directory.path().join(DATABASE);
         let mut sqlite = Self::at(Target::Writable(&path), Role::ReadOnly, settings, file)?;
-        sqlite.connection.pragma_update(None, "query_only", true)?;
         sqlite.frozen = Some(Frozen {
             appearance,
             copy: Some(directory),

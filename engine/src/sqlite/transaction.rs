@@ -337,7 +337,11 @@ impl SqliteConnection {
 
     /// Whether the log of this connection was removed, though the database was not.
     pub(crate) fn has_lost_its_log(&self) -> bool {
-        !self.log.is_in_place() && self.file.as_ref().is_some_and(|file| file.is_in_place())
+        !self.log.is_in_place()
+            && self
+                .file
+                .as_ref()
+                .is_some_and(|file| file.is_in_place() && !file.log_is_lost())
     }
 
     /// Rolls the transaction back, if one is open.

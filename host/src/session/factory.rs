@@ -83,6 +83,7 @@ impl SqliteSessionStoreFactory {
                 Err(Error::Engine(EngineError::Retired { .. })) => {
                     self.builder.clone().delete(path).await?;
                 }
+                Err(Error::Engine(EngineError::Displaced { .. })) => {}
                 result => return result,
             }
         }
@@ -124,6 +125,8 @@ impl SqliteSessionStoreFactory {
                 self.builder.clone().delete(path).await?;
                 Ok(None)
             }
+            // It was deleted meanwhile.
+            Err(Error::Engine(EngineError::Displaced { .. })) if !path.exists() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lash_core::{RuntimePersistence, SessionReadScope};
-use lash_wasm_store::{EngineError, Error, Store, StoreBuilder};
+use lash_wasm_store::{EngineError, Error, Store};
 use lash_wasm_store_testing::child::{self, Child};
 use lash_wasm_store_testing::fixtures::{append, chain, commit};
 

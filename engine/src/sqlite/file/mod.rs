@@ -176,7 +176,7 @@ impl DatabaseFile {
 
     /// Whether the log was removed while connections of this process had it open: nothing may
     /// be read from or written to them any more.
-    pub(super) fn log_is_lost(&self) -> bool {
+    pub(crate) fn log_is_lost(&self) -> bool {
         self.shared.log_is_lost()
     }
 
