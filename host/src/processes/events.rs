@@ -8,7 +8,7 @@ use lash_store_engine::wit::types::ByteStrings;
 use lash_store_engine::{Call, Error as EngineError};
 
 use super::SqliteProcessRegistry;
-use crate::encoding::{from_json, to_json};
+use crate::encoding::{from_json, read_json, to_json};
 use crate::error::{Error, unknown_process};
 
 /// Some events, and the sequence after which there are more.
@@ -20,11 +20,24 @@ struct Page {
 const EVENT: &str = "an event of a process";
 
 pub(crate) fn to_event(path: &Path, event: &ProcessEvent) -> Result<Vec<u8>, Error> {
-    to_json(path, EVENT, event)
+    let key = format!("{} {}", event.process_id, event.sequence);
+    to_json(path, EVENT, &key, event)
 }
 
 pub(crate) fn from_event(path: &Path, id: &str, content: &[u8]) -> Result<ProcessEvent, Error> {
-    from_json(path, EVENT, id, content)
+    from_json(path, EVENT, "", content).map_err(|error| error.of(|| name_of(id, content)))
+}
+
+/// The process, and the sequence in an event that cannot be read otherwise.
+fn name_of(id: &str, content: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        sequence: u64,
+    }
+    match read_json::<Numbered>(content) {
+        Ok(numbered) => format!("{id} {}", numbered.sequence),
+        Err(_) => id.to_owned(),
+    }
 }
 
 fn from_events(

@@ -28,15 +28,16 @@ pub(crate) fn to_request(
         }
     };
     Ok(CommitRequest {
-        session_id: commit.session_id,
         expected_revision: commit.expected_head_revision,
         head: head::to_body(
             path,
+            &commit.session_id,
             commit.config,
             commit.agent_frames,
             commit.current_agent_frame_id,
             Vec::new(),
         )?,
+        session_id: commit.session_id,
         graph,
         leaf,
         checkpoint: checkpoints::to_draft(path, commit.checkpoint)?,
@@ -104,10 +105,11 @@ pub(crate) fn from_outcome(
 }
 
 fn from_receipt(path: &Path, receipt: Receipt) -> Result<RuntimeCommitResult, Error> {
+    let manifest = checkpoints::from_manifest(path, &receipt.checkpoint_ref, receipt.manifest)?;
     Ok(RuntimeCommitResult {
         head_revision: receipt.revision,
         checkpoint_ref: BlobRef(receipt.checkpoint_ref),
-        manifest: checkpoints::from_manifest(path, receipt.manifest)?,
+        manifest,
     })
 }
 
@@ -132,21 +134,20 @@ impl Store {
         &self,
         commit: RuntimeCommit,
     ) -> Result<RuntimeCommitResult, StoreError> {
-        let profile = self.profile();
+        let turn_state = commit.checkpoint.turn_state.clone();
+        let request = to_request(self.path(), commit, self.profile())?;
         let (committed, result) = self
             .db
             .write("commit", move |call| {
-                let session_id = commit.session_id.clone();
-                call.of_session(&session_id);
-                let turn_state = commit.checkpoint.turn_state.clone();
-                let request = to_request(call.path(), commit, profile)?;
+                let session_id = request.session_id.as_str();
+                call.of_session(session_id);
                 let outcome = call.session().commit(&request)?;
                 let committed = matches!(outcome, CommitOutcome::Committed(_));
                 call.ended(word(&outcome));
                 if committed {
-                    call.belongs_to(&session_id);
+                    call.belongs_to(session_id);
                 }
-                let result = from_outcome(call.path(), &session_id, turn_state, outcome)?;
+                let result = from_outcome(call.path(), session_id, turn_state, outcome)?;
                 Ok((committed, result))
             })
             .await?;

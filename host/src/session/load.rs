@@ -3,8 +3,8 @@
 use std::mem;
 use std::path::Path;
 
-use lash_core::SessionGraph;
 use lash_core::store::{PersistedSessionRead, SessionReadScope};
+use lash_core::{BlobRef, SessionGraph};
 use lash_store_engine::wit::session::{BodyPage, ReadScope, Snapshot};
 use lash_store_engine::wit::types::ByteStrings;
 
@@ -28,7 +28,10 @@ pub(crate) fn from_snapshot(
     let nodes = graph::from_bodies(path, &bodies)?;
     let checkpoint = snapshot
         .checkpoint
-        .map(|stored| checkpoints::from_checkpoint(path, stored))
+        .map(|stored| {
+            let key = meta.checkpoint_ref.as_ref().map_or("", BlobRef::as_str);
+            checkpoints::from_checkpoint(path, key, stored)
+        })
         .transpose()?;
     Ok(PersistedSessionRead {
         session_id: meta.session_id,

@@ -14,7 +14,7 @@ use lash_store_engine::wit::queue::{
 
 use super::Store;
 use crate::database::Database;
-use crate::encoding::{from_json, to_json};
+use crate::encoding::{from_json, read_json, to_json, to_json_text};
 use crate::error::Error;
 
 const MERGE_KEY: &str = "the merge key of queued work";
@@ -22,16 +22,17 @@ const MERGE_KEY: &str = "the merge key of queued work";
 const PAYLOAD: &str = "the payload of queued work";
 
 pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<BatchDraft, Error> {
+    // A batch has no identifier before it is stored.
+    let key = draft.source_key.as_deref().unwrap_or_default();
     let payloads = draft
         .payloads
         .iter()
-        .map(|payload| to_json(path, PAYLOAD, payload))
+        .map(|payload| to_json(path, PAYLOAD, key, payload))
         .collect::<Result<_, _>>()?;
     Ok(BatchDraft {
         delivery: to_delivery(draft.delivery_policy),
         slot: to_slot(draft.slot_policy),
-        merge_key: serde_json::to_string(&draft.merge_key)
-            .map_err(|source| Error::encode(path, MERGE_KEY, source))?,
+        merge_key: to_json_text(path, MERGE_KEY, key, &draft.merge_key)?,
         session_id: draft.session_id,
         source_key: draft.source_key,
         available_at_ms: draft.available_at_ms,
@@ -42,10 +43,10 @@ pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<Batch
 /// Whether the work is input for turns, and can be read by who claims it.
 pub(crate) fn is_turn_input(draft: &BatchDraft) -> bool {
     let input = |payload: &Vec<u8>| {
-        serde_json::from_slice(payload)
+        read_json(payload)
             .is_ok_and(|payload| matches!(payload, QueuedWorkPayload::TurnInput { .. }))
     };
-    let merge_key = serde_json::from_str::<MergeKey>(&draft.merge_key);
+    let merge_key = read_json::<MergeKey>(draft.merge_key.as_bytes());
     merge_key.is_ok() && !draft.payloads.is_empty() && draft.payloads.iter().all(input)
 }
 
@@ -69,9 +70,10 @@ pub(crate) fn from_batch(path: &Path, batch: Batch) -> Result<QueuedWorkBatch, E
         .iter()
         .enumerate()
         .map(|(index, payload)| {
+            let item_id = format!("{}:item:{index}", batch.id);
             Ok(QueuedWorkItem {
-                item_id: format!("{}:item:{index}", batch.id),
-                payload: from_json(path, PAYLOAD, &batch.id, payload)?,
+                payload: from_json(path, PAYLOAD, &item_id, payload)?,
+                item_id,
             })
         })
         .collect::<Result<_, Error>>()?;
@@ -161,11 +163,11 @@ impl Store {
         &self,
         batch: QueuedWorkBatchDraft,
     ) -> Result<QueuedWorkBatch, StoreError> {
+        let draft = to_draft(self.path(), batch)?;
         Ok(self
             .db
             .write("enqueue work", move |call| {
-                call.of_session(&batch.session_id);
-                let draft = to_draft(call.path(), batch)?;
+                call.of_session(&draft.session_id);
                 let batch = call.queue().enqueue(&draft)?;
                 from_batch(call.path(), batch)
             })
