@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use lash_store_engine::Call;
+use lash_store_engine::observability::Logged;
 use lash_store_engine::wit::effects::{EffectKey, Request};
 
 use super::recording::{Ended, from_recorded};
@@ -39,8 +40,16 @@ impl Ahead {
         self.effects().remove(replay_key)
     }
 
-    /// Reads what follows an effect, in place of what was read before.
-    pub(super) fn read(&self, call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
+    /// Reads what follows an effect, in place of what was read before. A failure is logged:
+    /// whoever asks for one of these effects will have it.
+    pub(super) fn read(&self, call: &mut Call<'_>, request: &Request) {
+        if let Err(error) = self.try_read(call, request) {
+            let error = Logged(&error);
+            tracing::warn!(%error, "could not read the effects that follow one");
+        }
+    }
+
+    fn try_read(&self, call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
         let following = call
             .effects()
             .finished_after(&request.key, MOST_EFFECTS, MOST_BYTES)?;

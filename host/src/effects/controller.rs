@@ -164,7 +164,7 @@ impl SqliteRuntimeEffectController {
                 let known = call.effects().find(&request)?;
                 call.ended(word(&known));
                 if matches!(known, Known::Finished(_)) {
-                    state.ahead.read(call, &request)?;
+                    state.ahead.read(call, &request);
                 }
                 Ok(known)
             })

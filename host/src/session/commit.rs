@@ -99,7 +99,7 @@ pub(crate) fn from_outcome(
             claim_id: completion.claim_id,
         }),
         CommitOutcome::AttachmentCondemned(attachment_id) => {
-            Err(Error::condemned(path, attachment_id).into())
+            return Err(Error::condemned(path, attachment_id));
         }
     })
 }
@@ -127,13 +127,25 @@ fn word(outcome: &CommitOutcome) -> &'static str {
 }
 
 impl Store {
+    /// Commits a turn as `commit_runtime_state` of the trait does, and returns a failure of
+    /// the database as this crate's error. The inner error is a lost race: nothing was
+    /// written, and the session is in order.
+    ///
     /// Once the transaction has begun, the commit is done to its end even if the
     /// future is dropped; the same commit with the same stamp then returns what
     /// was stored. A future that is dropped earlier leaves no trace.
-    pub(super) async fn commit(
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooDeep`] and [`Error::Encode`] for what could not be read back;
+    /// [`Error::Condemned`]; [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::Retired`](crate::EngineError::Retired),
+    /// [`EngineError::DiskFull`](crate::EngineError::DiskFull) and
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) among others.
+    pub async fn try_commit_runtime_state(
         &self,
         commit: RuntimeCommit,
-    ) -> Result<RuntimeCommitResult, StoreError> {
+    ) -> Result<Result<RuntimeCommitResult, StoreError>, Error> {
         let turn_state = commit.checkpoint.turn_state.clone();
         let request = to_request(self.path(), commit, self.profile())?;
         let (committed, result) = self
@@ -151,8 +163,7 @@ impl Store {
                 Ok((committed, result))
             })
             .await?;
-        let result = result?;
-        if committed {
+        if let (true, Ok(result)) = (committed, &result) {
             self.collect_after_commit(result.head_revision);
         }
         Ok(result)

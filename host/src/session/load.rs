@@ -56,10 +56,19 @@ fn take_nodes(snapshot: &mut Snapshot) -> BodyPage {
 }
 
 impl Store {
-    pub(super) async fn try_load(
+    /// Reads a session as `load_session` of the trait does, and returns a failure as this
+    /// crate's error. `None` if nothing was committed.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is corrupt,
+    /// [`Error::Decode`] if another release has written it,
+    /// [`EngineError::Retired`](crate::EngineError::Retired) if the session was deleted.
+    pub async fn try_load_session(
         &self,
-        scope: ReadScope,
+        scope: SessionReadScope,
     ) -> Result<Option<PersistedSessionRead>, Error> {
+        let scope = to_scope(scope);
         self.db
             .read("load session", move |call| {
                 call.keep_snapshot();
@@ -76,6 +85,6 @@ impl Store {
     }
 
     pub(super) async fn try_load_full(&self) -> Result<Option<PersistedSessionRead>, Error> {
-        self.try_load(to_scope(SessionReadScope::FullGraph)).await
+        self.try_load_session(SessionReadScope::FullGraph).await
     }
 }

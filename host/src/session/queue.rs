@@ -159,29 +159,45 @@ impl Drop for NewClaim {
 }
 
 impl Store {
-    pub(super) async fn enqueue(
+    /// Puts work into the queue as `enqueue_queued_work` of the trait does, and returns a
+    /// failure as this crate's error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooDeep`] and [`Error::Encode`] for what could not be read back;
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::Retired`](crate::EngineError::Retired) and
+    /// [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
+    pub async fn try_enqueue_queued_work(
         &self,
         batch: QueuedWorkBatchDraft,
-    ) -> Result<QueuedWorkBatch, StoreError> {
+    ) -> Result<QueuedWorkBatch, Error> {
         let draft = to_draft(self.path(), batch)?;
-        Ok(self
-            .db
+        self.db
             .write("enqueue work", move |call| {
                 call.of_session(&draft.session_id);
                 let batch = call.queue().enqueue(&draft)?;
                 from_batch(call.path(), batch)
             })
-            .await?)
+            .await
     }
 
-    pub(super) async fn claim_ready(
+    /// Claims work as `claim_ready_queued_work` of the trait does, and returns a failure as
+    /// this crate's error. `None` if nothing is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::Retired`](crate::EngineError::Retired) and
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) among others.
+    pub async fn try_claim_ready_queued_work(
         &self,
         session_id: &str,
         owner_id: &str,
         boundary: QueuedWorkClaimBoundary,
         lease_ttl_ms: u64,
         max_batches: usize,
-    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+    ) -> Result<Option<QueuedWorkClaim>, Error> {
         self.claim(ClaimRequest {
             session_id: session_id.to_owned(),
             owner_id: owner_id.to_owned(),
@@ -193,14 +209,20 @@ impl Store {
         .await
     }
 
-    pub(super) async fn claim_exactly(
+    /// Claims these batches as `claim_ready_queued_work_by_batch_ids` of the trait does, and
+    /// returns a failure as this crate's error. `None` if they are not all ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_claim_ready_queued_work`](Self::try_claim_ready_queued_work).
+    pub async fn try_claim_ready_queued_work_by_batch_ids(
         &self,
         session_id: &str,
         owner_id: &str,
         boundary: QueuedWorkClaimBoundary,
         lease_ttl_ms: u64,
         batch_ids: &[String],
-    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+    ) -> Result<Option<QueuedWorkClaim>, Error> {
         self.claim(ClaimRequest {
             session_id: session_id.to_owned(),
             owner_id: owner_id.to_owned(),
@@ -212,7 +234,7 @@ impl Store {
         .await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Option<QueuedWorkClaim>, StoreError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Option<QueuedWorkClaim>, Error> {
         if request.max_batches == 0 {
             return Ok(None);
         }
@@ -236,11 +258,17 @@ impl Store {
         Ok(claimed.and_then(|mut new| new.claim.take()))
     }
 
-    pub(super) async fn renew_claim(
+    /// Renews a claim as `renew_queued_work_claim` of the trait does, and returns a failure
+    /// as this crate's error. `None` if the claim has expired and others may have it.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_claim_ready_queued_work`](Self::try_claim_ready_queued_work).
+    pub async fn try_renew_queued_work_claim(
         &self,
         claim: &QueuedWorkClaim,
         lease_ttl_ms: u64,
-    ) -> Result<QueuedWorkClaim, StoreError> {
+    ) -> Result<Option<QueuedWorkClaim>, Error> {
         let held = to_completion(claim.completion());
         let expires = self
             .db
@@ -253,16 +281,10 @@ impl Store {
                 Ok(expires)
             })
             .await?;
-        match expires {
-            Some(expires_at_epoch_ms) => Ok(QueuedWorkClaim {
-                expires_at_epoch_ms,
-                ..claim.clone()
-            }),
-            None => Err(StoreError::QueuedWorkClaimExpired {
-                session_id: claim.session_id.clone(),
-                claim_id: claim.claim_id.clone(),
-            }),
-        }
+        Ok(expires.map(|expires_at_epoch_ms| QueuedWorkClaim {
+            expires_at_epoch_ms,
+            ..claim.clone()
+        }))
     }
 
     pub(super) async fn abandon_claim(&self, claim: &QueuedWorkClaim) -> Result<(), StoreError> {

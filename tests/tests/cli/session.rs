@@ -1,5 +1,8 @@
 //! Each command on the database of one session.
 
+#[cfg(unix)]
+use std::process::Command;
+
 use lash_core::RuntimePersistence;
 use lash_wasm_store::inspect::{Inspector, Statistics};
 use lash_wasm_store_testing::fixtures::{Place, chain, ids};
@@ -132,6 +135,53 @@ async fn what_is_stored_is_shown_without_its_control_characters() {
     let text = PROGRAM.on("verify", place.path()).ended(1).stdout;
     assert!(!text.contains('\u{1b}'), "{text:?}");
     assert!(text.contains(r"\u{1b}[2J\n"), "{text:?}");
+}
+
+/// A text that is written from right to left can hide how a name ends. Programs get it as
+/// it is.
+#[tokio::test]
+async fn what_is_stored_is_shown_without_overrides_of_its_direction() {
+    let place = Place::new();
+    fill(place.path()).await;
+    let hidden = "a\u{202e}b\u{2066}c\u{200b}d\u{2028}e";
+    let sql = format!("UPDATE graph_nodes SET node_id = '{hidden}' WHERE seq = 4");
+    place.raw().damage(&sql);
+    let run = PROGRAM.on("verify", place.path()).ended(1);
+    let shown = r"a\u{202e}b\u{2066}c\u{200b}d\u{2028}e";
+    assert!(run.stdout.contains(shown), "{:?}", run.stdout);
+    assert!(!run.stdout.contains('\u{202e}'), "{:?}", run.stdout);
+    let run = PROGRAM.json("verify", place.path()).ended(1);
+    assert!(run.values()[0]["problems"].to_string().contains(hidden));
+    // A path is shown too.
+    let path = place.path().with_file_name("x\u{202e}bd.db");
+    let run = PROGRAM.on("inspect", &path).ended(3);
+    assert!(run.stderr.contains(r"x\u{202e}bd.db"), "{:?}", run.stderr);
+}
+
+/// A transcript is nobody else's, whatever the umask.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_export_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    fill(place.path()).await;
+    let file = place.path().with_file_name("export.jsonl");
+    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    let export = |force: &[&str]| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "umask 022; exec \"$@\"", "sh", PROGRAM.0, "export"]);
+        shell
+            .args(force)
+            .arg("--output")
+            .arg(&file)
+            .arg(place.path());
+        Run::of(&mut shell).succeeded();
+    };
+    export(&[]);
+    assert_eq!(mode(), 0o600);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    export(&["--force"]);
+    assert_eq!(mode(), 0o600);
 }
 
 #[tokio::test]
