@@ -26,7 +26,7 @@ const MORE_STACK: usize = 4 << 20;
 
 /// The name that serde_json gives to a number, and to its only field, if the program was
 /// built with its feature `arbitrary_precision`.
-const NUMBER: &str = "$serde_json::private::Number";
+pub(super) const NUMBER: &str = "$serde_json::private::Number";
 
 /// What a format can hold, and whether a value was refused for its depth.
 #[derive(Clone, Copy)]
@@ -286,36 +286,28 @@ impl<S: Serializer> SerializeStruct for Structure<'_, S> {
     fn end(self) -> Result<S::Ok, S::Error> {
         match self {
             Self::Plain(compound) => compound.inner.end(),
-            Self::Number { checked, text } => number(checked, &text),
+            Self::Number { checked, text } => number(checked.inner, &text),
         }
     }
 }
 
-/// Writes a number such that every program can read it.
-fn number<S: Serializer>(checked: Checked<'_, S>, text: &str) -> Result<S::Ok, S::Error> {
-    let nearest: f64 = text.parse().map_err(S::Error::custom)?;
-    if !nearest.is_finite() {
-        return Err(S::Error::custom(
-            "a number is too large for programs that read numbers as f64",
-        ));
-    }
-    if checked.rules.json {
-        // With all of its digits, for programs that keep them.
-        let mut structure = checked.inner.serialize_struct(NUMBER, 1)?;
-        structure.serialize_field(NUMBER, text)?;
-        return structure.end();
-    }
+/// Writes a number as a program does that does not keep the digits, if it is the same number
+/// there.
+fn number<S: Serializer>(inner: S, text: &str) -> Result<S::Ok, S::Error> {
     if let Ok(number) = text.parse::<u64>() {
-        return checked.inner.serialize_u64(number);
+        return inner.serialize_u64(number);
     }
     match text.parse::<i64>() {
-        Ok(number) if number != 0 => return checked.inner.serialize_i64(number),
+        // Zero with a sign is a number that an integer cannot be.
+        Ok(number) if number != 0 => return inner.serialize_i64(number),
         _ => {}
     }
-    if digits(text) != digits(&format!("{nearest:e}")) {
-        return Err(S::Error::custom("a number has more digits than f64 keeps"));
+    let nearest: f64 = text.parse().map_err(S::Error::custom)?;
+    if !nearest.is_finite() || digits(text) != digits(&format!("{nearest:e}")) {
+        let reason = "a number is larger or has more digits than f64 keeps; store it as text";
+        return Err(S::Error::custom(reason));
     }
-    checked.inner.serialize_f64(nearest)
+    inner.serialize_f64(nearest)
 }
 
 /// The digits of a decimal number that count, and the place of the last one.

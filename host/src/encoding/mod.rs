@@ -5,6 +5,7 @@
 //! more deeply than their stack allows.
 
 mod checked;
+mod numbers;
 
 use std::cell::Cell;
 use std::num::NonZeroUsize;
@@ -16,6 +17,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Serialize, Serializer};
 
 use self::checked::{Checked, Rules};
+use self::numbers::Plain;
 use crate::error::Error;
 
 /// How many threads decode one answer at most.
@@ -189,23 +191,31 @@ pub(crate) fn from_json<T: DeserializeOwned>(
 
 /// Decodes JSON.
 pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
-    let error = match serde_json::from_slice(bytes) {
+    let error = match read_levels(bytes, false) {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
     match levels(bytes) {
         ..=SHALLOW => Err(error),
-        ..=MOST_LEVELS => stacker::grow(DEEP_STACK, || {
-            let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-            deserializer.disable_recursion_limit();
-            let value = T::deserialize(&mut deserializer)?;
-            deserializer.end()?;
-            Ok(value)
-        }),
+        ..=MOST_LEVELS => stacker::grow(DEEP_STACK, || read_levels(bytes, true)),
         levels => Err(serde_json::Error::custom(format!(
             "it has {levels} levels, and at most {MOST_LEVELS} can be read"
         ))),
     }
+}
+
+/// Decodes JSON of 127 levels, or of any number.
+fn read_levels<T: DeserializeOwned>(bytes: &[u8], any: bool) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    if any {
+        deserializer.disable_recursion_limit();
+    }
+    let value = match *numbers::ARE_KEPT {
+        false => T::deserialize(&mut deserializer)?,
+        true => T::deserialize(Plain(&mut deserializer))?,
+    };
+    deserializer.end()?;
+    Ok(value)
 }
 
 /// How many levels of lists and maps a JSON text has.

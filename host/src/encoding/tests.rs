@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use serde::Deserialize;
+
 use serde_json::{Value, json};
 
+use super::checked::NUMBER;
 use super::*;
 
 /// Lists in lists, without anything that recurses.
@@ -133,6 +136,39 @@ fn a_number_that_json_does_not_have_is_refused() {
         let read: f64 = from_msgpack(path(), "a blob", "", &packed).unwrap();
         assert_eq!(read.to_bits(), number.to_bits());
     }
+}
+
+/// The same through the deserializer of programs that keep the digits of numbers.
+#[test]
+fn numbers_are_read_alike_where_digits_are_kept() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        A {
+            n: u64,
+            v: Value,
+            o: Option<i8>,
+            m: BTreeMap<String, f64>,
+            e: Variant,
+        },
+    }
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    enum Variant {
+        Unit,
+        Tuple(u8, String),
+    }
+    let text = r#"{"kind":"A","n":7,"v":{"a":[1,-1,-0,1.5,{}],"b":null},"o":null,"m":{"k":2.5},
+        "e":{"Tuple":[1,"x"]}}"#;
+    let plain: Tagged = serde_json::from_str(text).unwrap();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    assert_eq!(
+        Tagged::deserialize(Plain(&mut deserializer)).unwrap(),
+        plain
+    );
+    let kept = format!(r#"[{{"{NUMBER}":"12"}},{{"{NUMBER}":"-1.50"}},{{"{NUMBER}":"-0"}}]"#);
+    let mut deserializer = serde_json::Deserializer::from_str(&kept);
+    let read = Value::deserialize(Plain(&mut deserializer)).unwrap();
+    assert_eq!(read, json!([12, -1.5, -0.0]));
 }
 
 #[test]
