@@ -304,7 +304,7 @@ async fn a_terminal_gets_colours_and_progress() {
     fill(place.path()).await;
     let line = format!("{} verify {}", PROGRAM.0, place.path().display());
     let on_terminal = |no_color: &str| {
-        let mut script = std::process::Command::new("script");
+        let mut script = Command::new("script");
         script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         script.env("TERM", "xterm").env("NO_COLOR", no_color);
         script.stdin(std::process::Stdio::null()).output()
