@@ -188,6 +188,22 @@ mod tests {
         assert!(of(format!("unknown process `{INFRASTRUCTURE}`")));
     }
 
+    /// Another release may have written it. The error did not name the scope.
+    #[test]
+    fn a_result_that_cannot_be_decoded_is_named() {
+        let key = EffectKey {
+            scope: "the scope".to_owned(),
+            replay_key: "e1".to_owned(),
+        };
+        let recorded = Recorded::Outcome(br#"{"type":"later"}"#.to_vec());
+        let error = from_recorded(Path::new("x.db"), &key, &recorded).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("effect e1 in scope the scope in x.db"),
+            "{text}"
+        );
+    }
+
     #[test]
     fn an_error_within_a_checkpoint_is_judged_alike() {
         let of = |code: RuntimeErrorCode| {

@@ -17,7 +17,7 @@ struct Page {
     next: Option<u64>,
 }
 
-const EVENT: &str = "an event of a process";
+const EVENT: &str = "the event of process";
 
 pub(crate) fn to_event(path: &Path, event: &ProcessEvent) -> Result<Vec<u8>, Error> {
     let key = format!("{} {}", event.process_id, event.sequence);
@@ -154,5 +154,19 @@ impl SqliteProcessRegistry {
         } else {
             Err(unknown_process(process_id))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another release may have written it. The error named only the process.
+    #[test]
+    fn an_event_that_cannot_be_decoded_is_named() {
+        let path = Path::new("x.db");
+        let error = from_event(path, "p", br#"{"sequence":9,"later":[1]}"#).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("the event of process p 9 in x.db"), "{text}");
     }
 }

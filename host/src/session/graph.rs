@@ -175,3 +175,20 @@ impl Store {
             .await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another release may have written them. The error named no node.
+    #[test]
+    fn a_node_that_cannot_be_decoded_is_named() {
+        let path = Path::new("x.db");
+        let message = |bodies: &[&[u8]]| from_bodies(path, bodies).unwrap_err().to_string();
+        let named = message(&[br#"{"node_id":"n7","later":[1]}"#]);
+        assert!(named.contains("graph node n7 in x.db"), "{named}");
+        let many = vec![&br#"{}"#[..]; 3000];
+        let first = message(&many);
+        assert!(first.contains("graph node number 1 in order"), "{first}");
+    }
+}

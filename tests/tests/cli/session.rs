@@ -3,9 +3,10 @@
 #[cfg(unix)]
 use std::process::Command;
 
-use lash_core::RuntimePersistence;
+use lash_core::session_graph::SharedJsonValue;
+use lash_core::{ProtocolTurnOptions, RuntimePersistence, SessionNodePayload, SessionNodeRecord};
 use lash_wasm_store::inspect::{Inspector, Statistics};
-use lash_wasm_store_testing::fixtures::{Place, chain, ids};
+use lash_wasm_store_testing::fixtures::{Place, append, chain, ids, node};
 use lash_wasm_store_testing::program::{Run, values};
 use serde_json::{Value, json};
 
@@ -156,6 +157,37 @@ async fn what_is_stored_is_shown_without_overrides_of_its_direction() {
     let path = place.path().with_file_name("x\u{202e}bd.db");
     let run = PROGRAM.on("inspect", &path).ended(3);
     assert!(run.stderr.contains(r"x\u{202e}bd.db"), "{:?}", run.stderr);
+}
+
+/// What is nested deeper than JSON is usually read is exported as bytes.
+#[tokio::test]
+async fn what_is_nested_deeply_is_shown_and_exported() {
+    let place = Place::new();
+    let deep = (0..1000).fold(json!(1), |value, _| Value::Array(vec![value]));
+    let store = place.open().await;
+    let mut commit = append(None, vec![deep_node("n", deep.clone())]);
+    commit.checkpoint.turn_state.protocol_turn_options = ProtocolTurnOptions { payload: deep };
+    store.commit_runtime_state(commit).await.unwrap();
+    drop(store);
+    for command in ["inspect", "verify", "export"] {
+        PROGRAM.on(command, place.path()).succeeded();
+    }
+    let exported = PROGRAM.on("export", place.path()).succeeded().stdout;
+    let node = exported
+        .lines()
+        .find(|line| line.contains("\"record\":\"node\""))
+        .unwrap();
+    assert!(node.contains("base64"), "{node}");
+}
+
+fn deep_node(id: &str, body: Value) -> SessionNodeRecord {
+    SessionNodeRecord {
+        payload: SessionNodePayload::Plugin {
+            plugin_type: "deep".to_owned(),
+            body: SharedJsonValue::new(body),
+        },
+        ..node(id, None)
+    }
 }
 
 /// A transcript is nobody else's, whatever the umask.

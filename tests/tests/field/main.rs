@@ -2,3 +2,4 @@
 //! files, resources run out, other users look, processes fork and die.
 
 mod readable;
+mod typed;
