@@ -27,16 +27,37 @@ pub enum Error {
     #[error(transparent)]
     Engine(#[from] EngineError),
 
-    /// A value could not be turned into what is stored.
-    #[error("cannot encode {what} for {}; nothing was written", path.display())]
+    /// A value could not be turned into what is stored: it has a number that the format
+    /// does not have, for example, and could not be read back.
+    #[error("cannot encode {} for {}; nothing was written", Named(what, key), path.display())]
     Encode {
         /// The file, or `:memory:`.
         path: PathBuf,
         /// What was to be stored.
         what: &'static str,
+        /// Which one, empty if there is only one or if it has no name yet.
+        key: String,
         /// Why it could not be.
         #[source]
         source: Source,
+    },
+
+    /// A value is nested too deeply to be read back. Nothing was written.
+    #[error(
+        "cannot store {} in {}: it is nested deeper than {limit} levels, the most that can be read back; nothing was written; flatten it, or store it as text or as an attachment",
+        Named(what, key),
+        path.display()
+    )]
+    TooDeep {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What was to be stored.
+        what: &'static str,
+        /// Which one, empty if there is only one or if it has no name yet.
+        key: String,
+        /// How many levels there may be, with those that lash-core puts around the value of
+        /// an application: 1,024; of a module 127.
+        limit: usize,
     },
 
     /// The attachment is about to be removed, see
@@ -54,7 +75,7 @@ pub enum Error {
 
     /// What is stored could not be turned into a value. It was not changed: a
     /// newer release may have written it.
-    #[error("cannot decode {what} {key} in {}; it may have been written by another release", path.display())]
+    #[error("cannot decode {} in {}; it may have been written by another release", Named(what, key), path.display())]
     Decode {
         /// The file, or `:memory:`.
         path: PathBuf,
@@ -75,6 +96,7 @@ impl Error {
         match self {
             Self::Engine(error) => error.path(),
             Self::Encode { path, .. }
+            | Self::TooDeep { path, .. }
             | Self::Condemned { path, .. }
             | Self::Decode { path, .. } => path,
         }
@@ -87,9 +109,18 @@ impl Error {
         match self {
             Self::Engine(error) => error.code(),
             Self::Encode { .. } => "encode",
+            Self::TooDeep { .. } => "too-deep",
             Self::Condemned { .. } => "condemned",
             Self::Decode { .. } => "decode",
         }
+    }
+
+    /// The same, about what has this key.
+    pub(crate) fn of(mut self, named: impl FnOnce() -> String) -> Self {
+        if let Self::Decode { key, .. } = &mut self {
+            *key = named();
+        }
+        self
     }
 
     /// The operating system failed on the file at `path`.
@@ -109,11 +140,27 @@ impl Error {
     }
 
     /// `what` could not be turned into bytes.
-    pub(crate) fn encode(path: &Path, what: &'static str, source: impl Into<Source>) -> Self {
+    pub(crate) fn encode(
+        path: &Path,
+        what: &'static str,
+        key: &str,
+        source: impl Into<Source>,
+    ) -> Self {
         Self::Encode {
             path: path.to_path_buf(),
             what,
+            key: key.to_owned(),
             source: source.into(),
+        }
+    }
+
+    /// `what` is nested too deeply.
+    pub(crate) fn too_deep(path: &Path, what: &'static str, key: &str, limit: usize) -> Self {
+        Self::TooDeep {
+            path: path.to_path_buf(),
+            what,
+            key: key.to_owned(),
+            limit,
         }
     }
 
@@ -133,6 +180,19 @@ impl Error {
     }
 }
 
+/// What something is, and which one it is if that is known.
+struct Named<'a>(&'a str, &'a str);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(what, key) = self;
+        match *key {
+            "" => write!(f, "{what}"),
+            key => write!(f, "{what} {key}"),
+        }
+    }
+}
+
 impl Failure for Error {
     fn code(&self) -> &'static str {
         self.code()
@@ -142,9 +202,10 @@ impl Failure for Error {
         match self {
             Self::Engine(error) => error.log(f),
             // What serde says quotes what it did not expect.
-            Self::Encode { .. } | Self::Condemned { .. } | Self::Decode { .. } => {
-                fmt::Display::fmt(self, f)
-            }
+            Self::Encode { .. }
+            | Self::TooDeep { .. }
+            | Self::Condemned { .. }
+            | Self::Decode { .. } => fmt::Display::fmt(self, f),
         }
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::wit::export_types as wit;
@@ -91,10 +91,16 @@ fn content(bytes: Vec<u8>) -> (Value, Option<&'static str>) {
     }
 }
 
+/// How many levels of MessagePack become JSON: as many as JSON is read with. More would
+/// overflow the stack.
+const MOST_LEVELS: usize = 128;
+
 /// What the application encoded, as JSON if that is possible.
 fn payload(field: &str, bytes: &[u8]) -> (Value, Option<&'static str>) {
     if MESSAGE_PACK.contains(&field) {
-        return match rmp_serde::from_slice(bytes) {
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+        deserializer.set_max_depth(MOST_LEVELS);
+        return match Value::deserialize(&mut deserializer) {
             Ok(value) => (value, Some("messagepack")),
             Err(_) => (base64(bytes), Some("base64")),
         };

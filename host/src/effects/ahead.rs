@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use lash_store_engine::Call;
-use lash_store_engine::wit::effects::Request;
+use lash_store_engine::observability::Logged;
+use lash_store_engine::wit::effects::{EffectKey, Request};
 
 use super::recording::{Ended, from_recorded};
 use crate::error::Error;
@@ -39,22 +40,34 @@ impl Ahead {
         self.effects().remove(replay_key)
     }
 
-    /// Reads what follows an effect, in place of what was read before.
-    pub(super) fn read(&self, call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
+    /// Reads what follows an effect, in place of what was read before. A failure is logged:
+    /// whoever asks for one of these effects will have it.
+    pub(super) fn read(&self, call: &mut Call<'_>, request: &Request) {
+        if let Err(error) = self.try_read(call, request) {
+            let error = Logged(&error);
+            tracing::warn!(%error, "could not read the effects that follow one");
+        }
+    }
+
+    fn try_read(&self, call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
         let following = call
             .effects()
             .finished_after(&request.key, MOST_EFFECTS, MOST_BYTES)?;
         let mut ahead = HashMap::with_capacity(following.len());
         for effect in following {
+            let key = EffectKey {
+                scope: request.key.scope.clone(),
+                replay_key: effect.replay_key,
+            };
             // What cannot be decoded is an error when it is asked for, not before.
-            let decoded = from_recorded(call.path(), &effect.replay_key, &effect.recorded);
+            let decoded = from_recorded(call.path(), &key, &effect.recorded);
             if let Ok(ended) = decoded {
                 let finished = Finished {
                     envelope_hash: effect.envelope_hash,
                     ended,
                     due_at_ms: effect.due_at_ms,
                 };
-                ahead.insert(effect.replay_key, finished);
+                ahead.insert(key.replay_key, finished);
             }
         }
         *self.effects() = ahead;

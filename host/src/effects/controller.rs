@@ -164,7 +164,7 @@ impl SqliteRuntimeEffectController {
                 let known = call.effects().find(&request)?;
                 call.ended(word(&known));
                 if matches!(known, Known::Finished(_)) {
-                    state.ahead.read(call, &request)?;
+                    state.ahead.read(call, &request);
                 }
                 Ok(known)
             })
@@ -220,8 +220,7 @@ impl SqliteRuntimeEffectController {
                 // Not answered by either of the two calls at this point.
                 Known::Nothing => {}
                 Known::Finished((recorded, due_at_ms)) => {
-                    let key = &request.key.replay_key;
-                    let ended = recording::from_recorded(self.path(), key, &recorded)?;
+                    let ended = recording::from_recorded(self.path(), &request.key, &recorded)?;
                     return Ok(Decision::Replay {
                         ended: Box::new(ended),
                         due_at_ms,
@@ -257,7 +256,7 @@ impl SqliteRuntimeEffectController {
             .renewed_while(execute(&self.shared, due_at_ms, envelope, local_executor))
             .await;
         if recording::is_recorded(&ended) {
-            let recorded = recording::to_recorded(self.path(), &ended)?;
+            let recorded = recording::to_recorded(self.path(), &request.key, &ended)?;
             match held.finish(recorded).await {
                 Ok(true) => {}
                 Ok(false) => return Err(error::lease_lost(&self.scope, &request)),

@@ -74,6 +74,7 @@ impl From<Error> for RuntimeEffectControllerError {
             }
             Error::Engine(_) => "store",
             Error::Encode { .. } => "encode",
+            Error::TooDeep { .. } => "too_deep",
             Error::Condemned { .. } => "condemned",
             Error::Decode { .. } => "decode",
         };

@@ -5,6 +5,7 @@ use std::path::Path;
 use lash_core::EffectScope;
 use lash_store_engine::wit::effects::EffectKey;
 
+use crate::encoding::to_json_text;
 use crate::error::Error;
 
 /// What separates the scope and the key in a topic. It is not in a scope.
@@ -13,7 +14,7 @@ const SEPARATOR: char = '\0';
 /// The whole scope as text: its kind, and with it all identifiers. Scopes of
 /// different kinds or sessions often have the same last identifier.
 pub(crate) fn to_scope(path: &Path, scope: &EffectScope) -> Result<String, Error> {
-    serde_json::to_string(scope).map_err(|source| Error::encode(path, "an effect scope", source))
+    to_json_text(path, "an effect scope", scope.id(), scope)
 }
 
 /// The name by which one waits for an effect.

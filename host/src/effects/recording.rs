@@ -15,30 +15,41 @@ use lash_core::{
     RuntimeErrorCode,
 };
 
-use lash_store_engine::wit::effects::Recorded;
+use lash_store_engine::wit::effects::{EffectKey, Recorded};
 
 use super::error::PREFIX;
 use crate::encoding::{from_json, to_json};
 use crate::error::{Error, INFRASTRUCTURE};
 
+const OUTCOME: &str = "the outcome of the effect";
+
+const FAILURE: &str = "the error of the effect";
+
 /// How an effect ended, in lash-core's types.
 pub(crate) type Ended = Result<RuntimeEffectOutcome, RuntimeEffectControllerError>;
 
-pub(crate) fn to_recorded(path: &Path, ended: &Ended) -> Result<Recorded, Error> {
+/// An effect, for who reads an error: its scope, and its key there.
+fn name(key: &EffectKey) -> String {
+    format!("{} in scope {}", key.replay_key, key.scope)
+}
+
+pub(crate) fn to_recorded(path: &Path, key: &EffectKey, ended: &Ended) -> Result<Recorded, Error> {
+    let key = name(key);
     Ok(match ended {
-        Ok(outcome) => Recorded::Outcome(to_json(path, "an effect outcome", outcome)?),
-        Err(error) => Recorded::Failure(to_json(path, "an effect error", error)?),
+        Ok(outcome) => Recorded::Outcome(to_json(path, OUTCOME, &key, outcome)?),
+        Err(error) => Recorded::Failure(to_json(path, FAILURE, &key, error)?),
     })
 }
 
 pub(crate) fn from_recorded(
     path: &Path,
-    replay_key: &str,
+    key: &EffectKey,
     recorded: &Recorded,
 ) -> Result<Ended, Error> {
+    let key = name(key);
     Ok(match recorded {
-        Recorded::Outcome(bytes) => Ok(from_json(path, "an effect outcome", replay_key, bytes)?),
-        Recorded::Failure(bytes) => Err(from_json(path, "an effect error", replay_key, bytes)?),
+        Recorded::Outcome(bytes) => Ok(from_json(path, OUTCOME, &key, bytes)?),
+        Recorded::Failure(bytes) => Err(from_json(path, FAILURE, &key, bytes)?),
     })
 }
 
@@ -175,6 +186,22 @@ mod tests {
         assert!(of("unknown process `p`".to_owned()));
         assert!(!of(format!("{INFRASTRUCTURE}p.db is locked")));
         assert!(of(format!("unknown process `{INFRASTRUCTURE}`")));
+    }
+
+    /// Another release may have written it. The error did not name the scope.
+    #[test]
+    fn a_result_that_cannot_be_decoded_is_named() {
+        let key = EffectKey {
+            scope: "the scope".to_owned(),
+            replay_key: "e1".to_owned(),
+        };
+        let recorded = Recorded::Outcome(br#"{"type":"later"}"#.to_vec());
+        let error = from_recorded(Path::new("x.db"), &key, &recorded).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("effect e1 in scope the scope in x.db"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) fn from_fan_out(
                 &occurrence.occurrence_id,
                 &subscription.subscription_id,
             )
-            .map_err(|source| Error::encode(path, "the identifier of a process", source))?;
+            .map_err(|source| Error::encode(path, "the identifier of a process", "", source))?;
             let reservation = TriggerDeliveryReservation {
                 occurrence: occurrence.clone(),
                 subscription,

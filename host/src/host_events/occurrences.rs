@@ -22,7 +22,7 @@ pub(crate) fn to_occurrence_draft(
     id: String,
     request_hash: String,
 ) -> Result<OccurrenceDraft, Error> {
-    let content = to_json(path, OCCURRENCE, &request)?;
+    let content = to_json(path, OCCURRENCE, &id, &request)?;
     Ok(OccurrenceDraft {
         id,
         request_hash,
@@ -59,10 +59,10 @@ impl SqliteHostEventStore {
         let id = deterministic_occurrence_id(&request)?;
         let request_hash = host_event_occurrence_request_hash(&request)?;
         let idempotency_key = request.idempotency_key.clone();
+        let draft = to_occurrence_draft(self.path(), request, id, request_hash)?;
         let recorded = self
             .db
             .write("record occurrence", move |call| {
-                let draft = to_occurrence_draft(call.path(), request, id, request_hash)?;
                 let recorded = call.host_events().record_occurrence(&draft)?;
                 match recorded {
                     Recorded::Occurrence(occurrence) => {

@@ -44,7 +44,12 @@ pub(crate) fn to_subscription_draft(
     path: &Path,
     draft: TriggerSubscriptionDraft,
 ) -> Result<SubscriptionDraft, Error> {
-    let content = to_json(path, SUBSCRIPTION, &draft)?;
+    let content = to_json(
+        path,
+        SUBSCRIPTION,
+        draft.name.as_deref().unwrap_or_default(),
+        &draft,
+    )?;
     Ok(SubscriptionDraft {
         scope_id: draft.registrant.scope_id(),
         session_id: match draft.registrant {
@@ -109,10 +114,10 @@ impl SqliteHostEventStore {
         &self,
         draft: TriggerSubscriptionDraft,
     ) -> Result<TriggerSubscriptionRecord, PluginError> {
+        let draft = to_subscription_draft(self.path(), draft)?;
         Ok(self
             .db
             .write("register subscription", move |call| {
-                let draft = to_subscription_draft(call.path(), draft)?;
                 let subscription = call.host_events().subscribe(&draft)?;
                 from_subscription(call.path(), &subscription)
             })
@@ -131,8 +136,9 @@ impl SqliteHostEventStore {
             .read("list subscriptions", move |call| {
                 let found = call.host_events().subscriptions(&wanted)?;
                 let path = call.path();
-                let mut records =
-                    decode_shared(&found, |subscription| from_subscription(path, subscription))?;
+                let mut records = decode_shared(&found, |_, subscription| {
+                    from_subscription(path, subscription)
+                })?;
                 records.retain(|record| filter.matches(record));
                 Ok(records)
             })

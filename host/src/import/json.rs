@@ -4,10 +4,15 @@
 //! may have been built to keep the order of members or the digits of numbers, which this
 //! one need not be, and digests were made of that text.
 
+use std::path::Path;
+
+use lash_store_engine::observability::Chain;
+use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 
 use super::table::Reason;
+use crate::encoding::{read_json, to_json};
 
 /// The members of a JSON object.
 pub(super) struct Object<'t>(Vec<(String, &'t str)>);
@@ -69,7 +74,12 @@ fn value<T: DeserializeOwned>(text: &str) -> Result<(T, &str, &str), Reason> {
 
 /// Decodes JSON; `what` is named if that fails.
 pub(super) fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Reason> {
-    serde_json::from_str(text).map_err(|error| format!("{what} cannot be decoded: {error}"))
+    read_json(text.as_bytes()).map_err(|error| format!("{what} cannot be decoded: {error}"))
+}
+
+/// Encodes as JSON. What was decoded can be encoded.
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Reason> {
+    to_json(Path::new(""), "the value", "", value).map_err(|error| Chain(&error).to_string())
 }
 
 /// Encodes text.

@@ -18,6 +18,7 @@ use lash_store_engine::wit::process_events::{Appended, EventDraft};
 use super::outcome::lease_lost;
 use super::records::Known;
 use super::{Shared, SqliteProcessRegistry, events, record};
+use crate::encoding::check_json;
 use crate::error::{Error, unknown_process};
 
 /// Under which lease an event is appended.
@@ -81,6 +82,14 @@ impl SqliteProcessRegistry {
     ) -> Result<ProcessEventAppendResult, PluginError> {
         let shared = Arc::clone(&self.shared);
         let process_id = process_id.to_owned();
+        // What it means is computed where the database is, and not from what could
+        // not be stored.
+        check_json(
+            shared.db.path(),
+            "an event of process",
+            &process_id,
+            &request,
+        )?;
         self.shared
             .db
             .write("append process event", move |call| {
@@ -105,6 +114,12 @@ impl SqliteProcessRegistry {
             ProcessTerminalState::Failed => "process.failed",
             ProcessTerminalState::Cancelled => "process.cancelled",
         };
+        check_json(
+            self.shared.db.path(),
+            "the outcome of process",
+            process_id,
+            &await_output,
+        )?;
         let request = ProcessEventAppendRequest::new(
             event_type,
             serde_json::json!({ "await_output": await_output }),
@@ -247,7 +262,7 @@ impl Shared {
     ) -> Result<EventDraft, Error> {
         let event = &prepared.event;
         let end = match &prepared.status_update {
-            Some(status) => record::to_end(call.path(), status)?,
+            Some(status) => record::to_end(call.path(), &event.process_id, status)?,
             None => None,
         };
         let fencing_token = match fence {

@@ -8,7 +8,7 @@ use lash_store_engine::wit::types::ByteStrings;
 use lash_store_engine::{Call, Error as EngineError};
 
 use super::SqliteProcessRegistry;
-use crate::encoding::{from_json, to_json};
+use crate::encoding::{from_json, read_json, to_json};
 use crate::error::{Error, unknown_process};
 
 /// Some events, and the sequence after which there are more.
@@ -17,14 +17,27 @@ struct Page {
     next: Option<u64>,
 }
 
-const EVENT: &str = "an event of a process";
+const EVENT: &str = "the event of process";
 
 pub(crate) fn to_event(path: &Path, event: &ProcessEvent) -> Result<Vec<u8>, Error> {
-    to_json(path, EVENT, event)
+    let key = format!("{} {}", event.process_id, event.sequence);
+    to_json(path, EVENT, &key, event)
 }
 
 pub(crate) fn from_event(path: &Path, id: &str, content: &[u8]) -> Result<ProcessEvent, Error> {
-    from_json(path, EVENT, id, content)
+    from_json(path, EVENT, "", content).map_err(|error| error.of(|| name_of(id, content)))
+}
+
+/// The process, and the sequence in an event that cannot be read otherwise.
+fn name_of(id: &str, content: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        sequence: u64,
+    }
+    match read_json::<Numbered>(content) {
+        Ok(numbered) => format!("{id} {}", numbered.sequence),
+        Err(_) => id.to_owned(),
+    }
 }
 
 fn from_events(
@@ -141,5 +154,19 @@ impl SqliteProcessRegistry {
         } else {
             Err(unknown_process(process_id))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another release may have written it. The error named only the process.
+    #[test]
+    fn an_event_that_cannot_be_decoded_is_named() {
+        let path = Path::new("x.db");
+        let error = from_event(path, "p", br#"{"sequence":9,"later":[1]}"#).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("the event of process p 9 in x.db"), "{text}");
     }
 }

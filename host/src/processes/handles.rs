@@ -26,7 +26,7 @@ pub(crate) fn to_grant(
         session_id: grant.session_id.clone(),
         scope_id: scope_id.to_owned(),
         process_id: grant.process_id.clone(),
-        descriptor: to_json(path, DESCRIPTOR, &grant.descriptor)?,
+        descriptor: to_json(path, DESCRIPTOR, &grant.process_id, &grant.descriptor)?,
     })
 }
 
@@ -80,12 +80,12 @@ impl SqliteProcessRegistry {
             process_id: process_id.to_owned(),
             descriptor,
         };
+        let draft = to_grant(self.shared.db.path(), scope_id.as_str(), &grant)?;
         self.shared
             .db
             .write("grant process handle", move |call| {
                 call.of_session(&grant.session_id);
                 call.of_process(&grant.process_id);
-                let draft = to_grant(call.path(), scope_id.as_str(), &grant)?;
                 let granted = call.process_handles().grant_handle(&draft)?;
                 Ok(if granted {
                     Ok(grant)

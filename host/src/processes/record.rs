@@ -38,7 +38,7 @@ pub(crate) fn to_registration(
 ) -> Result<Registration, Error> {
     Ok(Registration {
         id: registration.id.clone(),
-        content: to_json(path, REGISTRATION, registration)?,
+        content: to_json(path, REGISTRATION, &registration.id, registration)?,
         hash,
     })
 }
@@ -112,7 +112,7 @@ pub(crate) fn to_lifecycle(status: Status) -> ProcessLifecycleStatus {
 }
 
 /// How a process ends with a status; none if it does not end.
-pub(crate) fn to_end(path: &Path, status: &ProcessStatus) -> Result<Option<End>, Error> {
+pub(crate) fn to_end(path: &Path, id: &str, status: &ProcessStatus) -> Result<Option<End>, Error> {
     let (status, outcome) = match status {
         ProcessStatus::Running => return Ok(None),
         ProcessStatus::Completed { await_output } => (Status::Completed, await_output),
@@ -121,7 +121,7 @@ pub(crate) fn to_end(path: &Path, status: &ProcessStatus) -> Result<Option<End>,
     };
     Ok(Some(End {
         status,
-        outcome: to_json(path, OUTCOME, outcome)?,
+        outcome: to_json(path, OUTCOME, id, outcome)?,
     }))
 }
 
@@ -133,15 +133,16 @@ pub(crate) fn from_outcome(
     from_json(path, OUTCOME, id, outcome)
 }
 
-pub(crate) fn to_wait(path: &Path, wait: &WaitState) -> Result<Vec<u8>, Error> {
-    to_json(path, WAIT, wait)
+pub(crate) fn to_wait(path: &Path, id: &str, wait: &WaitState) -> Result<Vec<u8>, Error> {
+    to_json(path, WAIT, id, wait)
 }
 
 pub(crate) fn to_external_ref(
     path: &Path,
+    id: &str,
     external_ref: &ProcessExternalRef,
 ) -> Result<Vec<u8>, Error> {
-    to_json(path, EXTERNAL_REF, external_ref)
+    to_json(path, EXTERNAL_REF, id, external_ref)
 }
 
 /// A change of one process that was refused.
@@ -156,12 +157,12 @@ impl SqliteProcessRegistry {
         registration: ProcessRegistration,
     ) -> Result<ProcessRecord, PluginError> {
         let (registration, hash) = prepare_process_registration(registration)?;
+        let draft = to_registration(self.shared.db.path(), &registration, hash.clone())?;
         let shared = Arc::clone(&self.shared);
         self.shared
             .db
             .write("register process", move |call| {
                 call.of_process(&registration.id);
-                let draft = to_registration(call.path(), &registration, hash.clone())?;
                 let registered = call.processes().register(&draft)?;
                 Ok(match registered {
                     Registered::Process(process) => {
@@ -232,11 +233,11 @@ impl SqliteProcessRegistry {
         process_id: &str,
         external_ref: ProcessExternalRef,
     ) -> Result<ProcessRecord, PluginError> {
+        let external_ref = to_external_ref(self.shared.db.path(), process_id, &external_ref)?;
         self.change(
             "set external reference",
             process_id,
             move |call, id, known_hash| {
-                let external_ref = to_external_ref(call.path(), &external_ref)?;
                 Ok(call
                     .processes()
                     .set_external_ref(id, known_hash, &external_ref, None)?)
@@ -250,11 +251,13 @@ impl SqliteProcessRegistry {
         process_id: &str,
         wait: Option<WaitState>,
     ) -> Result<ProcessRecord, PluginError> {
+        let wait = wait
+            .map(|wait| to_wait(self.shared.db.path(), process_id, &wait))
+            .transpose()?;
         self.change(
             "set process wait",
             process_id,
             move |call, id, known_hash| {
-                let wait = wait.map(|wait| to_wait(call.path(), &wait)).transpose()?;
                 let wait = wait.as_deref();
                 Ok(call.processes().set_wait(id, known_hash, wait, None)?)
             },

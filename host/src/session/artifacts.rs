@@ -11,7 +11,11 @@ use lashlang::{
 
 use super::Store;
 use super::descriptor::{BlobArtifactDescriptor, PersistedArtifactKind};
+use crate::encoding::levels;
 use crate::error::Error;
+
+/// How many levels of a module lashlang reads.
+const MODULE_LEVELS: usize = 127;
 
 /// The descriptor of the one kind of artifact, besides modules, that the trait's
 /// callers name.
@@ -153,9 +157,13 @@ impl LashlangArtifactStore for Store {
         let content = artifact
             .to_store_bytes()
             .map_err(|error| ArtifactStoreError::Encode(error.to_string()))?;
+        let name = artifact.module_ref.as_str();
+        if levels(&content) > MODULE_LEVELS {
+            return Err(Error::too_deep(self.path(), "the module", name, MODULE_LEVELS).into());
+        }
         self.put_artifact(
             Namespace::Modules,
-            artifact.module_ref.as_str(),
+            name,
             BlobArtifactDescriptor::lashlang_module(),
             content,
         )

@@ -99,7 +99,7 @@ impl Store {
     /// [`Error::Encode`] if the value cannot be encoded; else as
     /// [`try_put_blob`](Self::try_put_blob).
     pub async fn try_put_typed_blob<T: Serialize>(&self, value: &T) -> Result<BlobRef, Error> {
-        let content = to_msgpack(self.path(), "a blob", value)?;
+        let content = to_msgpack(self.path(), "a blob", "", value)?;
         self.try_put_blob(&content).await
     }
 
@@ -125,7 +125,7 @@ impl Store {
         descriptor: BlobArtifactDescriptor,
         value: &T,
     ) -> Result<BlobRef, Error> {
-        let content = to_msgpack(self.path(), "a blob", value)?;
+        let content = to_msgpack(self.path(), "a blob", "", value)?;
         self.try_put_artifact_blob(descriptor, &content).await
     }
 

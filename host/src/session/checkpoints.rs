@@ -30,14 +30,21 @@ pub(crate) fn to_draft(
 ) -> Result<CheckpointDraft, Error> {
     let tool_state = checkpoint
         .tool_state
-        .map(|state| to_msgpack(path, "the tool state", &state))
+        .map(|state| to_msgpack(path, "the tool state of the checkpoint", "", &state))
         .transpose()?;
     let plugin_snapshot = checkpoint
         .plugin_snapshot
-        .map(|snapshot| to_packed_msgpack(path, "the plugin snapshot", &snapshot))
+        .map(|snapshot| {
+            to_packed_msgpack(path, "the plugin snapshot of the checkpoint", "", &snapshot)
+        })
         .transpose()?;
     Ok(CheckpointDraft {
-        turn_state: to_msgpack(path, "the turn state", &checkpoint.turn_state)?,
+        turn_state: to_msgpack(
+            path,
+            "the turn state of the checkpoint",
+            "",
+            &checkpoint.turn_state,
+        )?,
         tool_state: source(tool_state, checkpoint.tool_state_ref),
         plugin_snapshot: source(plugin_snapshot, checkpoint.plugin_snapshot_ref),
         plugin_snapshot_revision: checkpoint.plugin_snapshot_revision,
@@ -53,8 +60,12 @@ fn source(content: Option<Vec<u8>>, reference: Option<BlobRef>) -> Option<BlobSo
     }
 }
 
-pub(crate) fn from_manifest(path: &Path, manifest: Manifest) -> Result<SessionCheckpoint, Error> {
-    let turn_state = turn_state(path, &manifest)?;
+pub(crate) fn from_manifest(
+    path: &Path,
+    key: &str,
+    manifest: Manifest,
+) -> Result<SessionCheckpoint, Error> {
+    let turn_state = turn_state(path, key, &manifest)?;
     Ok(manifest_with(manifest, turn_state))
 }
 
@@ -72,15 +83,21 @@ pub(crate) fn manifest_with(
     }
 }
 
-fn turn_state(path: &Path, manifest: &Manifest) -> Result<PersistedTurnState, Error> {
-    from_msgpack(path, "the turn state", "", &manifest.turn_state)
+fn turn_state(path: &Path, key: &str, manifest: &Manifest) -> Result<PersistedTurnState, Error> {
+    from_msgpack(
+        path,
+        "the turn state of the checkpoint",
+        key,
+        &manifest.turn_state,
+    )
 }
 
 pub(crate) fn from_checkpoint(
     path: &Path,
+    key: &str,
     checkpoint: Checkpoint,
 ) -> Result<HydratedSessionCheckpoint, Error> {
-    let manifest = from_manifest(path, checkpoint.manifest)?;
+    let manifest = from_manifest(path, key, checkpoint.manifest)?;
     Ok(HydratedSessionCheckpoint {
         tool_state: decoded(
             path,
@@ -158,12 +175,11 @@ impl Store {
         &self,
         checkpoint: &HydratedSessionCheckpoint,
     ) -> Result<StoredSessionCheckpoint, Error> {
-        let checkpoint = checkpoint.clone();
+        let turn_state = checkpoint.turn_state.clone();
+        let draft = to_draft(self.path(), checkpoint.clone())?;
         let profile = self.profile();
         self.db
             .write("put checkpoint", move |call| {
-                let turn_state = checkpoint.turn_state.clone();
-                let draft = to_draft(call.path(), checkpoint)?;
                 let stored = call.checkpoints().put(&draft, profile)?;
                 Ok(StoredSessionCheckpoint {
                     checkpoint_ref: BlobRef(stored.key),
@@ -197,7 +213,7 @@ impl Store {
             .read("get checkpoint", move |call| {
                 call.checkpoints()
                     .get(&key)?
-                    .map(|stored| from_checkpoint(call.path(), stored))
+                    .map(|stored| from_checkpoint(call.path(), &key, stored))
                     .transpose()
             })
             .await

@@ -28,15 +28,16 @@ pub(crate) fn to_request(
         }
     };
     Ok(CommitRequest {
-        session_id: commit.session_id,
         expected_revision: commit.expected_head_revision,
         head: head::to_body(
             path,
+            &commit.session_id,
             commit.config,
             commit.agent_frames,
             commit.current_agent_frame_id,
             Vec::new(),
         )?,
+        session_id: commit.session_id,
         graph,
         leaf,
         checkpoint: checkpoints::to_draft(path, commit.checkpoint)?,
@@ -98,16 +99,17 @@ pub(crate) fn from_outcome(
             claim_id: completion.claim_id,
         }),
         CommitOutcome::AttachmentCondemned(attachment_id) => {
-            Err(Error::condemned(path, attachment_id).into())
+            return Err(Error::condemned(path, attachment_id));
         }
     })
 }
 
 fn from_receipt(path: &Path, receipt: Receipt) -> Result<RuntimeCommitResult, Error> {
+    let manifest = checkpoints::from_manifest(path, &receipt.checkpoint_ref, receipt.manifest)?;
     Ok(RuntimeCommitResult {
         head_revision: receipt.revision,
         checkpoint_ref: BlobRef(receipt.checkpoint_ref),
-        manifest: checkpoints::from_manifest(path, receipt.manifest)?,
+        manifest,
     })
 }
 
@@ -125,33 +127,43 @@ fn word(outcome: &CommitOutcome) -> &'static str {
 }
 
 impl Store {
+    /// Commits a turn as `commit_runtime_state` of the trait does, and returns a failure of
+    /// the database as this crate's error. The inner error is a lost race: nothing was
+    /// written, and the session is in order.
+    ///
     /// Once the transaction has begun, the commit is done to its end even if the
     /// future is dropped; the same commit with the same stamp then returns what
     /// was stored. A future that is dropped earlier leaves no trace.
-    pub(super) async fn commit(
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooDeep`] and [`Error::Encode`] for what could not be read back;
+    /// [`Error::Condemned`]; [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::Retired`](crate::EngineError::Retired),
+    /// [`EngineError::DiskFull`](crate::EngineError::DiskFull) and
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) among others.
+    pub async fn try_commit_runtime_state(
         &self,
         commit: RuntimeCommit,
-    ) -> Result<RuntimeCommitResult, StoreError> {
-        let profile = self.profile();
+    ) -> Result<Result<RuntimeCommitResult, StoreError>, Error> {
+        let turn_state = commit.checkpoint.turn_state.clone();
+        let request = to_request(self.path(), commit, self.profile())?;
         let (committed, result) = self
             .db
             .write("commit", move |call| {
-                let session_id = commit.session_id.clone();
-                call.of_session(&session_id);
-                let turn_state = commit.checkpoint.turn_state.clone();
-                let request = to_request(call.path(), commit, profile)?;
+                let session_id = request.session_id.as_str();
+                call.of_session(session_id);
                 let outcome = call.session().commit(&request)?;
                 let committed = matches!(outcome, CommitOutcome::Committed(_));
                 call.ended(word(&outcome));
                 if committed {
-                    call.belongs_to(&session_id);
+                    call.belongs_to(session_id);
                 }
-                let result = from_outcome(call.path(), &session_id, turn_state, outcome)?;
+                let result = from_outcome(call.path(), session_id, turn_state, outcome)?;
                 Ok((committed, result))
             })
             .await?;
-        let result = result?;
-        if committed {
+        if let (true, Ok(result)) = (committed, &result) {
             self.collect_after_commit(result.head_revision);
         }
         Ok(result)

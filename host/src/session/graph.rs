@@ -8,15 +8,17 @@ use lash_store_engine::wit::graph::Node;
 use lash_store_engine::wit::types::ByteStrings;
 
 use super::{Store, logged};
-use crate::encoding::{decode_shared, from_json, to_json};
+use crate::encoding::{decode_shared, from_json, read_json, to_json};
 use crate::error::Error;
+
+const NODE: &str = "the graph node";
 
 pub(crate) fn to_node(path: &Path, record: &SessionNodeRecord) -> Result<Node, Error> {
     Ok(Node {
         id: record.node_id.clone(),
         parent: record.parent_node_id.clone(),
         prompt: is_prompt(record),
-        body: to_json(path, "a graph node", record)?,
+        body: to_json(path, NODE, &record.node_id, record)?,
     })
 }
 
@@ -24,13 +26,28 @@ pub(crate) fn to_nodes(path: &Path, records: &[SessionNodeRecord]) -> Result<Vec
     records.iter().map(|record| to_node(path, record)).collect()
 }
 
-pub(crate) fn from_body(path: &Path, body: &[u8]) -> Result<SessionNodeRecord, Error> {
-    from_json(path, "a graph node", "", body)
+pub(crate) fn from_body(path: &Path, key: &str, body: &[u8]) -> Result<SessionNodeRecord, Error> {
+    from_json(path, NODE, key, body)
+}
+
+/// The identifier in a node that cannot be read otherwise, or else its place among those
+/// that are read.
+fn name_of(body: &[u8], place: usize) -> String {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        node_id: String,
+    }
+    match read_json::<Named>(body) {
+        Ok(named) => named.node_id,
+        Err(_) => format!("number {} in order", place.saturating_add(1)),
+    }
 }
 
 /// Decodes many nodes.
 pub(crate) fn from_bodies(path: &Path, bodies: &[&[u8]]) -> Result<Vec<SessionNodeRecord>, Error> {
-    decode_shared(bodies, |body| from_body(path, body))
+    decode_shared(bodies, |place, body| {
+        from_body(path, "", body).map_err(|error| error.of(|| name_of(body, place)))
+    })
 }
 
 /// The bodies of pages that come newest first, oldest first.
@@ -65,10 +82,9 @@ impl Store {
     ///
     /// [`EngineError::Invalid`](crate::EngineError::Invalid) if the nodes are no forest.
     pub async fn try_replace_session_graph(&self, graph: &SessionGraph) -> Result<(), Error> {
-        let nodes = graph.nodes.clone();
+        let nodes = to_nodes(self.path(), &graph.nodes)?;
         self.db
             .write("replace graph", move |call| {
-                let nodes = to_nodes(call.path(), &nodes)?;
                 Ok(call.graph().replace(&nodes)?)
             })
             .await
@@ -97,10 +113,9 @@ impl Store {
         if nodes.is_empty() {
             return Ok(());
         }
-        let nodes = nodes.to_vec();
+        let nodes = to_nodes(self.path(), nodes)?;
         self.db
             .write("append nodes", move |call| {
-                let nodes = to_nodes(call.path(), &nodes)?;
                 Ok(call.graph().append(&nodes)?)
             })
             .await
@@ -141,7 +156,7 @@ impl Store {
             .read("load node", move |call| {
                 call.graph()
                     .load_node(&node_id)?
-                    .map(|body| from_body(call.path(), &body))
+                    .map(|body| from_body(call.path(), &node_id, &body))
                     .transpose()
             })
             .await?)
@@ -158,5 +173,22 @@ impl Store {
                 Ok(call.graph().tombstone(&ids).map(drop)?)
             })
             .await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another release may have written them. The error named no node.
+    #[test]
+    fn a_node_that_cannot_be_decoded_is_named() {
+        let path = Path::new("x.db");
+        let message = |bodies: &[&[u8]]| from_bodies(path, bodies).unwrap_err().to_string();
+        let named = message(&[br#"{"node_id":"n7","later":[1]}"#]);
+        assert!(named.contains("graph node n7 in x.db"), "{named}");
+        let many = vec![&br#"{}"#[..]; 3000];
+        let first = message(&many);
+        assert!(first.contains("graph node number 1 in order"), "{first}");
     }
 }

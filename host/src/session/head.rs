@@ -37,6 +37,7 @@ struct Content {
 
 pub(crate) fn to_body(
     path: &Path,
+    session_id: &str,
     config: PersistedSessionConfig,
     mut agent_frames: Vec<AgentFrameRecord>,
     current_agent_frame_id: AgentFrameId,
@@ -64,7 +65,7 @@ pub(crate) fn to_body(
         token_ledger,
     };
     Ok(HeadBody {
-        content: to_json(path, WHAT, &content)?,
+        content: to_json(path, WHAT, session_id, &content)?,
         blobs,
         retained,
     })
@@ -219,30 +220,30 @@ impl Store {
         nodes: Option<Vec<SessionNodeRecord>>,
         usage: Option<Vec<TokenLedgerEntry>>,
     ) -> Result<u64, Error> {
-        let profile = self.profile();
+        let body = to_body(
+            self.path(),
+            &meta.session_id,
+            meta.config,
+            meta.agent_frames,
+            meta.current_agent_frame_id,
+            meta.token_ledger,
+        )?;
+        let nodes = nodes
+            .map(|nodes| graph::to_nodes(self.path(), &nodes))
+            .transpose()?;
+        let draft = HeadDraft {
+            session_id: meta.session_id,
+            revision: meta.head_revision,
+            body,
+            leaf: meta.leaf_node_id,
+            checkpoint_ref: meta.checkpoint_ref.map(|BlobRef(key)| key),
+            nodes,
+            usage: usage.map(|entries| entries.into_iter().map(usage::to_entry).collect()),
+            profile: self.profile(),
+        };
         self.db
             .write("save session head", move |call| {
-                call.belongs_to(&meta.session_id);
-                let body = to_body(
-                    call.path(),
-                    meta.config,
-                    meta.agent_frames,
-                    meta.current_agent_frame_id,
-                    meta.token_ledger,
-                )?;
-                let nodes = nodes
-                    .map(|nodes| graph::to_nodes(call.path(), &nodes))
-                    .transpose()?;
-                let draft = HeadDraft {
-                    session_id: meta.session_id,
-                    revision: meta.head_revision,
-                    body,
-                    leaf: meta.leaf_node_id,
-                    checkpoint_ref: meta.checkpoint_ref.map(|BlobRef(key)| key),
-                    nodes,
-                    usage: usage.map(|entries| entries.into_iter().map(usage::to_entry).collect()),
-                    profile,
-                };
+                call.belongs_to(&draft.session_id);
                 Ok(call.session().save_head(&draft)?)
             })
             .await

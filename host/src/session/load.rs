@@ -3,8 +3,8 @@
 use std::mem;
 use std::path::Path;
 
-use lash_core::SessionGraph;
 use lash_core::store::{PersistedSessionRead, SessionReadScope};
+use lash_core::{BlobRef, SessionGraph};
 use lash_store_engine::wit::session::{BodyPage, ReadScope, Snapshot};
 use lash_store_engine::wit::types::ByteStrings;
 
@@ -28,7 +28,10 @@ pub(crate) fn from_snapshot(
     let nodes = graph::from_bodies(path, &bodies)?;
     let checkpoint = snapshot
         .checkpoint
-        .map(|stored| checkpoints::from_checkpoint(path, stored))
+        .map(|stored| {
+            let key = meta.checkpoint_ref.as_ref().map_or("", BlobRef::as_str);
+            checkpoints::from_checkpoint(path, key, stored)
+        })
         .transpose()?;
     Ok(PersistedSessionRead {
         session_id: meta.session_id,
@@ -53,10 +56,19 @@ fn take_nodes(snapshot: &mut Snapshot) -> BodyPage {
 }
 
 impl Store {
-    pub(super) async fn try_load(
+    /// Reads a session as `load_session` of the trait does, and returns a failure as this
+    /// crate's error. `None` if nothing was committed.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if what is stored is corrupt,
+    /// [`Error::Decode`] if another release has written it,
+    /// [`EngineError::Retired`](crate::EngineError::Retired) if the session was deleted.
+    pub async fn try_load_session(
         &self,
-        scope: ReadScope,
+        scope: SessionReadScope,
     ) -> Result<Option<PersistedSessionRead>, Error> {
+        let scope = to_scope(scope);
         self.db
             .read("load session", move |call| {
                 call.keep_snapshot();
@@ -73,6 +85,6 @@ impl Store {
     }
 
     pub(super) async fn try_load_full(&self) -> Result<Option<PersistedSessionRead>, Error> {
-        self.try_load(to_scope(SessionReadScope::FullGraph)).await
+        self.try_load_session(SessionReadScope::FullGraph).await
     }
 }

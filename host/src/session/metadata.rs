@@ -11,7 +11,12 @@ use crate::error::Error;
 
 pub(crate) fn to_meta(path: &Path, meta: SessionMeta) -> Result<Meta, Error> {
     Ok(Meta {
-        relation: to_json(path, "the session's relation", &meta.relation)?,
+        relation: to_json(
+            path,
+            "the session's relation",
+            &meta.session_id,
+            &meta.relation,
+        )?,
         session_id: meta.session_id,
         session_name: meta.session_name,
         created_at: meta.created_at,
@@ -43,7 +48,7 @@ pub(crate) fn from_description(
     let meta = from_meta(path, description.meta)?;
     let first = description
         .first_prompt
-        .map(|body| graph::from_body(path, &body))
+        .map(|body| graph::from_body(path, "(the first of the user)", &body))
         .transpose()?;
     // lash-core makes the text that a picker shows; it needs a graph for it.
     let first = SessionGraph::from_nodes(first.into_iter().collect(), None);
@@ -98,10 +103,10 @@ impl Store {
     ///
     /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
     pub async fn try_save_session_meta(&self, meta: SessionMeta) -> Result<(), Error> {
+        let meta = to_meta(self.path(), meta)?;
         self.db
             .write("save session metadata", move |call| {
                 call.belongs_to(&meta.session_id);
-                let meta = to_meta(call.path(), meta)?;
                 Ok(call.metadata().save(&meta)?)
             })
             .await
@@ -109,10 +114,10 @@ impl Store {
 
     /// Stores metadata unless some is stored; returns whether it did.
     pub(crate) async fn create_session_meta(&self, meta: SessionMeta) -> Result<bool, Error> {
+        let meta = to_meta(self.path(), meta)?;
         self.db
             .write("create session metadata", move |call| {
                 call.belongs_to(&meta.session_id);
-                let meta = to_meta(call.path(), meta)?;
                 Ok(call.metadata().create(&meta)?)
             })
             .await

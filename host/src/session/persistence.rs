@@ -11,7 +11,7 @@ use lash_core::{
     VacuumReport,
 };
 
-use super::{Store, load};
+use super::Store;
 
 #[async_trait::async_trait]
 impl RuntimePersistence for Store {
@@ -23,7 +23,7 @@ impl RuntimePersistence for Store {
         &self,
         scope: SessionReadScope,
     ) -> Result<Option<PersistedSessionRead>, StoreError> {
-        Ok(self.try_load(load::to_scope(scope)).await?)
+        Ok(self.try_load_session(scope).await?)
     }
 
     async fn load_node(&self, node_id: &str) -> Result<Option<SessionNodeRecord>, StoreError> {
@@ -37,14 +37,14 @@ impl RuntimePersistence for Store {
         &self,
         commit: RuntimeCommit,
     ) -> Result<RuntimeCommitResult, StoreError> {
-        self.commit(commit).await
+        self.try_commit_runtime_state(commit).await?
     }
 
     async fn enqueue_queued_work(
         &self,
         batch: QueuedWorkBatchDraft,
     ) -> Result<QueuedWorkBatch, StoreError> {
-        self.enqueue(batch).await
+        Ok(self.try_enqueue_queued_work(batch).await?)
     }
 
     async fn claim_ready_queued_work(
@@ -55,8 +55,9 @@ impl RuntimePersistence for Store {
         lease_ttl_ms: u64,
         max_batches: usize,
     ) -> Result<Option<QueuedWorkClaim>, StoreError> {
-        self.claim_ready(session_id, owner_id, boundary, lease_ttl_ms, max_batches)
-            .await
+        Ok(self
+            .try_claim_ready_queued_work(session_id, owner_id, boundary, lease_ttl_ms, max_batches)
+            .await?)
     }
 
     async fn claim_ready_queued_work_by_batch_ids(
@@ -67,8 +68,15 @@ impl RuntimePersistence for Store {
         lease_ttl_ms: u64,
         batch_ids: &[String],
     ) -> Result<Option<QueuedWorkClaim>, StoreError> {
-        self.claim_exactly(session_id, owner_id, boundary, lease_ttl_ms, batch_ids)
-            .await
+        Ok(self
+            .try_claim_ready_queued_work_by_batch_ids(
+                session_id,
+                owner_id,
+                boundary,
+                lease_ttl_ms,
+                batch_ids,
+            )
+            .await?)
     }
 
     async fn renew_queued_work_claim(
@@ -76,7 +84,12 @@ impl RuntimePersistence for Store {
         claim: &QueuedWorkClaim,
         lease_ttl_ms: u64,
     ) -> Result<QueuedWorkClaim, StoreError> {
-        self.renew_claim(claim, lease_ttl_ms).await
+        self.try_renew_queued_work_claim(claim, lease_ttl_ms)
+            .await?
+            .ok_or_else(|| StoreError::QueuedWorkClaimExpired {
+                session_id: claim.session_id.clone(),
+                claim_id: claim.claim_id.clone(),
+            })
     }
 
     async fn abandon_queued_work_claim(&self, claim: &QueuedWorkClaim) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use lash_store_engine::wit::queue::{
 
 use super::Store;
 use crate::database::Database;
-use crate::encoding::{from_json, to_json};
+use crate::encoding::{from_json, read_json, to_json, to_json_text};
 use crate::error::Error;
 
 const MERGE_KEY: &str = "the merge key of queued work";
@@ -22,16 +22,17 @@ const MERGE_KEY: &str = "the merge key of queued work";
 const PAYLOAD: &str = "the payload of queued work";
 
 pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<BatchDraft, Error> {
+    // A batch has no identifier before it is stored.
+    let key = draft.source_key.as_deref().unwrap_or_default();
     let payloads = draft
         .payloads
         .iter()
-        .map(|payload| to_json(path, PAYLOAD, payload))
+        .map(|payload| to_json(path, PAYLOAD, key, payload))
         .collect::<Result<_, _>>()?;
     Ok(BatchDraft {
         delivery: to_delivery(draft.delivery_policy),
         slot: to_slot(draft.slot_policy),
-        merge_key: serde_json::to_string(&draft.merge_key)
-            .map_err(|source| Error::encode(path, MERGE_KEY, source))?,
+        merge_key: to_json_text(path, MERGE_KEY, key, &draft.merge_key)?,
         session_id: draft.session_id,
         source_key: draft.source_key,
         available_at_ms: draft.available_at_ms,
@@ -42,10 +43,10 @@ pub(crate) fn to_draft(path: &Path, draft: QueuedWorkBatchDraft) -> Result<Batch
 /// Whether the work is input for turns, and can be read by who claims it.
 pub(crate) fn is_turn_input(draft: &BatchDraft) -> bool {
     let input = |payload: &Vec<u8>| {
-        serde_json::from_slice(payload)
+        read_json(payload)
             .is_ok_and(|payload| matches!(payload, QueuedWorkPayload::TurnInput { .. }))
     };
-    let merge_key = serde_json::from_str::<MergeKey>(&draft.merge_key);
+    let merge_key = read_json::<MergeKey>(draft.merge_key.as_bytes());
     merge_key.is_ok() && !draft.payloads.is_empty() && draft.payloads.iter().all(input)
 }
 
@@ -69,9 +70,10 @@ pub(crate) fn from_batch(path: &Path, batch: Batch) -> Result<QueuedWorkBatch, E
         .iter()
         .enumerate()
         .map(|(index, payload)| {
+            let item_id = format!("{}:item:{index}", batch.id);
             Ok(QueuedWorkItem {
-                item_id: format!("{}:item:{index}", batch.id),
-                payload: from_json(path, PAYLOAD, &batch.id, payload)?,
+                payload: from_json(path, PAYLOAD, &item_id, payload)?,
+                item_id,
             })
         })
         .collect::<Result<_, Error>>()?;
@@ -157,29 +159,45 @@ impl Drop for NewClaim {
 }
 
 impl Store {
-    pub(super) async fn enqueue(
+    /// Puts work into the queue as `enqueue_queued_work` of the trait does, and returns a
+    /// failure as this crate's error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooDeep`] and [`Error::Encode`] for what could not be read back;
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::Retired`](crate::EngineError::Retired) and
+    /// [`EngineError::DiskFull`](crate::EngineError::DiskFull) among others.
+    pub async fn try_enqueue_queued_work(
         &self,
         batch: QueuedWorkBatchDraft,
-    ) -> Result<QueuedWorkBatch, StoreError> {
-        Ok(self
-            .db
+    ) -> Result<QueuedWorkBatch, Error> {
+        let draft = to_draft(self.path(), batch)?;
+        self.db
             .write("enqueue work", move |call| {
-                call.of_session(&batch.session_id);
-                let draft = to_draft(call.path(), batch)?;
+                call.of_session(&draft.session_id);
                 let batch = call.queue().enqueue(&draft)?;
                 from_batch(call.path(), batch)
             })
-            .await?)
+            .await
     }
 
-    pub(super) async fn claim_ready(
+    /// Claims work as `claim_ready_queued_work` of the trait does, and returns a failure as
+    /// this crate's error. `None` if nothing is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::Retired`](crate::EngineError::Retired) and
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) among others.
+    pub async fn try_claim_ready_queued_work(
         &self,
         session_id: &str,
         owner_id: &str,
         boundary: QueuedWorkClaimBoundary,
         lease_ttl_ms: u64,
         max_batches: usize,
-    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+    ) -> Result<Option<QueuedWorkClaim>, Error> {
         self.claim(ClaimRequest {
             session_id: session_id.to_owned(),
             owner_id: owner_id.to_owned(),
@@ -191,14 +209,20 @@ impl Store {
         .await
     }
 
-    pub(super) async fn claim_exactly(
+    /// Claims these batches as `claim_ready_queued_work_by_batch_ids` of the trait does, and
+    /// returns a failure as this crate's error. `None` if they are not all ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_claim_ready_queued_work`](Self::try_claim_ready_queued_work).
+    pub async fn try_claim_ready_queued_work_by_batch_ids(
         &self,
         session_id: &str,
         owner_id: &str,
         boundary: QueuedWorkClaimBoundary,
         lease_ttl_ms: u64,
         batch_ids: &[String],
-    ) -> Result<Option<QueuedWorkClaim>, StoreError> {
+    ) -> Result<Option<QueuedWorkClaim>, Error> {
         self.claim(ClaimRequest {
             session_id: session_id.to_owned(),
             owner_id: owner_id.to_owned(),
@@ -210,7 +234,7 @@ impl Store {
         .await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Option<QueuedWorkClaim>, StoreError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Option<QueuedWorkClaim>, Error> {
         if request.max_batches == 0 {
             return Ok(None);
         }
@@ -234,11 +258,17 @@ impl Store {
         Ok(claimed.and_then(|mut new| new.claim.take()))
     }
 
-    pub(super) async fn renew_claim(
+    /// Renews a claim as `renew_queued_work_claim` of the trait does, and returns a failure
+    /// as this crate's error. `None` if the claim has expired and others may have it.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_claim_ready_queued_work`](Self::try_claim_ready_queued_work).
+    pub async fn try_renew_queued_work_claim(
         &self,
         claim: &QueuedWorkClaim,
         lease_ttl_ms: u64,
-    ) -> Result<QueuedWorkClaim, StoreError> {
+    ) -> Result<Option<QueuedWorkClaim>, Error> {
         let held = to_completion(claim.completion());
         let expires = self
             .db
@@ -251,16 +281,10 @@ impl Store {
                 Ok(expires)
             })
             .await?;
-        match expires {
-            Some(expires_at_epoch_ms) => Ok(QueuedWorkClaim {
-                expires_at_epoch_ms,
-                ..claim.clone()
-            }),
-            None => Err(StoreError::QueuedWorkClaimExpired {
-                session_id: claim.session_id.clone(),
-                claim_id: claim.claim_id.clone(),
-            }),
-        }
+        Ok(expires.map(|expires_at_epoch_ms| QueuedWorkClaim {
+            expires_at_epoch_ms,
+            ..claim.clone()
+        }))
     }
 
     pub(super) async fn abandon_claim(&self, claim: &QueuedWorkClaim) -> Result<(), StoreError> {

@@ -1,8 +1,12 @@
 //! Each command on the database of one session.
 
-use lash_core::RuntimePersistence;
+#[cfg(unix)]
+use std::process::Command;
+
+use lash_core::session_graph::SharedJsonValue;
+use lash_core::{ProtocolTurnOptions, RuntimePersistence, SessionNodePayload, SessionNodeRecord};
 use lash_wasm_store::inspect::{Inspector, Statistics};
-use lash_wasm_store_testing::fixtures::{Place, chain, ids};
+use lash_wasm_store_testing::fixtures::{Place, append, chain, ids, node};
 use lash_wasm_store_testing::program::{Run, values};
 use serde_json::{Value, json};
 
@@ -134,6 +138,84 @@ async fn what_is_stored_is_shown_without_its_control_characters() {
     assert!(text.contains(r"\u{1b}[2J\n"), "{text:?}");
 }
 
+/// A text that is written from right to left can hide how a name ends. Programs get it as
+/// it is.
+#[tokio::test]
+async fn what_is_stored_is_shown_without_overrides_of_its_direction() {
+    let place = Place::new();
+    fill(place.path()).await;
+    let hidden = "a\u{202e}b\u{2066}c\u{200b}d\u{2028}e";
+    let sql = format!("UPDATE graph_nodes SET node_id = '{hidden}' WHERE seq = 4");
+    place.raw().damage(&sql);
+    let run = PROGRAM.on("verify", place.path()).ended(1);
+    let shown = r"a\u{202e}b\u{2066}c\u{200b}d\u{2028}e";
+    assert!(run.stdout.contains(shown), "{:?}", run.stdout);
+    assert!(!run.stdout.contains('\u{202e}'), "{:?}", run.stdout);
+    let run = PROGRAM.json("verify", place.path()).ended(1);
+    assert!(run.values()[0]["problems"].to_string().contains(hidden));
+    // A path is shown too.
+    let path = place.path().with_file_name("x\u{202e}bd.db");
+    let run = PROGRAM.on("inspect", &path).ended(3);
+    assert!(run.stderr.contains(r"x\u{202e}bd.db"), "{:?}", run.stderr);
+}
+
+/// What is nested deeper than JSON is usually read is exported as bytes.
+#[tokio::test]
+async fn what_is_nested_deeply_is_shown_and_exported() {
+    let place = Place::new();
+    let deep = (0..1000).fold(json!(1), |value, _| Value::Array(vec![value]));
+    let store = place.open().await;
+    let mut commit = append(None, vec![deep_node("n", deep.clone())]);
+    commit.checkpoint.turn_state.protocol_turn_options = ProtocolTurnOptions { payload: deep };
+    store.commit_runtime_state(commit).await.unwrap();
+    drop(store);
+    for command in ["inspect", "verify", "export"] {
+        PROGRAM.on(command, place.path()).succeeded();
+    }
+    let exported = PROGRAM.on("export", place.path()).succeeded().stdout;
+    let node = exported
+        .lines()
+        .find(|line| line.contains("\"record\":\"node\""))
+        .unwrap();
+    assert!(node.contains("base64"), "{node}");
+}
+
+fn deep_node(id: &str, body: Value) -> SessionNodeRecord {
+    SessionNodeRecord {
+        payload: SessionNodePayload::Plugin {
+            plugin_type: "deep".to_owned(),
+            body: SharedJsonValue::new(body),
+        },
+        ..node(id, None)
+    }
+}
+
+/// A transcript is nobody else's, whatever the umask.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_export_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    fill(place.path()).await;
+    let file = place.path().with_file_name("export.jsonl");
+    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    let export = |force: &[&str]| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "umask 022; exec \"$@\"", "sh", PROGRAM.0, "export"]);
+        shell
+            .args(force)
+            .arg("--output")
+            .arg(&file)
+            .arg(place.path());
+        Run::of(&mut shell).succeeded();
+    };
+    export(&[]);
+    assert_eq!(mode(), 0o600);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    export(&["--force"]);
+    assert_eq!(mode(), 0o600);
+}
+
 #[tokio::test]
 async fn gc_removes_what_inspect_promised() {
     let place = Place::new();
@@ -254,7 +336,7 @@ async fn a_terminal_gets_colours_and_progress() {
     fill(place.path()).await;
     let line = format!("{} verify {}", PROGRAM.0, place.path().display());
     let on_terminal = |no_color: &str| {
-        let mut script = std::process::Command::new("script");
+        let mut script = Command::new("script");
         script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         script.env("TERM", "xterm").env("NO_COLOR", no_color);
         script.stdin(std::process::Stdio::null()).output()

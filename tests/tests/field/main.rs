@@ -6,3 +6,5 @@ mod log;
 mod names;
 mod other;
 mod read_only;
+mod readable;
+mod typed;

@@ -15,7 +15,7 @@ Exit codes:
   3    a file cannot be used: missing, of another program, in use, read-only, disk full
   4    this program failed
   130  interrupted; each step was done whole or not at all
-  141  nobody reads the output any more
+  141  nobody reads the output any more; nothing is said about that
 Of several databases, the highest code counts.";
 
 const EXAMPLES: &str = "\
@@ -173,7 +173,7 @@ pub(crate) struct Export {
     pub(crate) databases: Databases,
 
     /// Write to this file instead of to standard output; it appears when everything
-    /// could be read and is in it
+    /// could be read and is in it, and only its owner may read it
     #[arg(long, short, value_name = "FILE", verbatim_doc_comment)]
     pub(crate) output: Option<PathBuf>,
 

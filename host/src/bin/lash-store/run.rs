@@ -30,7 +30,10 @@ pub(crate) fn to_end(arguments: Arguments) -> ExitCode {
     // What was begun in other threads is tidied up by them.
     runtime.shutdown_timeout(PATIENCE);
     if let Err(failure) = ended {
-        output.report(&failure);
+        // As when SIGPIPE ends a program: there is nothing wrong with the file.
+        if failure.exit != Exit::BrokenPipe {
+            output.report(&failure);
+        }
         output.end_with(failure.exit);
     }
     output.exit().into()

@@ -123,21 +123,14 @@ impl Sink {
     }
 }
 
-/// A temporary file in the directory of the file to be, with its permissions.
+/// A temporary file in the directory of the file to be.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut builder = Builder::new();
-    builder.prefix(TEMPORARY);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As of any new file: less what the umask takes away.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(directory)
+    // Only its owner may read it: transcripts are in it.
+    Builder::new().prefix(TEMPORARY).tempfile_in(directory)
 }
 
 fn exists(path: &Path) -> Failure {

@@ -44,11 +44,23 @@ pub(crate) fn moment(ms: u64) -> String {
     }
 }
 
+/// Whether a character does something to a terminal or to the text around it: controls,
+/// line separators, what is written in which direction, and what is not seen.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 /// A text that was stored, so that it cannot do anything to a terminal.
 pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if is_unsafe(character) {
             plain.extend(character.escape_default());
         } else {
             plain.push(character);

@@ -8,6 +8,7 @@ use lash_store_engine::wit::session_import::ImportedBlob;
 use super::{blobs, manifest};
 use crate::EngineError;
 use crate::import::error::ImportError;
+use crate::import::json::decode;
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
 use crate::session::head::to_body;
@@ -29,6 +30,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<Option<u64>, ImportError> {
     let path = run.source.path().to_path_buf();
     let body = to_body(
         &path,
+        &head.session_id,
         head.config,
         head.agent_frames,
         head.current_agent_frame_id,
@@ -61,8 +63,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<Option<u64>, ImportError> {
 
 fn read(row: &SourceRow<'_>) -> Result<SessionHeadMeta, Reason> {
     let session_id = row.text(0)?;
-    let mut head: SessionHeadMeta = serde_json::from_str(row.text(1)?)
-        .map_err(|error| format!("the head cannot be read: {error}"))?;
+    let mut head: SessionHeadMeta = decode("the head", row.text(1)?)?;
     if head.session_id != session_id {
         return Err(format!(
             "the head says that it is that of the session {}",

@@ -9,13 +9,13 @@ use lash_store_engine::wit::session_import::{ImportedBlob, StoredContent};
 use lash_store_engine::wit::types::BlobKind;
 
 use super::blobs::Stored;
-use crate::encoding::to_msgpack;
+use crate::encoding::{read_msgpack, to_msgpack};
 use crate::error::Error;
 use crate::import::table::Reason;
 
 /// What a manifest says, as the native crate encodes it.
 pub(super) fn decode(content: &[u8]) -> Result<SessionCheckpoint, Reason> {
-    rmp_serde::from_slice(content)
+    read_msgpack(content)
         .map_err(|error| format!("the checkpoint manifest cannot be read: {error}"))
 }
 
@@ -23,7 +23,7 @@ pub(super) fn decode(content: &[u8]) -> Result<SessionCheckpoint, Reason> {
 pub(super) fn to_wit(path: &Path, manifest: &SessionCheckpoint) -> Result<Manifest, Error> {
     let key = |reference: &Option<BlobRef>| reference.as_ref().map(|BlobRef(key)| key.clone());
     Ok(Manifest {
-        turn_state: to_msgpack(path, "the turn state", &manifest.turn_state)?,
+        turn_state: to_msgpack(path, "the turn state", "", &manifest.turn_state)?,
         tool_state: key(&manifest.tool_state_ref),
         plugin_snapshot: key(&manifest.plugin_snapshot_ref),
         plugin_snapshot_revision: manifest.plugin_snapshot_revision,
@@ -41,7 +41,12 @@ pub(super) fn to_blob(
         key: key.0.clone(),
         kind: BlobKind::CheckpointManifest,
         compressible: false,
-        content: StoredContent::Raw(to_msgpack(path, "a checkpoint manifest", manifest)?),
+        content: StoredContent::Raw(to_msgpack(
+            path,
+            "the checkpoint manifest",
+            &key.0,
+            manifest,
+        )?),
         manifest: Some(to_wit(path, manifest)?),
     })
 }

@@ -3,6 +3,7 @@
 use lash_core::SessionMeta;
 
 use crate::import::error::ImportError;
+use crate::import::json::decode;
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
 use crate::session::metadata::to_meta;
@@ -25,15 +26,15 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
 }
 
 fn read(row: &SourceRow<'_>) -> Result<SessionMeta, Reason> {
-    let relation = row.optional_text(5)?.map(serde_json::from_str).transpose();
+    let relation = row
+        .optional_text(5)?
+        .map(|text| decode("the relation", text));
     Ok(SessionMeta {
         session_id: row.text(0)?.to_owned(),
         session_name: row.text(1)?.to_owned(),
         created_at: row.text(2)?.to_owned(),
         model: row.text(3)?.to_owned(),
         cwd: row.optional_text(4)?.map(str::to_owned),
-        relation: relation
-            .map_err(|error| format!("the relation cannot be read: {error}"))?
-            .unwrap_or_default(),
+        relation: relation.transpose()?.unwrap_or_default(),
     })
 }

@@ -5,6 +5,7 @@ use lash_store_engine::wit::session_import::ImportedNode;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::import::error::ImportError;
+use crate::import::json::decode;
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
 use crate::session::graph::is_prompt;
@@ -52,8 +53,7 @@ fn read(
     let id = row.text(0)?;
     let sequence = row.unsigned(1)?;
     let body = row.text(2)?;
-    let record: SessionNodeRecord =
-        serde_json::from_str(body).map_err(|error| format!("the node cannot be read: {error}"))?;
+    let record: SessionNodeRecord = decode("the node", body)?;
     if record.node_id != id {
         return Err("the node says that it is another".to_owned());
     }

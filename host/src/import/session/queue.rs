@@ -8,6 +8,7 @@ use lash_store_engine::wit::types::ByteStrings;
 use rusqlite::Connection;
 
 use crate::import::error::ImportError;
+use crate::import::json::{decode, encode};
 use crate::import::run::Run;
 use crate::import::table::{Reason, SourceRow, Table};
 use crate::session::queue::{to_delivery, to_slot};
@@ -37,8 +38,7 @@ pub(super) fn import(run: &mut Run<'_>) -> Result<(), ImportError> {
 
 fn read(connection: &Connection, row: &SourceRow<'_>) -> Result<ImportedBatch, Reason> {
     let id = row.text(0)?;
-    let merge_key: MergeKey = serde_json::from_str(row.text(6)?)
-        .map_err(|error| format!("the merge key cannot be read: {error}"))?;
+    let merge_key: MergeKey = decode("the merge key", row.text(6)?)?;
     let claim = match (row.optional_text(9)?, row.optional_text(10)?) {
         (Some(claim_id), Some(token)) => Some(ImportedBatchClaim {
             id: claim_id.to_owned(),
@@ -59,7 +59,7 @@ fn read(connection: &Connection, row: &SourceRow<'_>) -> Result<ImportedBatch, R
             delivery: delivery(row.text(4)?)?,
             slot: slot(row.text(5)?)?,
             // As it would be written now: batches join if theirs are equal.
-            merge_key: serde_json::to_string(&merge_key).map_err(|error| error.to_string())?,
+            merge_key: String::from_utf8(encode(&merge_key)?).map_err(|error| error.to_string())?,
             available_at_ms: row.time(7)?,
             enqueued_at_ms: row.time(8)?,
             payloads: payloads(connection, row, id)?,
@@ -105,9 +105,8 @@ fn payloads(
         }
         let payload: String = row.get(1).map_err(sql)?;
         of.brings(payload.len());
-        let payload: QueuedWorkPayload = serde_json::from_str(&payload)
-            .map_err(|error| format!("the payload {item_id} cannot be read: {error}"))?;
-        payloads.push(serde_json::to_vec(&payload).map_err(|error| error.to_string())?);
+        let payload: QueuedWorkPayload = decode(&format!("the payload {item_id}"), &payload)?;
+        payloads.push(encode(&payload)?);
     }
     Ok(ByteStrings::from_iter(payloads))
 }

@@ -14,6 +14,7 @@ use super::{blobs, manifest};
 use crate::EngineError;
 use crate::error::Error;
 use crate::import::error::ImportError;
+use crate::import::json::decode;
 use crate::import::run::Run;
 use crate::import::table::Table;
 
@@ -37,8 +38,7 @@ pub(super) fn import(run: &mut Run<'_>, revision: Option<u64>) -> Result<(), Imp
     run.table(
         &TURNS,
         |connection, row| {
-            let result: RuntimeCommitResult = serde_json::from_str(row.text(3)?)
-                .map_err(|error| format!("the result of the commit cannot be read: {error}"))?;
+            let result: RuntimeCommitResult = decode("the result of the commit", row.text(3)?)?;
             if revision.is_none_or(|revision| result.head_revision > revision) {
                 return Err("the commit is later than the head, or there is no head".to_owned());
             }

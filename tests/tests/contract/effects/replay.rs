@@ -372,6 +372,26 @@ async fn what_is_read_ahead_is_answered_and_checked() {
     assert_eq!(code(unread), "sqlite_effect_replay_store");
 }
 
+/// A corrupt effect is an error for whoever asks for it. It failed the one before it too,
+/// which is whole.
+#[tokio::test]
+async fn what_cannot_be_read_ahead_fails_nobody_who_asked_for_something_else() {
+    let place = place();
+    let host = open(place.path()).await;
+    let first = controller(&host);
+    for key in ["a", "b", "c"] {
+        run(&first, effect(key), returning(key)).await.unwrap();
+    }
+    place
+        .raw()
+        .damage("UPDATE effects SET content = x'7b7d' WHERE replay_key = 'b'");
+    let again = controller(&host);
+    assert_eq!(marker(run(&again, effect("a"), forbidden()).await), "a");
+    let corrupt = run(&again, effect("b"), forbidden()).await;
+    assert_eq!(code(corrupt), "sqlite_effect_replay_corrupt_row");
+    assert_eq!(marker(run(&again, effect("c"), forbidden()).await), "c");
+}
+
 /// The effects of other scopes lie between, and some are not finished.
 #[tokio::test]
 async fn only_finished_effects_of_the_scope_are_read_ahead() {
