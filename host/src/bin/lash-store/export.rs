@@ -60,9 +60,11 @@ pub(crate) async fn run(arguments: Export, output: &mut Output) -> Result<(), Fa
     let Some(file) = arguments.output else {
         return sink.finish().map(|_| ());
     };
-    if output.exit() != Exit::Fine {
+    let is_enough = arguments.partial && output.exit() == Exit::Problems;
+    if output.exit() != Exit::Fine && !is_enough {
         let message = format!(
-            "{} was not written, because not everything could be read",
+            "{} was not written, because not everything could be read; --partial writes what \
+             could be",
             file.display()
         );
         return Err(Failure::new(&file, output.exit(), "incomplete", message));

@@ -9,7 +9,7 @@ use lash_wasm_store_guest::host_events;
 use lash_wasm_store_testing::faults::FaultyEnvironment;
 
 use crate::sweep::deployment_import;
-use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};
+use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, repair, sound};
 
 const GONE: &str = "what it removed is gone";
 
@@ -83,9 +83,19 @@ pub fn table() -> Table {
     operations.extend(occurrences());
     operations.extend(settlements());
     operations.extend(deployment_import::of_host_events());
+    let image = db.image();
+    operations.push(repair(
+        "repair.host-events",
+        &image,
+        "UPDATE table_digests SET digests = zeroblob(8);
+         UPDATE database_identity SET identity = x'00';
+         UPDATE subscriptions SET source_identity = 1 WHERE seq = 2;
+         UPDATE occurrences SET identity = 1 WHERE number = 2",
+        host_events::repair,
+    ));
     Table {
         kind: "host events",
-        start: db.image().into(),
+        start: image.into(),
         operations,
         goes_on: Box::new(|db| {
             host_events::subscribe(db, subscription(Some("work"), "work")).unwrap();
@@ -171,6 +181,12 @@ fn reads() -> Vec<Operation> {
             move |db| host_events::unsettled(db, after, 10),
         ));
     }
+    operations.push(Operation::new(
+        "host-events.unreserved",
+        "",
+        Effect::Reads,
+        |db| host_events::unreserved(db, 0, 10),
+    ));
     operations.push(Operation::new(
         "host-event-export.read-page",
         "",
