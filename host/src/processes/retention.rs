@@ -55,9 +55,9 @@ impl SqliteProcessRegistry {
     /// [`unstarted_deliveries`](SqliteHostEventStore::unstarted_deliveries) would
     /// take them for deliveries that were never started.
     ///
-    /// A time in the future counts as now. It removes a few hundred at a time, and gives their pages back to the file
-    /// system at the end. If it fails, or the future is dropped, what was removed
-    /// until then stays removed.
+    /// A time in the future counts as now. It removes a few hundred at a time, and gives
+    /// their pages back to the file system at the end. If it fails, or the future is dropped,
+    /// what was removed until then stays removed.
     ///
     /// # Errors
     ///

@@ -83,18 +83,19 @@ impl Recorder {
     }
 
     /// How many steps SQLite's virtual machine takes for a call, about.
-    pub fn steps(&self, call: impl FnOnce(&Self)) -> u64 {
+    pub fn steps(&mut self, call: impl FnOnce(&Self)) -> u64 {
         let steps = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&steps);
         let count = move || {
             counted.fetch_add(1, Ordering::Relaxed);
             false
         };
-        let connection = self.inner.connection();
+        let connection = self.inner.connection_mut();
         connection
             .progress_handler(1, Some(count))
             .expect("a handler");
         call(self);
+        let connection = self.inner.connection_mut();
         connection
             .progress_handler(0, None::<fn() -> bool>)
             .expect("no handler");

@@ -25,7 +25,7 @@ async fn an_occurrence_that_was_not_reserved_before_a_kill_is_delivered() {
     }
     let place = Place::new();
     let test = an_occurrence_that_was_not_reserved_before_a_kill_is_delivered;
-    let mut process = Child::start(|| test(), place.path());
+    let mut process = Child::start(test, place.path());
     process.wait_for("recorded");
     process.kill();
 

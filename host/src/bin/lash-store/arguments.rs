@@ -171,8 +171,8 @@ pub(crate) struct Vacuum {
 #[derive(Args)]
 #[command(verbatim_doc_comment, after_long_help = help("\
 Examples:
-  cp session.db copy.db && lash-store repair session.db
-  lash-store verify session.db || lash-store repair session.db"))]
+  lash-store repair session.db
+  lash-store verify sessions/ || lash-store repair sessions/"))]
 pub(crate) struct Repair {
     #[command(flatten)]
     pub(crate) databases: Databases,

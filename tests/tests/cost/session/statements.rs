@@ -250,7 +250,7 @@ fn hiding_nodes_that_are_gone_reads_the_graph_once() {
 #[test]
 fn a_claim_costs_the_same_however_many_wait_in_front_of_what_is_ready() {
     let steps = |waiting: u64| {
-        let recorder = Recorder::new(session::initialize);
+        let mut recorder = Recorder::new(session::initialize);
         for number in 0..waiting {
             enqueue(&recorder, number, u64::MAX);
         }

@@ -227,7 +227,7 @@ fn subscribers() -> Vec<Operation> {
         })
     };
     let ended = Effect::Writes(Retry::Answers("Ok(false)", "it has ended"));
-    let gone = || Effect::Writes(Retry::Answers("Ok(0)", GONE));
+    let gone = || Effect::Writes(Retry::Answers("Ok(Pruned { occurrences: 0", GONE));
     vec![
         Operation::new(
             "host-events.initialize",
@@ -302,8 +302,11 @@ fn settlements() -> Vec<Operation> {
         settlement("unknown", &[1]),
         settlement("old", &[1]),
     ];
-    let gone = Effect::Writes(Retry::Answers("Ok(0)", GONE));
-    let next = Effect::Writes(Retry::Again("Ok(1)", "the next is removed"));
+    let gone = Effect::Writes(Retry::Answers("Ok(Pruned { occurrences: 0", GONE));
+    let next = Effect::Writes(Retry::Again(
+        "Ok(Pruned { occurrences: 1",
+        "the next is removed",
+    ));
     vec![
         settle("all of an occurrence", Effect::Writes(Retry::Same), all),
         settle(
