@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::effect_types::Pruned;
 use crate::bindings::export_types::Page;
-use crate::bindings::host_event_types::{Delivery, FanOut};
+use crate::bindings::host_event_types::{Delivery, UnsettledPage};
+use crate::bindings::process_types::PrunablePage;
 use crate::bindings::sqlite::Database;
 use crate::host_events;
 
@@ -16,9 +17,9 @@ const ENDLESS: u64 = 4711;
 
 /// Full pages of deliveries: the same page again and again, if the first occurrence says
 /// `attack repeat`, or ever new ones, if it says `attack invent`.
-pub(crate) fn unsettled(db: &Database, after: u64, limit: u32) -> Option<Result<Vec<FanOut>>> {
+pub(crate) fn unsettled(db: &Database, after: u64, limit: u32) -> Option<Result<UnsettledPage>> {
     let mut fan_out = match host_events::unsettled(db, 0, limit) {
-        Ok(page) => page.into_iter().next()?,
+        Ok(page) => page.fan_outs.into_iter().next()?,
         Err(error) => return Some(Err(error)),
     };
     let says = |words: &[u8]| {
@@ -38,7 +39,11 @@ pub(crate) fn unsettled(db: &Database, after: u64, limit: u32) -> Option<Result<
         subscription: subscription.clone(),
     };
     fan_out.deliveries = (1..=limit).map(delivery).collect();
-    Some(Ok(vec![fan_out]))
+    Some(Ok(UnsettledPage {
+        next: fan_out.deliveries.last().map(|delivery| delivery.number),
+        fan_outs: vec![fan_out],
+        corrupt: vec![],
+    }))
 }
 
 /// The same scopes of effects for ever.
@@ -46,18 +51,23 @@ pub(crate) fn pruned(ended_before_ms: u64, after: u64) -> Option<Pruned> {
     (ended_before_ms == ENDLESS).then_some(Pruned {
         effects: 0,
         last: Some(after),
+        corrupt: vec![],
     })
 }
 
 /// A process that can be removed, and is not there to be removed.
-pub(crate) fn prunable(ended_before_ms: u64) -> Option<Vec<String>> {
-    (ended_before_ms == ENDLESS).then(|| vec!["nobody".into()])
+pub(crate) fn prunable(ended_before_ms: u64) -> Option<PrunablePage> {
+    (ended_before_ms == ENDLESS).then(|| PrunablePage {
+        ids: vec!["nobody".into()],
+        corrupt: vec![],
+    })
 }
 
 /// A page of the export that leads to itself.
 pub(crate) fn page() -> Option<Page> {
     Some(Page {
         records: vec![],
+        problems: vec![],
         next: Some(vec![1]),
     })
 }

@@ -11,7 +11,7 @@ mod page;
 pub mod types {
     pub use super::page::Page;
     pub use crate::bindings::session_types::{BlobKind, BlobProfile, BlobSource};
-    pub use crate::bindings::types::{BlobRef, ByteStrings, Cursor};
+    pub use crate::bindings::types::{BlobRef, ByteStrings, Corruption, Cursor};
 }
 
 /// The types of the interface `format`.
@@ -23,7 +23,7 @@ pub mod format {
 
 /// The types of the interface `inspection-types`.
 pub mod inspection_types {
-    pub use crate::bindings::inspection_types::{CheckedTable, Verification};
+    pub use crate::bindings::inspection_types::{CheckedTable, Repaired, Verification};
 }
 
 /// The types of the interface `export-types`.
@@ -108,7 +108,7 @@ pub mod session_import {
 /// The types of the interface `processes`.
 pub mod processes {
     pub use crate::bindings::process_types::{
-        Changed, Process, ProcessPage, Registered, Registration, Selection, Status,
+        Changed, Process, ProcessPage, PrunablePage, Registered, Registration, Selection, Status,
     };
 }
 
@@ -144,8 +144,8 @@ pub mod process_import {
 /// The types of the interface `host-events`.
 pub mod host_events {
     pub use crate::bindings::host_event_types::{
-        Delivery, FanOut, Occurrence, OccurrenceDraft, Recorded, Settlement, Subscription,
-        SubscriptionDraft, SubscriptionFilter,
+        Delivery, FanOut, Occurrence, OccurrenceDraft, Pruned, Recorded, Settlement, Subscription,
+        SubscriptionDraft, SubscriptionFilter, UnreservedPage, UnsettledPage,
     };
 }
 

@@ -3,7 +3,10 @@
 
 use std::future::Future;
 
+use std::path::Path;
+
 use lash_core::{PluginError, RuntimeEffectControllerError};
+use lash_store_engine::wit::types::Corruption;
 use tracing::{Instrument, Span};
 
 use crate::error::Error;
@@ -49,4 +52,18 @@ pub(crate) async fn within_as<T, E: Failure>(
     let result = work.instrument(span.clone()).await;
     span.record("outcome", result.as_ref().map_or_else(E::word, word));
     result
+}
+
+/// Says what is corrupt and was passed over: the rest was done.
+pub(crate) fn passed_over(path: &Path, corrupt: &[Corruption]) {
+    for Corruption { table, key, reason } in corrupt {
+        tracing::warn!(
+            target: "lash_wasm_store",
+            path = %path.display(),
+            table = %table.escape_debug(),
+            key = %key.escape_debug(),
+            reason = %reason.escape_debug(),
+            "a corrupt row was passed over; `lash-store verify` names all of them",
+        );
+    }
 }

@@ -141,6 +141,7 @@ impl maintenance::Guest for Minimal {
             Ok(VacuumStep {
                 removed: removed.take(limit as usize).count() as u64,
                 remaining: (session.nodes.len() - session.visible().count()) as u64,
+                corrupt: Vec::new(),
             })
         })
     }
@@ -180,6 +181,7 @@ impl maintenance::Guest for Minimal {
                 retained,
                 deleted: deleted as u64,
                 remaining: (unused.len() - deleted) as u64,
+                corrupt: Vec::new(),
             })
         })
     }

@@ -135,6 +135,7 @@ impl retention::Guest for Minimal {
                 source_keys,
                 usage_entries: 0,
                 more,
+                corrupt: Vec::new(),
             })
         })
     }

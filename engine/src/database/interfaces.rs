@@ -122,7 +122,7 @@ interfaces! {
         list(selection: processes::Selection, cursor: Option<&types::Cursor>) -> processes::ProcessPage = call_list;
         set_external_ref(id: &str, known_hash: Option<&str>, external_ref: &[u8], fencing_token: Option<u64>) -> processes::Changed = call_set_external_ref;
         set_wait(id: &str, known_hash: Option<&str>, wait: Option<&[u8]>, fencing_token: Option<u64>) -> processes::Changed = call_set_wait;
-        prunable(ended_before_ms: u64, limit: u32) -> Vec<String> = call_prunable;
+        prunable(ended_before_ms: u64, limit: u32) -> processes::PrunablePage = call_prunable;
         prune(ended_before_ms: u64, ids: &[String]) -> Vec<String> = call_prune;
     }
     process_events: ProcessEvents = lash_store_process_events {
@@ -163,9 +163,10 @@ interfaces! {
         remove_session(session_id: &str) -> u64 = call_remove_session;
         record_occurrence(draft: &host_events::OccurrenceDraft) -> host_events::Recorded = call_record_occurrence;
         reserve(occurrence_id: &str) -> Option<host_events::FanOut> = call_reserve;
-        unsettled(after: u64, limit: u32) -> Vec<host_events::FanOut> = call_unsettled;
+        unreserved(after: u64, limit: u32) -> host_events::UnreservedPage = call_unreserved;
+        unsettled(after: u64, limit: u32) -> host_events::UnsettledPage = call_unsettled;
         settle(settlements: &[host_events::Settlement]) -> () = call_settle;
-        prune(occurred_before_ms: u64, limit: u32) -> u64 = call_prune;
+        prune(occurred_before_ms: u64, limit: u32) -> host_events::Pruned = call_prune;
     }
 }
 
@@ -204,6 +205,12 @@ interfaces! {
     effect_inspection: EffectInspection = lash_store_effect_inspection {
         statistics() -> effect_inspection::EffectStatistics = call_statistics;
         verify(cursor: Option<&types::Cursor>) -> inspection_types::Verification = call_verify;
+    }
+    repair: Repair = lash_store_repair {
+        session() -> inspection_types::Repaired = call_session;
+        processes() -> inspection_types::Repaired = call_processes;
+        host_events() -> inspection_types::Repaired = call_host_events;
+        effects() -> inspection_types::Repaired = call_effects;
     }
     session_export: SessionExport = lash_store_session_export {
         read_page(cursor: Option<&types::Cursor>) -> export_types::Page = call_read_page;

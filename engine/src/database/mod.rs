@@ -299,6 +299,11 @@ impl Database {
         self.inner.context.path()
     }
 
+    /// What the database holds.
+    pub fn kind(&self) -> DatabaseKind {
+        self.inner.context.kind
+    }
+
     /// Runs a job that reads. `operation` is what errors call it.
     ///
     /// If the future is dropped before the job has begun, the job is not done;
@@ -524,6 +529,22 @@ impl Database {
     pub(crate) async fn integrity_problems(&self) -> Result<Vec<String>, Error> {
         self.with_reader("check integrity", SqliteConnection::integrity_problems)
             .await
+    }
+
+    /// Has SQLite make all indexes anew; false if a table is too corrupt for that.
+    pub(crate) async fn rebuild_indexes(&self) -> Result<bool, Error> {
+        let lane = &self.inner.write;
+        let role = lane.role();
+        let context = Arc::clone(&self.inner.context);
+        let work = move |_: &mut Worker, slot: &mut Option<SqliteConnection>| {
+            let rebuilt = connected(slot, &context, role)?.rebuild_indexes();
+            match rebuilt.map_err(|error| (error.code, context.sqlite_error(error))) {
+                Ok(()) => Ok(true),
+                Err((sqlite::ErrorCode::Corrupt | sqlite::ErrorCode::Constraint, _)) => Ok(false),
+                Err((_, error)) => Err(error),
+            }
+        };
+        self.run(lane, "rebuild indexes", work).await
     }
 
     /// How the file is laid out.

@@ -1,4 +1,4 @@
-//! Looking into a database of any kind, without changing it.
+//! Looking into a database of any kind, without changing it, and repairing one.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -22,12 +22,14 @@
 mod file;
 mod record;
 mod records;
+mod repair;
 mod statistics;
 mod verification;
 
 pub use file::FileStatistics;
 pub use record::Record;
 pub use records::Records;
+pub use repair::Repair;
 pub use statistics::{
     AttachmentStatistics, BlobKind, BlobSizes, EffectStatistics, Garbage, HeadStatistics,
     HostEventStatistics, ProcessStatistics, QueueStatistics, SessionStatistics, Statistics,

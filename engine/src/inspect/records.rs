@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Inspector, Record};
+use super::{Inspector, Problem, Record};
 use crate::database::{Database, OpenOptions};
 use crate::error::Error;
 use crate::kind::DatabaseKind;
@@ -34,13 +34,26 @@ pub struct Records {
     kind: DatabaseKind,
     options: OpenOptions,
     at: At,
+    /// What was left out.
+    problems: Vec<Problem>,
 }
 
 /// How far it was read.
 enum At {
     Start,
     Page(Database, Cursor),
+    /// Everything was read that can be, and that is not all.
+    Incomplete,
     End,
+}
+
+/// How many problems are remembered.
+const MOST_PROBLEMS: usize = 1000;
+
+/// Some of what is stored.
+struct Page {
+    records: Vec<Record>,
+    problems: Vec<Problem>,
 }
 
 impl Inspector {
@@ -51,40 +64,75 @@ impl Inspector {
             kind: self.kind(),
             options: self.options.clone(),
             at: At::Start,
+            problems: Vec::new(),
         }
     }
 }
 
 impl Records {
-    /// The next records: about 1 MiB, or a single one that is longer. None after the last.
+    /// Returns the next records: about 1 MiB, or a single one that is longer; `None` after the
+    /// last.
     ///
-    /// The first record is called `database` and says what the others are of.
-    /// Everything is checked. After an error the same page is read again.
+    /// The first record is called `database` and says what the others are of. Everything is
+    /// checked. What is corrupt is left out, and a record `corrupt` says so; then the last
+    /// page is followed by an error, so that whoever reads to the end without one has
+    /// everything. After another error the same page is read again.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] if something is damaged: [`Inspector::verify`] names all that
-    /// is. [`Error::Retired`] if the session is being deleted; as [`Inspector::open`] if
-    /// the file cannot be opened any more.
+    /// [`Error::Corrupt`] after the last page, if something was left out: the first of
+    /// [`problems`](Self::problems). [`Error::Retired`] if the session is being deleted; as
+    /// [`Inspector::open`] if the file cannot be opened any more.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Record>>, Error> {
         let (page, next) = match &self.at {
             At::Start => {
                 let db = Database::open_snapshot(&self.path, self.kind, &self.options);
                 let db = db.await?;
                 let version = db.layout().await?.schema_version;
-                let mut page = vec![self.database(version)];
-                let (records, next) = read(&db, self.kind, None).await?;
-                page.extend(records);
+                let (mut page, next) = read(&db, self.kind, None).await?;
+                page.records.insert(0, self.database(version));
                 (page, next.map(|next| (db, next)))
             }
             At::Page(db, cursor) => {
                 let (page, next) = read(db, self.kind, Some(cursor.clone())).await?;
                 (page, next.map(|next| (db.clone(), next)))
             }
+            At::Incomplete => {
+                self.at = At::End;
+                return Err(self.corrupt());
+            }
             At::End => return Ok(None),
         };
-        self.at = next.map_or(At::End, |(db, next)| At::Page(db, next));
-        Ok(Some(page))
+        let Page {
+            mut records,
+            problems,
+        } = page;
+        records.extend(problems.iter().map(corrupt_record));
+        let room = MOST_PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(problems.into_iter().take(room));
+        self.at = match next {
+            Some((db, next)) => At::Page(db, next),
+            None if self.problems.is_empty() => At::End,
+            None => At::Incomplete,
+        };
+        Ok(Some(records))
+    }
+
+    /// What was left out of the pages that were read, because it is corrupt. At most 1,000;
+    /// the records `corrupt` are all.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    fn corrupt(&self) -> Error {
+        let first = self.problems.first();
+        let text = |of: fn(&Problem) -> &String| first.map(of).cloned().unwrap_or_default();
+        Error::Corrupt {
+            path: self.path.clone(),
+            table: text(|problem| &problem.table),
+            key: text(|problem| &problem.key),
+            reason: text(|problem| &problem.reason),
+        }
     }
 
     fn database(&self, version: u64) -> Record {
@@ -110,7 +158,7 @@ async fn read(
     db: &Database,
     kind: DatabaseKind,
     cursor: Option<Cursor>,
-) -> Result<(Vec<Record>, Option<Cursor>), Error> {
+) -> Result<(Page, Option<Cursor>), Error> {
     db.read("export", move |call| {
         let cursor = cursor.as_ref();
         let page = match kind {
@@ -123,8 +171,23 @@ async fn read(
         if page.next.is_some() && page.next.as_ref() == cursor {
             return Err(call.contradiction("it returned a page that leads to itself"));
         }
-        let records = page.records.into_iter().map(Record::from_wit);
-        Ok((records.collect(), page.next))
+        let read = Page {
+            records: page.records.into_iter().map(Record::from_wit).collect(),
+            problems: page.problems.into_iter().map(Problem::from).collect(),
+        };
+        Ok((read, page.next))
     })
     .await
+}
+
+/// Says what is not among the records.
+fn corrupt_record(problem: &Problem) -> Record {
+    Record::new(
+        "corrupt",
+        [
+            ("table", problem.table.as_str().into()),
+            ("key", problem.key.as_str().into()),
+            ("reason", problem.reason.as_str().into()),
+        ],
+    )
 }

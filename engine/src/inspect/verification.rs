@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Inspector;
+use crate::bindings::types::Corruption;
 use crate::database::Call;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
@@ -54,6 +55,27 @@ pub struct Problem {
     pub reason: String,
 }
 
+impl From<Corruption> for Problem {
+    fn from(damage: Corruption) -> Self {
+        Self {
+            table: damage.table,
+            key: damage.key,
+            reason: damage.reason,
+        }
+    }
+}
+
+impl Problem {
+    /// What SQLite says is wrong.
+    pub(super) fn of_sqlite(reason: String) -> Self {
+        Self {
+            table: String::new(),
+            key: String::new(),
+            reason,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in [&self.table, &self.key] {
@@ -85,22 +107,14 @@ impl Inspector {
             .integrity_problems()
             .await?
             .into_iter()
-            .map(|reason| Problem {
-                table: String::new(),
-                key: String::new(),
-                reason,
-            })
+            .map(Problem::of_sqlite)
             .collect();
         let most = problems.len().saturating_add(MOST_PROBLEMS);
         let mut verification = Verification::default();
         for step in self.verify_contents().await? {
             let tables = step.tables.into_iter().map(checked_table);
             verification.tables.extend(tables);
-            problems.extend(step.problems.into_iter().map(|damage| Problem {
-                table: damage.table,
-                key: damage.key,
-                reason: damage.reason,
-            }));
+            problems.extend(step.problems.into_iter().map(Problem::from));
             let omitted = problems.len().saturating_sub(most);
             problems.truncate(most);
             verification.omitted_problems = verification

@@ -1,7 +1,7 @@
 //! What only SQLite knows of a file.
 
 use super::connection::SqliteConnection;
-use super::error::Error;
+use super::error::{Error, ErrorCode};
 
 /// How many problems SQLite lists.
 const MOST_PROBLEMS: usize = 1000;
@@ -32,8 +32,19 @@ impl SqliteConnection {
         let pragma = format!("PRAGMA integrity_check({MOST_PROBLEMS})");
         let mut statement = self.connection.prepare(&pragma)?;
         let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let mut problems = lines.collect::<rusqlite::Result<Vec<_>>>()?;
-        problems.retain(|line| line != "ok");
+        let mut problems = Vec::new();
+        for line in lines {
+            match line.map_err(Error::from) {
+                Ok(line) if line == "ok" => {}
+                Ok(line) => problems.push(line),
+                // It gives up where the root of a table is corrupt.
+                Err(error) if error.code == ErrorCode::Corrupt => {
+                    problems.push(error.message);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok(problems)
     }
 

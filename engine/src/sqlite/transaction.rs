@@ -388,6 +388,27 @@ impl SqliteConnection {
         }
     }
 
+    /// Makes all indexes anew from their tables, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`incremental_vacuum`](Self::incremental_vacuum); [`ErrorCode::Corrupt`] if a table
+    /// cannot be read, [`ErrorCode::Constraint`] if it has two rows with one key.
+    pub(crate) fn rebuild_indexes(&mut self) -> Result<(), Error> {
+        self.begin(TransactionMode::WriteDurable)?;
+        let rebuilt = {
+            let _granted = self.permission.grant();
+            self.connection.execute_batch("REINDEX")
+        };
+        match rebuilt {
+            Ok(()) => self.commit(),
+            Err(error) => {
+                self.rollback()?;
+                Err(error.into())
+            }
+        }
+    }
+
     fn free_pages(&self) -> rusqlite::Result<bool> {
         let _granted = self.permission.grant();
         let mut statement = self

@@ -30,7 +30,7 @@ const EFFECTS: Numbered = Numbered {
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
     let tx = env.begin(TransactionMode::Read)?;
     let list = List::of("effect-export.read-page", &[], &[]);
-    paging::read_page(cursor, &list, |cursor, page| match cursor.table {
+    paging::read_page(cursor, &list, None, |cursor, page| match cursor.table {
         0 => Some(export_scopes(&tx, cursor, page)),
         1 => Some(export_effects(&tx, cursor, page)),
         _ => None,
@@ -38,14 +38,15 @@ pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Export
 }
 
 fn export_scopes(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    SCOPES.read(tx, cursor, page, &mut |_, page, reader| {
+    SCOPES.export(tx, cursor, page, &mut |_, page, reader| {
         let row = ScopeRow::read(reader)?;
         let rows = tx.query(
             "SELECT count(*) FROM effects WHERE scope_id = ?1",
             &[Value::Integer(row.id)],
         )?;
         let found = read_one(effect_row::TABLE, &rows, RowReader::integer)?.unwrap_or(0);
-        verify_count(effect_row::TABLE, unsigned(found), unsigned(row.effects))?;
+        let counted = verify_count(effect_row::TABLE, unsigned(found), unsigned(row.effects));
+        page.note(effect_row::TABLE, counted)?;
         page.push(
             RecordBuilder::new("effect_scope")
                 .text("scope", &row.scope)
@@ -57,7 +58,7 @@ fn export_scopes(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) ->
 }
 
 fn export_effects(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    EFFECTS.read(tx, cursor, page, &mut |_, page, reader| {
+    EFFECTS.export(tx, cursor, page, &mut |_, page, reader| {
         let row = EffectRow::read(reader)?;
         let content = reader.blob()?.to_vec();
         let recorded = row.recorded(content.clone())?.map(|_| content);

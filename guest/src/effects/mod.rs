@@ -35,7 +35,7 @@ pub use import::{add_effects, adopt, has_imported};
 pub use retention::{forget_scope, prune};
 use scope_row::ScopeRow;
 pub use statistics::statistics;
-pub use verify::verify;
+pub use verify::{repair, verify};
 
 /// The WIT function `effects.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {

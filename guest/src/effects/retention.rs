@@ -1,13 +1,15 @@
 //! Forgetting effects of which no replay can come.
 //!
 //! Nothing is removed before all effects of its scope were read and counted: what
-//! is wrongly forgotten is executed a second time.
+//! is wrongly forgotten is executed a second time. A scope that is corrupt stays, and keeps no
+//! other one.
 
 use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::effect_types::Pruned;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, clamp, unsigned};
+use crate::storage::skipped::Skipped;
 
 use super::effect_row::{self, EffectRow};
 use super::scope_row::ScopeRow;
@@ -36,13 +38,20 @@ pub fn prune(env: &impl Environment, before_ms: u64, after: u64, limit: u32) -> 
     let mut pruned = Pruned {
         effects: 0,
         last: None,
+        corrupt: Vec::new(),
     };
-    for scope in ScopeRow::after(&tx, clamp(after), limit)? {
-        pruned.last = Some(unsigned(scope.id));
+    let mut skipped = Skipped::default();
+    for (id, scope) in ScopeRow::after(&tx, clamp(after), limit)? {
+        pruned.last = Some(unsigned(id));
+        let Some(scope) = skipped.note(ScopeRow::TABLE, scope)? else {
+            continue;
+        };
         if !scope.was_claimed_before(before_ms) {
             continue;
         }
-        let effects = all_of(&tx, &scope)?;
+        let Some(effects) = skipped.note(effect_row::TABLE, all_of(&tx, &scope))? else {
+            continue;
+        };
         if effects.iter().all(|effect| effect.ended_before(before_ms)) {
             let removed = remove(&tx, scope, &effects)?;
             pruned.effects = pruned.effects.saturating_add(removed);
@@ -51,6 +60,7 @@ pub fn prune(env: &impl Environment, before_ms: u64, after: u64, limit: u32) -> 
     if pruned.effects > 0 {
         tx.commit()?;
     }
+    pruned.corrupt = skipped.into_corrupt();
     Ok(pruned)
 }
 

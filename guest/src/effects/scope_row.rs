@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::effect_row::{self, EffectRow};
 use crate::Result;
-use crate::storage::corruption::{confirm_found, verify_count};
+use crate::storage::corruption::{confirm_found, missing, verify_count};
 use crate::storage::rows::{RowReader, read_all, read_one};
-use crate::storage::seam::{Transaction, Value, unsigned};
+use crate::storage::seam::{Transaction, Value, clamp, unsigned};
 use crate::storage::sql::{excluded, sql};
 use crate::storage::table::table;
 
@@ -54,17 +54,39 @@ impl ScopeRow {
         })
     }
 
-    /// Scopes by number, after the given one.
-    pub(super) fn after(tx: &impl Transaction, id: i64, limit: u32) -> Result<Vec<Self>> {
+    /// Scopes by number, after the given one, as far as they can be read.
+    pub(super) fn after(
+        tx: &impl Transaction,
+        id: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Result<Self>)>> {
         let rows = tx.query(
             sql!(ScopeRow::SELECT, "WHERE id > ?1 ORDER BY id LIMIT ?2"),
             &[Value::Integer(id), Value::Integer(i64::from(limit))],
         )?;
         read_all(Self::TABLE, &rows, |reader| {
-            let row = Self::read(reader)?;
-            confirm_found(Self::TABLE, &row.scope, row.id > id)?;
-            Ok(row)
+            let mut row = reader.split_row(Self::WIDTH)?;
+            let found = row.clone().integer()?;
+            confirm_found(Self::TABLE, found, found > id)?;
+            Ok((found, Self::read(&mut row)))
         })
+    }
+
+    /// Makes the row of a scope anew from its effects. They say the name of the scope, so it
+    /// is right if they can be read.
+    pub(super) fn rebuild(tx: &impl Transaction, id: i64, now_ms: i64) -> Result<()> {
+        let effects = effect_row::of_scope(tx, id)?;
+        let first = effects
+            .first()
+            .ok_or_else(|| missing(effect_row::TABLE, id))?;
+        let row = Self {
+            id,
+            scope: first.scope.clone(),
+            effects: clamp(effects.len() as u64),
+            // When it was is not known: as late as can be, so that it is kept longest.
+            last_claim_ms: now_ms,
+        };
+        row.store(tx)
     }
 
     /// Counts an effect that is new.

@@ -3,10 +3,10 @@
 use crate::Result;
 use crate::bindings::export_types::Page as ExportPage;
 use crate::host_events::digests::HostEventTransaction;
-use crate::storage::corruption::{verify_complete, verify_count};
+use crate::storage::corruption::verify_count;
 use crate::storage::paging::{self, Cursor, List, Numbered, Page, RecordBuilder};
 use crate::storage::rows::read_one;
-use crate::storage::seam::{Environment, Transaction, Value, unsigned};
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, unsigned};
 
 use super::delivery_row::{self, DeliveryRow};
 use super::occurrence_row::{self, OccurrenceRow};
@@ -39,9 +39,9 @@ const DELIVERIES: Numbered = Numbered {
 
 /// The WIT function `host-event-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
-    let store = HostEventTransaction::read(env)?;
+    let (store, damage) = HostEventTransaction::inspect(env, TransactionMode::Read)?;
     let list = List::of_all("host-event-export.read-page", store.digests);
-    paging::read_page(cursor, &list, |cursor, page| match cursor.table {
+    paging::read_page(cursor, &list, damage, |cursor, page| match cursor.table {
         0 => Some(export_subscriptions(&store, cursor, page)),
         1 => Some(export_occurrences(&store.tx, cursor, page)),
         2 => Some(export_deliveries(&store, cursor, page)),
@@ -54,7 +54,7 @@ fn export_subscriptions<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = SUBSCRIPTIONS.read(&store.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = SUBSCRIPTIONS.export(&store.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = SubscriptionRow::read_with_checksum(reader)?;
         cursor.found.insert(checksum);
         page.push(
@@ -73,7 +73,7 @@ fn export_subscriptions<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(
+        page.complete(
             SubscriptionRow::TABLE,
             cursor.found,
             store.digests.subscriptions,
@@ -83,18 +83,19 @@ fn export_subscriptions<T: Transaction>(
 }
 
 fn export_occurrences(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    OCCURRENCES.read(tx, cursor, page, &mut |_, page, reader| {
+    OCCURRENCES.export(tx, cursor, page, &mut |_, page, reader| {
         let row = OccurrenceRow::read(reader)?;
         let rows = tx.query(
             "SELECT count(*) FROM deliveries WHERE occurrence = ?1",
             &[Value::Integer(row.number)],
         )?;
         let found = read_one(DeliveryRow::TABLE, &rows, |reader| reader.integer())?.unwrap_or(0);
-        verify_count(
+        let counted = verify_count(
             DeliveryRow::TABLE,
             unsigned(found),
             unsigned(row.deliveries),
-        )?;
+        );
+        page.note(DeliveryRow::TABLE, counted)?;
         let occurrence = row.load(tx)?;
         page.push(
             RecordBuilder::new("occurrence")
@@ -108,6 +109,7 @@ fn export_occurrences(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Pag
                 .number("first_later_subscription", row.watermark)
                 .number("deliveries", row.deliveries)
                 .number("unsettled_deliveries", row.unsettled)
+                .flag("reserved", row.reserved)
                 .payload("content", occurrence.content),
         );
         Ok(())
@@ -119,7 +121,7 @@ fn export_deliveries<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = DELIVERIES.read(&store.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = DELIVERIES.export(&store.tx, cursor, page, &mut |cursor, page, reader| {
         let row = DeliveryRow::read(reader)?;
         if !row.settled {
             cursor.found.insert(row.checksum());
@@ -135,7 +137,7 @@ fn export_deliveries<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(DeliveryRow::TABLE, cursor.found, store.digests.unsettled)?;
+        page.complete(DeliveryRow::TABLE, cursor.found, store.digests.unsettled)?;
     }
     Ok(ended)
 }

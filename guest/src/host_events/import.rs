@@ -67,7 +67,8 @@ pub fn add_occurrences(env: &impl Environment, occurrences: &[ImportedOccurrence
     let mut store = HostEventTransaction::write_durably(env)?;
     for occurrence in occurrences {
         let occurred_at_ms = clamp(occurrence.occurred_at_ms);
-        occurrence_row::insert(&mut store, &occurrence.draft, occurred_at_ms)?;
+        // Which subscriptions there were is not known: it is not reserved for any other one.
+        occurrence_row::insert(&mut store, &occurrence.draft, occurred_at_ms, true)?;
     }
     store.commit()
 }

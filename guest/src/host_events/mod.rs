@@ -30,12 +30,12 @@ use crate::storage::seam::Environment;
 pub use export::read_page;
 pub use import::{add_deliveries, add_occurrences, add_subscriptions, skip_subscriptions};
 pub use occurrence_row::record_occurrence;
-pub use reserve::reserve;
+pub use reserve::{reserve, unreserved};
 pub use retention::prune;
 pub use settle::{settle, unsettled};
 pub use statistics::statistics;
 pub use subscriptions::{remove_session, subscribe, subscriptions, unsubscribe};
-pub use verify::verify;
+pub use verify::{repair, verify};
 
 /// The WIT function `host-events.initialize`.
 pub fn initialize(env: &impl Environment) -> Result<Initialized> {

@@ -29,6 +29,8 @@ table! {
         deliveries: i64,
         /// How many of them are not settled.
         unsettled: i64,
+        /// Whether deliveries of it were reserved, if there was a subscription.
+        reserved: bool,
     }
 }
 
@@ -53,15 +55,16 @@ impl OccurrenceRow {
         Ok(())
     }
 
-    /// Writes the counts of its deliveries.
+    /// Writes what is known of its deliveries.
     pub(super) fn update_counts(&self, tx: &impl Transaction) -> Result<()> {
         tx.execute(
-            "UPDATE occurrences SET deliveries = ?2, unsettled = ?3, checksum = ?4
+            "UPDATE occurrences SET deliveries = ?2, unsettled = ?3, reserved = ?4, checksum = ?5
              WHERE number = ?1",
             &[
                 Value::Integer(self.number),
                 Value::Integer(self.deliveries),
                 Value::Integer(self.unsettled),
+                Value::Integer(i64::from(self.reserved)),
                 Value::Integer(self.checksum()),
             ],
         )?;
@@ -165,7 +168,7 @@ pub fn record_occurrence(env: &impl Environment, draft: OccurrenceDraft) -> Resu
             Ok(Recorded::Conflict)
         };
     }
-    let row = insert(&mut store, &draft, env.now_ms())?;
+    let row = insert(&mut store, &draft, env.now_ms(), false)?;
     store.commit()?;
     Ok(Recorded::Occurrence(row.to_occurrence(draft.content)))
 }
@@ -175,6 +178,7 @@ pub(super) fn insert<T: Transaction>(
     store: &mut HostEventTransaction<T>,
     draft: &OccurrenceDraft,
     occurred_at_ms: i64,
+    reserved: bool,
 ) -> Result<OccurrenceRow> {
     let number = store.digests.next_occurrence;
     let row = OccurrenceRow {
@@ -188,6 +192,7 @@ pub(super) fn insert<T: Transaction>(
         watermark: clamp(store.digests.next_subscription),
         deliveries: 0,
         unsettled: 0,
+        reserved,
     };
     row.insert(&store.tx)
         .map_err(|error| refuse_known(error, "another occurrence has the identifier or the key"))?;

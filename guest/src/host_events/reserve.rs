@@ -4,10 +4,12 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::host_event_types::{Delivery, FanOut};
+use crate::bindings::host_event_types::{Delivery, FanOut, UnreservedPage};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::corruption::{confirm_found, corrupt};
-use crate::storage::seam::{Environment, Transaction, Value, clamp};
+use crate::storage::rows::RowReader;
+use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::storage::skipped::Skipped;
 use crate::storage::sql::sql;
 
 use super::delivery_row::{self, DeliveryRow};
@@ -58,9 +60,12 @@ pub fn reserve(env: &impl Environment, occurrence_id: &str) -> Result<Option<Fan
     let occurrence = row.load(&store.tx)?;
     if !rows.is_empty() {
         delivery_row::insert(&store.tx, &rows)?;
+    }
+    if !rows.is_empty() || !row.reserved {
         let count = clamp(rows.len() as u64);
         row.deliveries = row.deliveries.saturating_add(count);
         row.unsettled = row.unsettled.saturating_add(count);
+        row.reserved = true;
         row.update_counts(&store.tx)?;
         store.commit()?;
     }
@@ -95,4 +100,42 @@ fn reserved(tx: &impl Transaction, row: &OccurrenceRow) -> Result<BTreeSet<i64>>
             "the occurrence has another number of deliveries",
         ))
     }
+}
+
+/// The WIT function `host-events.unreserved`.
+pub fn unreserved(env: &impl Environment, after: u64, limit: u32) -> Result<UnreservedPage> {
+    let store = HostEventTransaction::read(env)?;
+    let rows = store.tx.query(
+        sql!(
+            OccurrenceRow::SELECT,
+            "INDEXED BY occurrences_unreserved WHERE reserved = 0 AND number > ?1
+             ORDER BY number LIMIT ?2"
+        ),
+        &[
+            Value::Integer(clamp(after)),
+            Value::Integer(i64::from(limit)),
+        ],
+    )?;
+    let mut reader = RowReader::new(OccurrenceRow::TABLE, &rows);
+    let mut skipped = Skipped::default();
+    let mut found = UnreservedPage {
+        occurrence_ids: Vec::new(),
+        next: None,
+        corrupt: Vec::new(),
+    };
+    while reader.advance() {
+        let mut reader = reader.split_row(OccurrenceRow::WIDTH)?;
+        let number = reader.clone().integer()?;
+        confirm_found(OccurrenceRow::TABLE, number, unsigned(number) > after)?;
+        if rows.count == limit {
+            found.next = Some(unsigned(number));
+        }
+        let read = OccurrenceRow::read(&mut reader);
+        if let Some(row) = skipped.note(OccurrenceRow::TABLE, read)? {
+            confirm_found(OccurrenceRow::TABLE, &row.id, !row.reserved)?;
+            found.occurrence_ids.push(row.id);
+        }
+    }
+    found.corrupt = skipped.into_corrupt();
+    Ok(found)
 }

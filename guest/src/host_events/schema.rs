@@ -59,6 +59,7 @@ pub(super) const STATEMENTS: &[&str] = &[
         watermark       INTEGER NOT NULL,
         deliveries      INTEGER NOT NULL,
         unsettled       INTEGER NOT NULL,
+        reserved        INTEGER NOT NULL,
         checksum        INTEGER NOT NULL
     )",
     // The counts of an occurrence change, its payload does not: it has its own
@@ -69,7 +70,10 @@ pub(super) const STATEMENTS: &[&str] = &[
         content  BLOB NOT NULL
     )",
     "CREATE INDEX occurrences_identity ON occurrences (identity)",
-    "CREATE INDEX occurrences_settled ON occurrences (occurred_at_ms) WHERE unsettled = 0",
+    "CREATE INDEX occurrences_settled ON occurrences (occurred_at_ms)
+        WHERE unsettled = 0 AND reserved = 1",
+    // Whoever recorded it may have died before it was reserved.
+    "CREATE INDEX occurrences_unreserved ON occurrences (number) WHERE reserved = 0",
     "CREATE TABLE deliveries (
         number        INTEGER PRIMARY KEY,
         occurrence    INTEGER NOT NULL,

@@ -4,11 +4,13 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::host_event_types::{Delivery, FanOut, Settlement};
+use crate::bindings::host_event_types::{Delivery, FanOut, Settlement, UnsettledPage};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};
+use crate::storage::rows::{RowReader, capacity};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
+use crate::storage::skipped::Skipped;
 use crate::storage::sql::sql;
 
 use super::delivery_row::{self, DeliveryRow};
@@ -16,71 +18,119 @@ use super::occurrence_row::{self, OccurrenceRow};
 use super::subscription_row::{self, SubscriptionRow};
 
 /// The WIT function `host-events.unsettled`.
-pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<Vec<FanOut>> {
+pub fn unsettled(env: &impl Environment, after: u64, limit: u32) -> Result<UnsettledPage> {
     let store = HostEventTransaction::read(env)?;
-    let mut found = pending_after(&store, clamp(after), limit)?;
-    found.truncate(limit as usize);
-    let mut fan_outs: Vec<FanOut> = Vec::new();
+    let mut skipped = Skipped::default();
+    let found = pending_after(&store, clamp(after), limit, &mut skipped)?;
+    let mut page = UnsettledPage {
+        fan_outs: Vec::new(),
+        next: None,
+        corrupt: Vec::new(),
+    };
+    let last = found.get((limit as usize).saturating_sub(1));
+    page.next = last.map(|(number, _)| unsigned(*number));
     let mut current = None;
-    for row in found {
+    for (number, row) in found.into_iter().take(limit as usize) {
+        let Some(row) = row else { continue };
+        let read = delivery(&store.tx, row.subscription, number);
+        let Some(delivery) = skipped.note(SubscriptionRow::TABLE, read)? else {
+            continue;
+        };
         if current != Some(row.occurrence) {
+            let read = occurrence_row::by_number(&store.tx, row.occurrence)
+                .and_then(|occurrence| occurrence.load(&store.tx));
+            let Some(occurrence) = skipped.note(OccurrenceRow::TABLE, read)? else {
+                continue;
+            };
             current = Some(row.occurrence);
-            fan_outs.push(FanOut {
-                occurrence: occurrence_row::by_number(&store.tx, row.occurrence)?
-                    .load(&store.tx)?,
+            page.fan_outs.push(FanOut {
+                occurrence,
                 deliveries: Vec::new(),
             });
         }
-        let known =
-            subscription_row::by_seq(&store.tx, row.subscription, &mut |subscription, _| {
-                if let Some(fan_out) = fan_outs.last_mut() {
-                    fan_out.deliveries.push(Delivery {
-                        number: unsigned(row.number),
-                        subscription: subscription.to_subscription(),
-                    });
-                }
-                Ok(())
-            })?;
-        if !known {
-            return Err(missing(SubscriptionRow::TABLE, row.subscription));
+        if let Some(fan_out) = page.fan_outs.last_mut() {
+            fan_out.deliveries.push(delivery);
         }
     }
-    Ok(fan_outs)
+    page.corrupt = skipped.into_corrupt();
+    Ok(page)
 }
 
-/// What is not settled after a number. Who begins at the first learns whether
-/// any is missing: then all of it is read, without what it refers to.
+/// Reads the subscription of a delivery.
+fn delivery(tx: &impl Transaction, subscription: i64, number: i64) -> Result<Delivery> {
+    let mut delivery = None;
+    subscription_row::by_seq(tx, subscription, &mut |subscription, _| {
+        delivery = Some(Delivery {
+            number: unsigned(number),
+            subscription: subscription.to_subscription(),
+        });
+        Ok(())
+    })?;
+    delivery.ok_or_else(|| missing(SubscriptionRow::TABLE, subscription))
+}
+
+/// What is not settled after a number, as far as it can be read. Who begins at the first
+/// learns whether any is missing: then all of it is read, without what it refers to.
 fn pending_after<T: Transaction>(
     store: &HostEventTransaction<T>,
     after: i64,
     limit: u32,
-) -> Result<Vec<DeliveryRow>> {
-    let everything = after == 0;
-    let limit = if everything { -1 } else { i64::from(limit) };
-    let rows = store.tx.query(
-        sql!(
-            DeliveryRow::SELECT,
-            "INDEXED BY deliveries_unsettled WHERE settled = 0 AND number > ?1
-             ORDER BY number LIMIT ?2"
-        ),
-        &[Value::Integer(after), Value::Integer(limit)],
-    )?;
-    let found = DeliveryRow::read_all(&rows)?;
+    skipped: &mut Skipped,
+) -> Result<Vec<(i64, Option<DeliveryRow>)>> {
+    if after == 0 {
+        let read = pending(&store.tx, BY_INDEX, 0, -1, &mut Skipped::default());
+        if let Some((found, digest)) = Skipped::default().note(DeliveryRow::TABLE, read)?
+            && digest == store.digests.unsettled
+        {
+            return Ok(found);
+        }
+        // The index may hide some of it.
+        let (found, digest) = pending(&store.tx, BY_NUMBER, 0, -1, skipped)?;
+        let complete = verify_complete(DeliveryRow::TABLE, digest, store.digests.unsettled);
+        skipped.note(DeliveryRow::TABLE, complete)?;
+        return Ok(found);
+    }
+    pending(&store.tx, BY_NUMBER, after, i64::from(limit), skipped).map(|(found, _)| found)
+}
+
+const BY_INDEX: &str = sql!(
+    DeliveryRow::SELECT,
+    "INDEXED BY deliveries_unsettled WHERE settled = 0 AND number > ?1 ORDER BY number LIMIT ?2"
+);
+
+const BY_NUMBER: &str = sql!(
+    DeliveryRow::SELECT,
+    "NOT INDEXED WHERE settled = 0 AND number > ?1 ORDER BY number LIMIT ?2"
+);
+
+fn pending(
+    tx: &impl Transaction,
+    sql: &str,
+    after: i64,
+    limit: i64,
+    skipped: &mut Skipped,
+) -> Result<(Vec<(i64, Option<DeliveryRow>)>, SetDigest)> {
+    let rows = tx.query(sql, &[Value::Integer(after), Value::Integer(limit)])?;
     let mut last = after;
     let mut digest = SetDigest::default();
-    for row in &found {
-        confirm_found(
-            DeliveryRow::TABLE,
-            row.number,
-            !row.settled && row.number > last,
-        )?;
-        last = row.number;
-        digest.insert(row.checksum());
+    let mut reader = RowReader::new(DeliveryRow::TABLE, &rows);
+    let mut found = Vec::with_capacity(capacity(&rows));
+    while reader.advance() {
+        let mut reader = reader.split_row(DeliveryRow::WIDTH)?;
+        let number = reader.clone().integer()?;
+        confirm_found(DeliveryRow::TABLE, number, number > last)?;
+        last = number;
+        let read = DeliveryRow::read(&mut reader).and_then(|row| {
+            confirm_found(DeliveryRow::TABLE, number, !row.settled)?;
+            Ok(row)
+        });
+        let row = skipped.note(DeliveryRow::TABLE, read)?;
+        if let Some(row) = &row {
+            digest.insert(row.checksum());
+        }
+        found.push((number, row));
     }
-    if everything {
-        verify_complete(DeliveryRow::TABLE, digest, store.digests.unsettled)?;
-    }
-    Ok(found)
+    Ok((found, digest))
 }
 
 /// The WIT function `host-events.settle`.

@@ -8,7 +8,7 @@ use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{verify_complete, verify_count};
 use crate::storage::paging::{self, Cursor, List, Numbered, Page, RecordBuilder};
 use crate::storage::rows::{RowReader, read_one};
-use crate::storage::seam::{Environment, Transaction, Value, unsigned};
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, unsigned};
 use crate::storage::sql::sql;
 
 use super::TABLE;
@@ -49,9 +49,9 @@ const GRANTS: Numbered = Numbered {
 
 /// The WIT function `process-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
-    let store = ProcessTransaction::read(env)?;
+    let (store, damage) = ProcessTransaction::inspect(env, TransactionMode::Read)?;
     let list = List::of_all("process-export.read-page", store.digests);
-    paging::read_page(cursor, &list, |cursor, page| match cursor.table {
+    paging::read_page(cursor, &list, damage, |cursor, page| match cursor.table {
         0 => Some(export_processes(&store, cursor, page)),
         1 => Some(export_events(&store.tx, cursor, page)),
         2 => Some(export_grants(&store.tx, cursor, page)),
@@ -64,13 +64,13 @@ fn export_processes<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = PROCESSES.read(&store.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = PROCESSES.export(&store.tx, cursor, page, &mut |cursor, page, reader| {
         let row = ProcessRow::read(reader)?;
         match row.state.is_running() {
             true => cursor.found.insert(row.checksum),
             false => cursor.hidden.insert(row.checksum),
         }
-        verify_belongings(&store.tx, &row)?;
+        page.note(TABLE, verify_belongings(&store.tx, &row))?;
         let (seq, created_at_ms, state) = (row.seq, row.created_at_ms, row.state.clone());
         let process = row.read_rest(reader, None)?.process;
         let status = match process.status {
@@ -105,8 +105,8 @@ fn export_processes<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(TABLE, cursor.found, store.digests.running)?;
-        verify_complete(TABLE, cursor.hidden, store.digests.ended)?;
+        page.complete(TABLE, cursor.found, store.digests.running)?;
+        page.complete(TABLE, cursor.hidden, store.digests.ended)?;
     }
     Ok(ended)
 }
@@ -134,7 +134,7 @@ fn verify_belongings(tx: &impl Transaction, row: &ProcessRow) -> Result<()> {
 }
 
 fn export_events(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    EVENTS.read(tx, cursor, page, &mut |_, page, reader| {
+    EVENTS.export(tx, cursor, page, &mut |_, page, reader| {
         let process = reader.clone().integer()? >> 32;
         let (row, _) = EventRow::read(reader, process)?;
         let content = row.verified(reader)?;
@@ -158,7 +158,7 @@ fn export_events(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) ->
 }
 
 fn export_grants(tx: &impl Transaction, cursor: &mut Cursor, page: &mut Page) -> Result<bool> {
-    GRANTS.read(tx, cursor, page, &mut |_, page, reader| {
+    GRANTS.export(tx, cursor, page, &mut |_, page, reader| {
         reader.integer()?;
         let (row, _) = GrantRow::read_with_checksum(reader)?;
         page.push(

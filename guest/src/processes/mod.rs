@@ -47,7 +47,7 @@ pub use import::{add_events, add_handles, add_processes};
 pub use leases::{claim, release, renew};
 pub use retention::{prunable, prune};
 pub use statistics::statistics;
-pub use verify::verify;
+pub use verify::{repair, verify};
 
 use process_row::{ProcessRow, SELECT_WHOLE};
 use state_row::State;

@@ -1,22 +1,27 @@
-//! Checking everything in a database of processes.
+//! Checking everything in a database of processes, and rebuilding what is derived.
 
 use alloc::string::ToString;
 
 use crate::Result;
-use crate::bindings::inspection_types::Verification;
-use crate::processes::digests::ProcessTransaction;
+use crate::bindings::inspection_types::{Repaired, Verification};
+use crate::processes::digests::{ProcessDigests, ProcessTransaction};
 use crate::storage::checksum::SetDigest;
-use crate::storage::findings::{Findings, Pages, verify_step};
+use crate::storage::corruption::invalid;
+use crate::storage::findings::{Findings, Pages, repair_all, verify_step};
 use crate::storage::identity as database_identity;
 use crate::storage::paging::List;
 use crate::storage::rows::{RowReader, read_all, read_one};
-use crate::storage::seam::{Environment, Transaction, Value};
+use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, unsigned};
 use crate::storage::sql::sql;
 
-use super::TABLE;
 use super::event_row::{self, EventRow, Wake, key, replay_identity, type_identity};
 use super::grant_row::{self, GrantRow, scope_identity, session_identity};
 use super::process_row::{self, ProcessRow, identity};
+use super::{LAST_PROCESS, TABLE};
+
+/// How many numbers of processes a repair passes over, because they may have been given out
+/// to processes that are gone.
+const SKIPPED: i64 = 1 << 16;
 
 const PROCESSES: Pages = Pages {
     table: TABLE,
@@ -71,27 +76,45 @@ const ORPHANS: [(&str, &str); 2] = [
 
 /// The WIT function `process-inspection.verify`.
 pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verification> {
-    let (store, damage) = ProcessTransaction::inspect(env)?;
+    let (store, damage) = ProcessTransaction::inspect(env, TransactionMode::Read)?;
     let list = List::of_all("process-inspection.verify", store.digests);
-    verify_step(
-        cursor,
-        &list,
-        damage,
-        &[
-            &|findings| {
-                database_identity::verify_row(&store.tx, findings)?;
-                verify_processes(&store, findings)
-            },
-            &|findings| verify_events(&store.tx, findings),
-            &|findings| verify_grants(&store.tx, findings),
-            &|findings| {
-                ORPHANS.iter().try_for_each(|(table, sql)| {
-                    let reason = "the process of the row is missing";
-                    findings.orphans(&store.tx, table, sql, reason)
-                })
-            },
-        ],
-    )
+    let mut found = ProcessDigests::default();
+    verify_step(cursor, &list, damage, &mut |step, findings| {
+        check(&store, step, findings, &mut found)
+    })
+}
+
+/// The WIT function `repair.processes`.
+pub fn repair(env: &impl Environment) -> Result<Repaired> {
+    let (store, damage) = ProcessTransaction::inspect(env, TransactionMode::WriteDurable)?;
+    let mut found = ProcessDigests::default();
+    let findings = repair_all(env, damage, &mut |step, findings| {
+        check(&store, step, findings, &mut found)
+    })?;
+    store.repair(found, findings)
+}
+
+/// Checks the tables of a step, and adds what they hold to `found`.
+fn check<T: Transaction>(
+    store: &ProcessTransaction<T>,
+    step: usize,
+    findings: &mut Findings,
+    found: &mut ProcessDigests,
+) -> Result<bool> {
+    match step {
+        0 => {
+            database_identity::verify_row(&store.tx, findings)?;
+            verify_processes(store, findings, found)?;
+        }
+        1 => verify_events(&store.tx, findings)?,
+        2 => verify_grants(&store.tx, findings)?,
+        3 => ORPHANS.iter().try_for_each(|(table, sql)| {
+            let reason = "the process of the row is missing";
+            findings.orphans(&store.tx, table, sql, reason)
+        })?,
+        _ => return Err(invalid("the cursor names no step")),
+    }
+    Ok(step < 3)
 }
 
 /// Checks every process with its state and its outcome, its handles, and that its last
@@ -99,14 +122,18 @@ pub fn verify(env: &impl Environment, cursor: Option<&[u8]>) -> Result<Verificat
 fn verify_processes<T: Transaction>(
     store: &ProcessTransaction<T>,
     findings: &mut Findings,
+    known: &mut ProcessDigests,
 ) -> Result<()> {
     let digests = &store.digests;
+    let (mut last, mut last_token) = (0, 0);
     let mut running = SetDigest::default();
     let mut ended = SetDigest::default();
     let next = findings.end_of_numbers(digests.next_process);
     let next_token = findings.end_of_numbers(digests.next_fencing_token);
     findings.walk(&store.tx, &PROCESSES, &mut |findings, reader| {
         let row = ProcessRow::read(reader)?;
+        last = row.seq.max(last);
+        last_token = row.state.fencing_token.max(last_token);
         match row.state.is_running() {
             true => running.insert(row.checksum),
             false => ended.insert(row.checksum),
@@ -148,12 +175,27 @@ fn verify_processes<T: Transaction>(
             findings.require(TABLE, &id, right, reason)?;
         }
         findings.require_number(TABLE, row.seq, next)?;
+        let seq = row.seq;
         row.read_rest(reader, None)?;
-        let stored = reader.integer()?;
-        findings.require_index_keys(TABLE, &id, stored, identity(&id))
+        findings.require_index_keys(
+            &store.tx,
+            (TABLE, &id, seq),
+            [reader.optional_integer()?],
+            [Some(identity(&id))],
+            "UPDATE processes SET identity = ?2 WHERE seq = ?1",
+        )
     })?;
     findings.complete(TABLE, running, digests.running)?;
-    findings.complete(TABLE, ended, digests.ended)
+    findings.complete(TABLE, ended, digests.ended)?;
+    known.running = running;
+    known.ended = ended;
+    known.next_fencing_token = findings.next_number(digests.next_fencing_token, last_token);
+    known.next_process = match findings.has_digests() {
+        true => digests.next_process,
+        // Time is too large a number for these.
+        false => unsigned(last.saturating_add(SKIPPED).min(LAST_PROCESS)),
+    };
+    Ok(())
 }
 
 /// The events of a process, as far as they were read.
@@ -209,18 +251,27 @@ fn verify_events(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
         if row.wake == Wake::Pending {
             events.wakes.insert(checksum);
         }
-        let stored = (
-            reader.integer()?,
-            reader.integer()?,
-            reader.optional_integer()?,
-        );
         let replay_key = row.replay_key.as_deref();
-        let expected = (
-            process,
-            type_identity(process, &row.kind),
-            replay_key.map(|replay_key| replay_identity(process, replay_key)),
-        );
-        findings.require_index_keys(event_row::TABLE, &process.to_string(), stored, expected)
+        findings.require_index_keys(
+            tx,
+            (
+                event_row::TABLE,
+                &process.to_string(),
+                key(process, row.sequence),
+            ),
+            [
+                reader.optional_integer()?,
+                reader.optional_integer()?,
+                reader.optional_integer()?,
+            ],
+            [
+                Some(process),
+                Some(type_identity(process, &row.kind)),
+                replay_key.map(|replay_key| replay_identity(process, replay_key)),
+            ],
+            "UPDATE process_events SET process = ?2, type_identity = ?3, replay_identity = ?4
+             WHERE id = ?1",
+        )
     })?;
     verify_last(tx, findings, current)
 }
@@ -259,14 +310,18 @@ fn verify_last(
 
 fn verify_grants(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
     findings.walk(tx, &GRANTS, &mut |findings, reader| {
-        reader.integer()?;
+        let id = reader.integer()?;
         let (row, _) = GrantRow::read_with_checksum(reader)?;
-        let stored = (reader.integer()?, reader.integer()?);
-        let expected = (
-            scope_identity(&row.scope_id),
-            session_identity(&row.session_id),
-        );
-        findings.require_index_keys(GrantRow::TABLE, &row.scope_id, stored, expected)?;
+        findings.require_index_keys(
+            tx,
+            (GrantRow::TABLE, &row.scope_id, id),
+            [reader.optional_integer()?, reader.optional_integer()?],
+            [
+                Some(scope_identity(&row.scope_id)),
+                Some(session_identity(&row.session_id)),
+            ],
+            "UPDATE process_grants SET scope_identity = ?2, session_identity = ?3 WHERE id = ?1",
+        )?;
         let known = count(
             tx,
             "SELECT count(*) FROM processes WHERE seq = ?1",

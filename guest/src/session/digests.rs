@@ -1,13 +1,40 @@
 //! What the tables of a session must hold.
 
 use crate::Result;
-use crate::bindings::types::Error;
+use crate::bindings::types::{Corruption, Error};
 use crate::storage::checksum::SetDigest;
+use crate::storage::corruption;
 use crate::storage::digests::Digests;
+use crate::storage::rows::{RowReader, read_one};
+use crate::storage::seam::{Environment, Transaction, TransactionMode};
 use crate::storage::transaction::Digested;
 
 /// A transaction on a session database.
 pub(crate) type SessionTransaction<T> = Digested<T, SessionDigests>;
+
+/// Begins a transaction for which a corrupt row of digests is no error: it is returned, and
+/// nothing is known of the tables, but that the head and the metadata are as they are.
+pub(crate) fn inspect<'a, E: Environment>(
+    env: &'a E,
+    mode: TransactionMode,
+) -> Result<(SessionTransaction<E::Transaction<'a>>, Option<Corruption>)> {
+    let (mut session, damage) = SessionTransaction::inspect(env, mode)?;
+    if damage.is_some() {
+        session.digests.head = of_one(&session.tx, "SELECT checksum FROM session_head")?;
+        session.digests.meta = of_one(&session.tx, "SELECT checksum FROM session_meta")?;
+    }
+    Ok((session, damage))
+}
+
+/// The digest of a table of one row or none, by the checksum that is stored in the row.
+fn of_one(tx: &impl Transaction, sql: &str) -> Result<SetDigest> {
+    let read = |rows| read_one("", &rows, RowReader::integer);
+    match tx.query(sql, &[]).map_err(Error::from).and_then(read) {
+        Ok(checksum) => Ok(checksum.map(SetDigest::single).unwrap_or_default()),
+        // Whoever reads the row says what is wrong with it.
+        Err(error) => corruption::damage("", error).map(|_| SetDigest::default()),
+    }
+}
 
 /// What the tables of a session hold, as of the last commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,17 +2,17 @@
 
 use crate::Result;
 use crate::bindings::export_types::Page as ExportPage;
-use crate::session::digests::SessionTransaction;
+use crate::session::digests::{SessionTransaction, inspect};
 use crate::storage::paging::{self, Cursor, List, Page};
-use crate::storage::seam::{Environment, Transaction};
+use crate::storage::seam::{Environment, Transaction, TransactionMode};
 
 use super::{artifacts, attachments, blobs, graph, head, metadata, queue, turns, usage};
 
 /// The WIT function `session-export.read-page`.
 pub fn read_page(env: &impl Environment, cursor: Option<&[u8]>) -> Result<ExportPage> {
-    let session = SessionTransaction::read(env)?;
+    let (session, damage) = inspect(env, TransactionMode::Read)?;
     let list = List::of_all("session-export.read-page", session.digests);
-    paging::read_page(cursor, &list, |cursor, page| {
+    paging::read_page(cursor, &list, damage, |cursor, page| {
         read_table(&session, cursor, page)
     })
 }

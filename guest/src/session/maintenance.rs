@@ -11,14 +11,20 @@ use crate::bindings::session_types::{GcStep, VacuumStep};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::seam::{Environment, Transaction, Value, execute_rows};
+use crate::storage::skipped::Skipped;
 
 /// The WIT function `maintenance.vacuum`.
 pub fn vacuum(env: &impl Environment, limit: u32) -> Result<VacuumStep> {
     let mut session = SessionTransaction::write_durably(env)?;
-    let removed = graph::remove_tombstoned(&mut session, limit.max(1))?;
+    let mut skipped = Skipped::default();
+    let removed = graph::remove_tombstoned(&mut session, limit.max(1), &mut skipped)?;
     let remaining = session.digests.tombstones.count;
     session.commit()?;
-    Ok(VacuumStep { removed, remaining })
+    Ok(VacuumStep {
+        removed,
+        remaining: remaining.saturating_sub(skipped.count().into()),
+        corrupt: skipped.into_corrupt(),
+    })
 }
 
 /// The WIT function `maintenance.gc`.
@@ -59,7 +65,8 @@ fn first_garbage<T: Transaction>(
 ) -> Result<(GcStep, Vec<StoredRow>)> {
     let mut garbage = Vec::new();
     let mut remaining = 0;
-    let (roots, retained) = visit_garbage(session, |row| {
+    let mut skipped = Skipped::default();
+    let (roots, retained) = visit_garbage(session, &mut skipped, &mut |row| {
         remaining += 1;
         if garbage.len() < limit {
             garbage.push(row);
@@ -71,33 +78,49 @@ fn first_garbage<T: Transaction>(
         retained,
         deleted: 0,
         remaining,
+        corrupt: skipped.into_corrupt(),
     };
     Ok((step, garbage))
 }
 
 /// Visits the blobs that nothing refers to; returns how many roots there are, and how many
 /// blobs are reachable from them. The manifest of a stamped turn stays, because a replay
-/// returns it; what it refers to need not.
+/// returns it; what it refers to need not. If a stamp is corrupt, or an imported manifest that
+/// it names, all manifests stay.
 pub(super) fn visit_garbage<T: Transaction>(
     session: &SessionTransaction<T>,
-    mut visitor: impl FnMut(StoredRow) -> Result<()>,
+    skipped: &mut Skipped,
+    visitor: &mut dyn FnMut(StoredRow) -> Result<()>,
 ) -> Result<(u64, u64)> {
     let mut roots = head::roots(session)?;
     roots.extend(artifacts::all_keys(session)?);
     let root_count = roots.len() as u64;
     let reachable = mark(session, roots)?;
-    let mut replayed = turns::checkpoints(session)?;
+    let mut replayed = skipped.note("runtime_turn_commits", turns::checkpoints(session))?;
+    let is_imported = |key: &&BlobKey| key.is_imported();
     let imported: Vec<BlobKey> = replayed
         .iter()
+        .flatten()
+        .filter(is_imported)
         .copied()
-        .filter(BlobKey::is_imported)
         .collect();
     for key in &imported {
         // What it says is in the blob that it refers to.
-        replayed.extend(blobs::edges(&session.tx, key)?);
+        let edges = skipped.note("blobs", blobs::references(session, key))?;
+        replayed = replayed.zip(edges).map(|(mut replayed, edges)| {
+            replayed.extend(edges);
+            replayed
+        });
     }
-    blobs::visit(session, |row| {
-        match reachable.contains(&row.key) || replayed.contains(&row.key) {
+    blobs::visit(session, &mut |row| {
+        let Some(row) = skipped.note("blobs", row)? else {
+            return Ok(());
+        };
+        let is_replayed = match &replayed {
+            Some(replayed) => replayed.contains(&row.key),
+            None => row.is_manifest,
+        };
+        match is_replayed || reachable.contains(&row.key) {
             true => Ok(()),
             false => visitor(row),
         }
@@ -105,8 +128,8 @@ pub(super) fn visit_garbage<T: Transaction>(
     Ok((root_count, reachable.len() as u64))
 }
 
-/// Follows recorded references. Every blob on the way is read and checked: what
-/// cannot be read could refer to anything.
+/// Follows recorded references. What is recorded of a blob on the way is checked: what cannot
+/// be read could refer to anything. Its content refers to nothing.
 fn mark<T: Transaction>(
     session: &SessionTransaction<T>,
     roots: Vec<BlobKey>,
@@ -115,7 +138,7 @@ fn mark<T: Transaction>(
     let mut pending = roots;
     while let Some(key) = pending.pop() {
         if reachable.insert(key) {
-            pending.extend(blobs::load_referenced(session, &key)?.edges);
+            pending.extend(blobs::references(session, &key)?);
         }
     }
     Ok(reachable)

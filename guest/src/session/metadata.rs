@@ -114,7 +114,7 @@ pub(crate) fn export<T: Transaction>(
     session: &SessionTransaction<T>,
     page: &mut Page,
 ) -> Result<()> {
-    if let Some(meta) = read(session)? {
+    if let Some(Some(meta)) = page.note(MetaRow::TABLE, read(session))? {
         page.push(
             RecordBuilder::new("metadata")
                 .text("session_id", &meta.session_id)

@@ -28,4 +28,4 @@ pub use lifecycle::{initialize, retire};
 pub use load::{load, load_head};
 pub use save::{add_head, save_head};
 pub use statistics::statistics;
-pub use verify::verify;
+pub use verify::{repair, verify};

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use super::checkpoints::{self, Component};
 use super::graph::{self, Kept};
 use super::head::{self, HeadRow, next_revision, require_leaf};
-use super::{blobs, usage};
+use super::{blobs, turns, usage};
 use crate::Result;
 use crate::bindings::session_types::HeadDraft;
+use crate::bindings::types::Error;
 use crate::session::digests::SessionTransaction;
 use crate::storage::corruption::invalid;
 use crate::storage::seam::{Environment, unsigned};
@@ -30,14 +31,17 @@ fn save(env: &impl Environment, draft: HeadDraft, imported: bool) -> Result<u64>
     let mut components = head::components(draft.body.blobs, draft.profile)?;
     blobs::compress_missing(env, components.iter_mut().filter_map(Component::new_blob))?;
     let mut session = SessionTransaction::write_durably(env)?;
-    let stored = HeadRow::load_identity(&session)?;
-    if imported && stored.is_some() {
-        return Err(invalid("there is a head already"));
-    }
     let asked = i64::try_from(draft.revision).map_err(|_| invalid("the revision is too high"))?;
-    let revision = match &stored {
-        Some(_) => asked.max(next_revision(stored.as_ref())?),
-        None => asked,
+    let revision = match HeadRow::load_identity(&session) {
+        Ok(None) => asked,
+        _ if imported => return Err(invalid("there is a head already")),
+        Ok(stored) => asked.max(next_revision(stored.as_ref())?),
+        // It is replaced. What the stamps know was committed before.
+        Err(Error::Corrupt(_)) => {
+            let last = turns::last_revision(&session.tx)?;
+            asked.max(last.saturating_add(1))
+        }
+        Err(error) => return Err(error),
     };
     if let Some(nodes) = &draft.nodes {
         graph::replace_nodes(&mut session, nodes, Kept::IfSound)?;

@@ -11,6 +11,7 @@ use crate::session::digests::SessionTransaction;
 use crate::storage::counts::counts;
 use crate::storage::rows::read_all;
 use crate::storage::seam::{Environment, Transaction, Value, unsigned};
+use crate::storage::skipped::Skipped;
 
 use super::blobs::kind_from_code;
 use super::head::HeadRow;
@@ -76,7 +77,7 @@ fn garbage<T: Transaction>(session: &SessionTransaction<T>) -> Result<Option<Gar
         blobs: 0,
         stored_bytes: 0,
     };
-    let visited = maintenance::visit_garbage(session, |row| {
+    let visited = maintenance::visit_garbage(session, &mut Skipped::default(), &mut |row| {
         let [bytes] = counts(
             &session.tx,
             "blobs",

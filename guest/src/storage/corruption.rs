@@ -20,6 +20,19 @@ pub(crate) fn corrupt(table: &str, key: impl Display, reason: &str) -> Error {
     })
 }
 
+/// What is corrupt, if an error says that something is.
+pub(crate) fn damage(table: &str, error: Error) -> Result<Corruption> {
+    match error {
+        Error::Corrupt(damage) => Ok(damage),
+        Error::Sqlite(error) if error.code == ErrorCode::Corrupt => Ok(Corruption {
+            table: table.to_string(),
+            key: String::new(),
+            reason: error.message,
+        }),
+        error => Err(error),
+    }
+}
+
 /// The error of a row that another one refers to, or that a count includes.
 pub(crate) fn missing(table: &str, key: impl Display) -> Error {
     corrupt(table, key, "the row is missing")

@@ -8,7 +8,7 @@ use crate::storage::corruption::{corrupt, missing, verify};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Transaction, Value};
 
-const TABLE: &str = "table_digests";
+pub(crate) const TABLE: &str = "table_digests";
 
 /// Makes the table, which has one row.
 pub(crate) const CREATE_TABLE: &str = "CREATE TABLE table_digests (
@@ -41,6 +41,12 @@ pub(crate) trait Digests: Copy + Default + PartialEq {
         let rows = tx.query("SELECT digests FROM table_digests WHERE id = 1", &[])?;
         let bytes = read_one(TABLE, &rows, RowReader::blob)?.ok_or_else(|| missing(TABLE, 1))?;
         decode(bytes)
+    }
+
+    /// Writes the row anew, whatever is stored in its place.
+    fn replace(&self, tx: &impl Transaction) -> Result<()> {
+        tx.execute("DELETE FROM table_digests", &[])?;
+        self.store(tx)
     }
 
     /// Writes the row.

@@ -4,14 +4,17 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Result;
-use crate::bindings::inspection_types::{CheckedTable, Verification};
-use crate::bindings::sqlite::ErrorCode;
+use crate::bindings::inspection_types::{CheckedTable, Repaired, Verification};
 use crate::bindings::types::{Corruption, Error};
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{corrupt, invalid, verify_complete};
+use crate::storage::corruption::{self, corrupt, verify_complete};
+use crate::storage::identity;
+use crate::storage::numbers;
 use crate::storage::paging::{Cursor, List};
 use crate::storage::rows::{RowReader, read_all};
-use crate::storage::seam::{Rows, Transaction, Value, clamp};
+use crate::storage::seam::{
+    Environment, Rows, Transaction, Value, clamp, optional_integer, unsigned,
+};
 
 /// How many problems are listed.
 const MOST_PROBLEMS: usize = 1000;
@@ -23,6 +26,16 @@ pub(crate) struct Findings {
     omitted: u64,
     /// Whether it is known which rows there must be.
     digests: bool,
+    /// `None` if nothing may be changed.
+    repair: Option<Repair>,
+}
+
+/// Rebuilding what is derived from other rows.
+struct Repair {
+    now_ms: i64,
+    /// For a database whose identity is corrupt.
+    identity: [u8; 16],
+    rebuilt: Vec<Corruption>,
 }
 
 /// Checks the row that the reader is at. Damage is noted, other errors end the walk.
@@ -39,8 +52,9 @@ pub(crate) struct Pages {
     pub(crate) size: u32,
 }
 
-/// One table, or a few that belong together, of what is verified.
-pub(crate) type Step<'s> = &'s dyn Fn(&mut Findings) -> Result<()>;
+/// Checks the table with a number, or the few that belong together; returns whether there
+/// are further ones.
+pub(crate) type Steps<'s> = &'s mut dyn FnMut(usize, &mut Findings) -> Result<bool>;
 
 /// Runs the step that the cursor of a list names. `damage` is that of the row of digests:
 /// then it is unknown which rows there must be.
@@ -48,41 +62,106 @@ pub(crate) fn verify_step(
     cursor: Option<&[u8]>,
     list: &List,
     damage: Option<Corruption>,
-    steps: &[Step<'_>],
+    check: Steps<'_>,
 ) -> Result<Verification> {
     let cursor = Cursor::resume(cursor, list)?;
-    let mut findings = Findings {
-        tables: Vec::new(),
-        digests: damage.is_none(),
-        problems: Vec::new(),
-        omitted: 0,
-    };
+    let mut findings = Findings::new(damage.is_none());
     if cursor.table == 0 {
         findings.problems.extend(damage);
     }
-    let step = steps.get(cursor.table);
-    step.ok_or_else(|| invalid("the cursor names no step"))?(&mut findings)?;
-    let next = cursor.next_table();
+    let more = check(cursor.table, &mut findings)?;
     Ok(Verification {
         tables: findings.tables,
         problems: findings.problems,
         omitted: findings.omitted,
-        next: (next.table < steps.len()).then(|| next.encode()),
+        next: more.then(|| cursor.next_table().encode()),
     })
 }
 
+/// Runs all steps, and rebuilds on the way what is derived from what they read.
+pub(crate) fn repair_all(
+    env: &impl Environment,
+    damage: Option<Corruption>,
+    check: Steps<'_>,
+) -> Result<Findings> {
+    let mut findings = Findings::new(damage.is_none());
+    findings.repair = Some(Repair {
+        now_ms: env.now_ms(),
+        identity: identity::random(env),
+        rebuilt: damage.into_iter().collect(),
+    });
+    let mut step = 0;
+    while check(step, &mut findings)? {
+        step += 1;
+    }
+    Ok(findings)
+}
+
 impl Findings {
+    fn new(digests: bool) -> Self {
+        Self {
+            tables: Vec::new(),
+            problems: Vec::new(),
+            omitted: 0,
+            digests,
+            repair: None,
+        }
+    }
+
+    /// What a repair did. Nothing may be written if anything but derived data is corrupt:
+    /// then all of it is a problem.
+    pub(crate) fn into_repaired(self) -> Repaired {
+        let Self {
+            mut problems,
+            omitted,
+            repair,
+            ..
+        } = self;
+        let mut rebuilt = repair.map_or_else(Vec::new, |repair| repair.rebuilt);
+        if !problems.is_empty() {
+            problems.append(&mut rebuilt);
+        }
+        Repaired {
+            rebuilt,
+            problems,
+            omitted,
+        }
+    }
+
+    /// The identity that a repair gives a database whose own is corrupt.
+    pub(crate) fn new_identity(&self) -> Option<[u8; 16]> {
+        self.repair.as_ref().map(|repair| repair.identity)
+    }
+
+    /// The time of a repair.
+    pub(crate) fn repair_time(&self) -> Option<i64> {
+        self.repair.as_ref().map(|repair| repair.now_ms)
+    }
+
+    /// Notes what a repair has rebuilt.
+    pub(crate) fn rebuilt(&mut self, damage: Corruption) {
+        match &mut self.repair {
+            Some(repair) if repair.rebuilt.len() < MOST_PROBLEMS => repair.rebuilt.push(damage),
+            _ => self.omitted = self.omitted.saturating_add(1),
+        }
+    }
+
+    /// Takes back the problems that were noted after the first `count`; they were those of
+    /// derived data.
+    pub(crate) fn take_problems(&mut self, count: usize) -> Vec<Corruption> {
+        self.problems.split_off(count.min(self.problems.len()))
+    }
+
+    /// How many problems were noted.
+    pub(crate) fn problem_count(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Notes damage and goes on; any other error is one.
     pub(crate) fn note<R>(&mut self, table: &'static str, result: Result<R>) -> Result<Option<R>> {
         let damage = match result {
             Ok(value) => return Ok(Some(value)),
-            Err(Error::Corrupt(damage)) => damage,
-            Err(Error::Sqlite(error)) if error.code == ErrorCode::Corrupt => Corruption {
-                table: table.to_string(),
-                key: String::new(),
-                reason: error.message,
-            },
-            Err(error) => return Err(error),
+            Err(error) => corruption::damage(table, error)?,
         };
         if self.problems.len() < MOST_PROBLEMS {
             self.problems.push(damage);
@@ -90,6 +169,27 @@ impl Findings {
             self.omitted = self.omitted.saturating_add(1);
         }
         Ok(None)
+    }
+
+    /// Notes that derived data is wrong unless it is right, or has a repair rebuild it.
+    pub(crate) fn require_derived(
+        &mut self,
+        table: &'static str,
+        key: &str,
+        right: bool,
+        reason: &str,
+        rebuild: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        if right || self.repair.is_none() {
+            return self.require(table, key, right, reason);
+        }
+        rebuild()?;
+        self.rebuilt(Corruption {
+            table: table.to_string(),
+            key: key.to_string(),
+            reason: reason.to_string(),
+        });
+        Ok(())
     }
 
     /// Notes that something is wrong unless it is right.
@@ -122,19 +222,28 @@ impl Findings {
     }
 
     /// Notes columns, for indexes only, that do not say what the row says: an index over
-    /// them hides the row. No checksum of a row covers them.
-    pub(crate) fn require_index_keys<K: PartialEq>(
+    /// them hides the row. No checksum of a row covers them. `sql` writes them, with the
+    /// number of the row as `?1`.
+    pub(crate) fn require_index_keys<const N: usize>(
         &mut self,
-        table: &'static str,
-        key: &str,
-        stored: K,
-        expected: K,
+        tx: &impl Transaction,
+        row: (&'static str, &str, i64),
+        stored: [Option<i64>; N],
+        expected: [Option<i64>; N],
+        sql: &str,
     ) -> Result<()> {
-        self.require(
+        let (table, key, number) = row;
+        self.require_derived(
             table,
             key,
             stored == expected,
             "an index has the row under another key",
+            || {
+                let mut params = alloc::vec![Value::Integer(number)];
+                params.extend(expected.map(optional_integer));
+                tx.execute(sql, &params)?;
+                Ok(())
+            },
         )
     }
 
@@ -148,6 +257,17 @@ impl Findings {
         match self.digests {
             true => clamp(next),
             false => i64::MAX,
+        }
+    }
+
+    /// The number that is given out next: as it is stored, or if that is corrupt, one that
+    /// was not given out yet, if there was less than one in every ms since 1970.
+    pub(crate) fn next_number(&self, stored: u64, highest: i64) -> u64 {
+        match (self.digests, &self.repair) {
+            (false, Some(repair)) => {
+                unsigned(highest.saturating_add(1).max(repair.now_ms)).min(numbers::LAST)
+            }
+            _ => stored,
         }
     }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use crate::Result;
-use crate::storage::corruption::missing;
+use crate::storage::corruption::{self, missing};
 use crate::storage::findings::Findings;
 use crate::storage::hex;
 use crate::storage::rows::read_one;
@@ -26,14 +26,20 @@ table! {
 
 /// Writes the row of a new database.
 pub(crate) fn create(env: &impl Environment, tx: &impl Transaction) -> Result<()> {
+    insert(tx, &random(env))
+}
+
+/// An identity that no database has.
+pub(crate) fn random(env: &impl Environment) -> [u8; 16] {
     let mut identity = [0; 16];
     for bytes in identity.as_chunks_mut::<8>().0 {
         *bytes = env.random().to_le_bytes();
     }
-    let row = IdentityRow {
-        id: 1,
-        identity: &identity,
-    };
+    identity
+}
+
+fn insert(tx: &impl Transaction, identity: &[u8]) -> Result<()> {
+    let row = IdentityRow { id: 1, identity };
     tx.execute(IdentityRow::INSERT, &row.values())?;
     Ok(())
 }
@@ -47,9 +53,18 @@ fn read(tx: &impl Transaction) -> Result<String> {
     Ok(text)
 }
 
-/// Checks the row.
+/// Checks the row. A repair replaces a corrupt one by an identity that no database has.
 pub(crate) fn verify_row(tx: &impl Transaction, findings: &mut Findings) -> Result<()> {
-    findings.note(IdentityRow::TABLE, read(tx)).map(drop)
+    match (read(tx), findings.new_identity()) {
+        (Err(error), Some(identity)) => {
+            let damage = corruption::damage(IdentityRow::TABLE, error)?;
+            tx.execute("DELETE FROM database_identity", &[])?;
+            insert(tx, &identity)?;
+            findings.rebuilt(damage);
+            Ok(())
+        }
+        (read, _) => findings.note(IdentityRow::TABLE, read).map(drop),
+    }
 }
 
 /// The WIT function `format.identity`.

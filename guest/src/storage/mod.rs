@@ -29,6 +29,7 @@ pub(crate) mod pack;
 pub(crate) mod paging;
 pub(crate) mod rows;
 pub mod seam;
+pub(crate) mod skipped;
 pub(crate) mod sql;
 pub(crate) mod table;
 pub(crate) mod token;

@@ -34,6 +34,16 @@ impl<'a> RowReader<'a> {
         more
     }
 
+    /// Reads the row that this reader is at by another one, and passes over it, whatever it
+    /// holds. It has so many values.
+    pub(crate) fn split_row(&mut self, width: usize) -> Result<Self> {
+        let row = self.clone();
+        for _ in 0..width {
+            self.skip()?;
+        }
+        Ok(row)
+    }
+
     fn damaged(&self, reason: &str) -> Error {
         corrupt(self.table, "", reason)
     }

@@ -1,8 +1,13 @@
 //! A transaction on a database together with its digests.
 
+use core::mem;
+
 use crate::Result;
-use crate::bindings::types::{Corruption, Error};
-use crate::storage::digests::Digests;
+use crate::bindings::inspection_types::Repaired;
+use crate::bindings::types::Corruption;
+use crate::storage::corruption;
+use crate::storage::digests::{self, Digests};
+use crate::storage::findings::Findings;
 use crate::storage::seam::{Environment, Transaction, TransactionMode};
 
 /// What every operation that reads or writes sets of rows works on.
@@ -22,17 +27,19 @@ impl<T: Transaction, D: Digests> Digested<T, D> {
         Self::begin(env, TransactionMode::Read)
     }
 
-    /// As [`read`](Self::read), but a damaged row of digests is no error: it is
+    /// Begins a transaction for which a corrupt row of digests is no error: it is
     /// returned, and the digests are those of a new database.
-    pub(crate) fn inspect<'a, E>(env: &'a E) -> Result<(Self, Option<Corruption>)>
+    pub(crate) fn inspect<'a, E>(
+        env: &'a E,
+        mode: TransactionMode,
+    ) -> Result<(Self, Option<Corruption>)>
     where
         E: Environment<Transaction<'a> = T> + 'a,
     {
-        let tx = env.begin(TransactionMode::Read)?;
+        let tx = env.begin(mode)?;
         let (digests, damage) = match D::load(&tx) {
             Ok(digests) => (digests, None),
-            Err(Error::Corrupt(damage)) => (D::new(), Some(damage)),
-            Err(error) => return Err(error),
+            Err(error) => (D::new(), Some(corruption::damage(digests::TABLE, error)?)),
         };
         digests.admit()?;
         let session = Self {
@@ -72,6 +79,25 @@ impl<T: Transaction, D: Digests> Digested<T, D> {
             digests,
             stored: digests,
         })
+    }
+
+    /// Ends a repair: if nothing but derived data was corrupt, writes the digests that were
+    /// found, and commits. Otherwise nothing is written.
+    pub(crate) fn repair(self, found: D, findings: Findings) -> Result<Repaired> {
+        let mut repaired = findings.into_repaired();
+        if repaired.rebuilt.is_empty() {
+            return Ok(repaired);
+        }
+        match found.replace(&self.tx) {
+            Ok(()) => self.tx.commit()?,
+            // The page that the row is on.
+            Err(error) => {
+                repaired.problems = mem::take(&mut repaired.rebuilt);
+                let damage = corruption::damage(digests::TABLE, error)?;
+                repaired.problems.push(damage);
+            }
+        }
+        Ok(repaired)
     }
 
     /// Stores the digests if they changed, and commits.

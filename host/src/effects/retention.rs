@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use lash_core::EffectScope;
 use lash_store_engine::epoch_ms;
+use lash_store_engine::inspect::Repair;
 
 use super::SqliteEffectHost;
 use super::key::to_scope;
@@ -18,6 +19,18 @@ use crate::operation;
 const BATCH: u32 = 256;
 
 impl SqliteEffectHost {
+    /// Rebuilds what is derived from other rows, if it is corrupt and these are not, and
+    /// says what is left. [`Repair`] says more.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. Corrupt rows
+    /// are no error.
+    pub async fn repair(&self) -> Result<Repair, Error> {
+        Ok(self.shared.db.repair().await?)
+    }
+
     /// Gives pages that are no longer needed back to the file system, some at a time, so
     /// that others can write in between. Whatever removes something does that at its end;
     /// this is for what an interrupted one left.
@@ -69,8 +82,8 @@ impl SqliteEffectHost {
     ///
     /// # Errors
     ///
-    /// As [`forget_scope`](Self::forget_scope); scopes that were removed before the
-    /// damage was found stay removed.
+    /// [`EngineError::Busy`](crate::EngineError::Busy) and its like. A scope that is corrupt
+    /// stays, is passed over and logged.
     pub async fn prune(&self, ended_before: SystemTime) -> Result<u64, Error> {
         let span = self.shared.db.operation("prune effects");
         operation::within(span, self.prune_all(ended_before)).await
@@ -86,6 +99,7 @@ impl SqliteEffectHost {
                 .db
                 .write("prune effects", move |call| {
                     let pruned = call.effects().prune(before_ms, after, BATCH)?;
+                    operation::passed_over(call.path(), &pruned.corrupt);
                     match pruned.last {
                         // Otherwise it would look at the same scopes for ever.
                         Some(last) if last <= after => Err(call

@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use lash_core::{PluginError, TriggerDeliveryReservation, deterministic_delivery_process_id};
+use lash_store_engine::Error as EngineError;
 use lash_store_engine::wit::host_events::{FanOut, Settlement};
+use lash_store_engine::wit::types::Corruption;
 
 use super::SqliteHostEventStore;
 use super::occurrences::from_occurrence;
 use super::subscriptions::{from_subscription, subscription_sequence};
 use crate::error::Error;
+use crate::operation;
 
 /// How many deliveries one call reads, and how many occurrences one removes.
 pub(super) const PAGE: u32 = 256;
@@ -20,6 +23,8 @@ pub(super) const PAGE: u32 = 256;
 pub(super) struct Unsettled {
     /// The number of the last one.
     after: u64,
+    /// Whether there are no more.
+    pub(super) ended: bool,
     /// What they are in bytes.
     collected: usize,
 }
@@ -122,13 +127,12 @@ impl SqliteHostEventStore {
         let mut unsettled = Unsettled::default();
         loop {
             let page = self.next_page(&mut unsettled).await?;
-            let complete = page.len() < PAGE as usize;
             for reservation in page {
                 for settlement in to_settlements([&reservation]) {
                     by_process.insert(reservation.process_id.clone(), settlement);
                 }
             }
-            if complete {
+            if unsettled.ended {
                 return Ok(by_process);
             }
         }
@@ -143,9 +147,10 @@ impl SqliteHostEventStore {
         let (page, read) = self
             .db
             .read("list unsettled deliveries", move |call| {
-                let fan_outs = call.host_events().unsettled(read.after, PAGE)?;
+                let found = call.host_events().unsettled(read.after, PAGE)?;
+                operation::passed_over(call.path(), &found.corrupt);
                 let mut page = Vec::new();
-                for fan_out in fan_outs {
+                for fan_out in found.fan_outs {
                     call.collect(&mut read.collected, size(&fan_out))?;
                     for (number, reservation) in from_fan_out(call.path(), fan_out)? {
                         // Otherwise the same page could come for ever.
@@ -161,11 +166,51 @@ impl SqliteHostEventStore {
                         page.push(reservation);
                     }
                 }
+                if found.next.is_some_and(|next| next < read.after) {
+                    return Err(call
+                        .contradiction("it returned a page that leads back")
+                        .into());
+                }
+                read.after = found.next.unwrap_or(read.after);
+                read.ended = found.next.is_none();
                 Ok((page, read))
             })
             .await?;
         *unsettled = read;
         Ok(page)
+    }
+
+    /// Reserves what was recorded and never reserved, because whoever recorded it stopped in
+    /// between.
+    pub(super) async fn reserve_recorded(&self) -> Result<(), Error> {
+        let mut after = Some(0);
+        while let Some(from) = after {
+            after = self
+                .db
+                .write("reserve recorded occurrences", move |call| {
+                    let page = call.host_events().unreserved(from, PAGE)?;
+                    operation::passed_over(call.path(), &page.corrupt);
+                    for id in &page.occurrence_ids {
+                        match call.host_events().reserve(id) {
+                            Err(EngineError::Corrupt {
+                                table, key, reason, ..
+                            }) => {
+                                let damage = Corruption { table, key, reason };
+                                operation::passed_over(call.path(), &[damage]);
+                            }
+                            reserved => drop(reserved?),
+                        }
+                    }
+                    match page.next {
+                        Some(next) if next <= from => Err(call
+                            .contradiction("it returned a page that leads to itself")
+                            .into()),
+                        next => Ok(next),
+                    }
+                })
+                .await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use lash_core::{PluginError, ProcessRegistry, TriggerDeliveryReservation};
 
-use super::deliveries::{PAGE, Unsettled};
+use super::deliveries::Unsettled;
 use super::{SqliteHostEventStore, deliveries};
 use crate::error::{Error, UNKNOWN_PROCESS};
 use crate::operation;
@@ -11,6 +11,9 @@ impl SqliteHostEventStore {
     /// The deliveries that were reserved and whose processes do not exist, in the
     /// order in which they were reserved. What is found to exist is settled, and
     /// not looked at again.
+    ///
+    /// An occurrence that was recorded and never reserved is reserved first: whoever recorded
+    /// it stopped in between. What is corrupt is passed over and logged.
     ///
     /// [`TriggerRedelivery`](super::TriggerRedelivery) starts one of them.
     ///
@@ -42,11 +45,11 @@ impl SqliteHostEventStore {
         &self,
         registry: &dyn ProcessRegistry,
     ) -> Result<Vec<TriggerDeliveryReservation>, PluginError> {
+        self.reserve_recorded().await?;
         let mut unstarted = Vec::new();
         let mut unsettled = Unsettled::default();
         loop {
             let page = self.next_page(&mut unsettled).await?;
-            let complete = page.len() < PAGE as usize;
             let mut started = Vec::new();
             for reservation in page {
                 if exists(registry, &reservation.process_id).await? {
@@ -56,7 +59,7 @@ impl SqliteHostEventStore {
                 }
             }
             self.settle_deliveries(&started).await?;
-            if complete {
+            if unsettled.ended {
                 break;
             }
         }

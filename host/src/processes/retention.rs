@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use lash_store_engine::epoch_ms;
+use lash_store_engine::inspect::Repair;
 
 use super::SqliteProcessRegistry;
 use crate::error::Error;
@@ -16,6 +17,18 @@ use crate::operation;
 const BATCH: u32 = 256;
 
 impl SqliteProcessRegistry {
+    /// Rebuilds what is derived from other rows, if it is corrupt and these are not, and
+    /// says what is left. [`Repair`] says more.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. Corrupt rows
+    /// are no error.
+    pub async fn repair(&self) -> Result<Repair, Error> {
+        Ok(self.shared.db.repair().await?)
+    }
+
     /// Gives pages that are no longer needed back to the file system, some at a time, so
     /// that others can write in between. Whatever removes something does that at its end;
     /// this is for what an interrupted one left.
@@ -42,14 +55,14 @@ impl SqliteProcessRegistry {
     /// [`unstarted_deliveries`](SqliteHostEventStore::unstarted_deliveries) would
     /// take them for deliveries that were never started.
     ///
-    /// It removes a few hundred at a time, and gives their pages back to the file
-    /// system at the end. If it fails, or the future is dropped, what was removed
-    /// until then stays removed.
+    /// A time in the future counts as now. It removes a few hundred at a time, and gives
+    /// their pages back to the file system at the end. If it fails, or the future is dropped,
+    /// what was removed until then stays removed.
     ///
     /// # Errors
     ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if a process that would have to be removed is damaged, or
-    /// one of its deliveries.
+    /// [`EngineError::Busy`](crate::EngineError::Busy) and its like. What is corrupt stays, is
+    /// passed over and logged.
     pub async fn prune_ended(
         &self,
         ended_before: SystemTime,
@@ -101,7 +114,9 @@ impl SqliteProcessRegistry {
         self.shared
             .db
             .read("find processes to prune", move |call| {
-                let ids = call.processes().prunable(before_ms, BATCH)?;
+                let page = call.processes().prunable(before_ms, BATCH)?;
+                operation::passed_over(call.path(), &page.corrupt);
+                let ids = page.ids;
                 // Otherwise it would go on for ever.
                 if !ids.is_empty() && ids == kept {
                     return Err(call

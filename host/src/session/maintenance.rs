@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use lash_core::{GcReport, VacuumReport};
 use lash_store_engine::epoch_ms;
+use lash_store_engine::inspect::Repair;
 use lash_store_engine::wit::retention::Pruned;
 
 use super::{Store, logged};
@@ -25,13 +26,16 @@ pub struct SessionPruneReport {
     pub source_keys: u64,
     /// Usage entries that are part of a sum now.
     pub usage_entries: u64,
+    /// What is corrupt and was passed over, logged at WARN: what each step found, at most 100.
+    pub corrupt: u64,
 }
 
 impl SessionPruneReport {
-    fn add(&mut self, step: Pruned) {
+    fn add(&mut self, step: &Pruned) {
         self.turn_commits = self.turn_commits.saturating_add(step.turns);
         self.source_keys = self.source_keys.saturating_add(step.source_keys);
         self.usage_entries = self.usage_entries.saturating_add(step.usage_entries);
+        self.corrupt = self.corrupt.max(step.corrupt.len() as u64);
     }
 }
 
@@ -50,8 +54,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if anything that is referred to
-    /// is missing or corrupt. What was removed until then was garbage.
+    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if it cannot be known what is
+    /// referred to: the head or an artifact is corrupt, or a blob that is referred to is
+    /// missing. What was removed until then was garbage. Blobs with corrupt content, and
+    /// corrupt rows that nothing refers to, are kept and do not stop it.
     pub async fn try_gc_unreachable(&self) -> Result<GcReport, Error> {
         let collected = async {
             let report = collect_garbage(self.db.clone()).await?;
@@ -67,7 +73,8 @@ impl Store {
         let every = self.options.gc_policy.auto_run_every_commits.unwrap_or(0);
         if every > 0 && revision.is_multiple_of(every) {
             self.db.write_detached("collect garbage", |call| {
-                call.maintenance().gc(STEP)?;
+                let step = call.maintenance().gc(STEP)?;
+                operation::passed_over(call.path(), &step.corrupt);
                 Ok(())
             });
         }
@@ -89,7 +96,11 @@ impl Store {
             while left > 0 {
                 let step = self
                     .db
-                    .write("vacuum", |call| Ok(call.maintenance().vacuum(STEP)?))
+                    .write("vacuum", |call| {
+                        let step = call.maintenance().vacuum(STEP)?;
+                        operation::passed_over(call.path(), &step.corrupt);
+                        Ok(step)
+                    })
                     .await?;
                 removed = removed.saturating_add(step.removed);
                 if step.remaining >= left {
@@ -102,6 +113,18 @@ impl Store {
             Ok(VacuumReport { removed_node_count })
         };
         operation::within(self.db.operation("vacuum"), vacuumed).await
+    }
+
+    /// Rebuilds what is derived from other rows, if it is corrupt and these are not, and
+    /// says what is left. [`Repair`] says more.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Busy`](crate::EngineError::Busy),
+    /// [`EngineError::ReadOnly`](crate::EngineError::ReadOnly) and their like. Corrupt rows
+    /// are no error.
+    pub async fn repair(&self) -> Result<Repair, Error> {
+        Ok(self.db.repair().await?)
     }
 
     /// Gives pages that are no longer needed back to the file system, some at a time, so
@@ -125,12 +148,12 @@ impl Store {
     /// Choose a time that no retry and no redelivery reaches back to, for example
     /// a week ago. A turn that is committed again later than that fails with a
     /// conflict of revisions; work that is delivered again is done again. The rule
-    /// is specified by the WIT function `retention.prune`.
+    /// is specified by the WIT function `retention.prune`. A time in the future counts as now.
     ///
     /// # Errors
     ///
-    /// [`EngineError::Corrupt`](crate::EngineError::Corrupt) if something that would have to be removed, or that is
-    /// needed to decide, is corrupt. What was removed until then stays so.
+    /// [`EngineError::Busy`](crate::EngineError::Busy) and its like. What is corrupt stays and is
+    /// passed over.
     pub async fn prune(&self, stored_before: SystemTime) -> Result<SessionPruneReport, Error> {
         let before_ms = epoch_ms(stored_before);
         let pruned = async {
@@ -139,10 +162,12 @@ impl Store {
                 let step = self
                     .db
                     .write("prune session", move |call| {
-                        Ok(call.retention().prune(before_ms, STEP)?)
+                        let step = call.retention().prune(before_ms, STEP)?;
+                        operation::passed_over(call.path(), &step.corrupt);
+                        Ok(step)
                     })
                     .await?;
-                report.add(step);
+                report.add(&step);
                 if !step.more {
                     break;
                 }
@@ -163,7 +188,11 @@ async fn collect_garbage(db: Database) -> Result<GcReport, Error> {
     let mut left = u64::MAX;
     loop {
         let step = db
-            .write("collect garbage", |call| Ok(call.maintenance().gc(STEP)?))
+            .write("collect garbage", |call| {
+                let step = call.maintenance().gc(STEP)?;
+                operation::passed_over(call.path(), &step.corrupt);
+                Ok(step)
+            })
             .await?;
         deleted = deleted.saturating_add(step.deleted);
         // Or others make as much as is removed.

@@ -128,6 +128,12 @@ impl FaultyEnvironment {
         (answer, self.steps.take())
     }
 
+    /// Changes rows behind the back of the logic.
+    pub fn damage(&self, sql: &str) {
+        let connection = self.inner.connection();
+        connection.execute_batch(sql).expect("the damage is done");
+    }
+
     /// Everything that is stored: header, schema and rows, as text.
     pub fn dump(&self) -> String {
         let connection = self.inner.connection();

@@ -70,6 +70,13 @@ impl NativeEnvironment {
     }
 }
 
+impl NativeEnvironment {
+    /// The connection, to watch what it does.
+    pub(crate) fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
 impl Environment for NativeEnvironment {
     type Transaction<'a> = NativeTransaction<'a>;
 

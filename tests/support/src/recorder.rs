@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lash_wasm_store_guest::Result;
 use lash_wasm_store_guest::bindings::format_types::Initialized;
@@ -78,6 +80,26 @@ impl Recorder {
     /// How many rows were answered since the last call.
     pub fn rows(&self) -> u64 {
         self.rows.take()
+    }
+
+    /// How many steps SQLite's virtual machine takes for a call, about.
+    pub fn steps(&mut self, call: impl FnOnce(&Self)) -> u64 {
+        let steps = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&steps);
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        let connection = self.inner.connection_mut();
+        connection
+            .progress_handler(1, Some(count))
+            .expect("a handler");
+        call(self);
+        let connection = self.inner.connection_mut();
+        connection
+            .progress_handler(0, None::<fn() -> bool>)
+            .expect("no handler");
+        steps.load(Ordering::Relaxed)
     }
 
     /// How SQLite runs a statement, one step a line.

@@ -4,7 +4,9 @@ use lash_wasm_store_testing::program::Run;
 
 use crate::PROGRAM;
 
-const COMMANDS: [&str; 6] = ["import", "inspect", "verify", "gc", "vacuum", "export"];
+const COMMANDS: [&str; 7] = [
+    "import", "inspect", "verify", "gc", "vacuum", "repair", "export",
+];
 
 #[test]
 fn the_help_names_every_command_and_exit_code() {

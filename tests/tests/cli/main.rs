@@ -4,6 +4,7 @@ mod bad_input;
 mod directory;
 mod help;
 mod interrupted;
+mod repair;
 mod session;
 
 use std::path::Path;

@@ -133,10 +133,13 @@ fn everything_with_one_session(recorder: &Recorder, round: u64) {
     let fan_out = reserve(recorder, &key);
     assert_eq!(fan_out.deliveries.len(), 2);
     assert!(reserve(recorder, &key).deliveries.is_empty());
-    assert_eq!(host_events::unsettled(recorder, 0, 100).unwrap().len(), 1);
+    let unsettled = host_events::unsettled(recorder, 0, 100).unwrap();
+    assert_eq!(unsettled.fan_outs.len(), 1);
     settle(recorder, &fan_out);
     let other = format!("other {round}");
     record(recorder, &source, &other);
+    let unreserved = host_events::unreserved(recorder, 0, 100).unwrap();
+    assert_eq!(unreserved.occurrence_ids.len(), 1);
     reserve(recorder, &other);
     for filter in filters() {
         host_events::subscriptions(recorder, &filter).unwrap();
@@ -144,7 +147,8 @@ fn everything_with_one_session(recorder: &Recorder, round: u64) {
     let removed = host_events::remove_session(recorder, &session).unwrap();
     assert_eq!(removed, 3);
     recorder.advance(1);
-    assert_eq!(host_events::prune(recorder, u64::MAX, 100).unwrap(), 2);
+    let pruned = host_events::prune(recorder, u64::MAX, 100).unwrap();
+    assert_eq!(pruned.occurrences, 2);
 }
 
 #[test]

@@ -372,6 +372,27 @@ pub(crate) async fn columns_that_verify_misses<S: Subject>() -> Vec<String> {
     missed
 }
 
+/// For each table, a statement that corrupts its first row: its checksum, or where there is
+/// none, its last column.
+pub(crate) fn corrupt_rows(path: &Path) -> Vec<String> {
+    let tables = tables(&Connection::open(path).unwrap());
+    let tables = tables
+        .into_iter()
+        .filter(|table| table.name != "removed_nodes");
+    tables
+        .map(|Table { name, columns, key }| {
+            let key = key.join(", ");
+            match columns.iter().any(|column| column == "checksum") {
+                true => format!(
+                    "UPDATE {name} SET checksum = checksum + 1
+                     WHERE ({key}) IN (SELECT {key} FROM {name} LIMIT 1)"
+                ),
+                false => format!("UPDATE {name} SET digests = zeroblob(8)"),
+            }
+        })
+        .collect()
+}
+
 struct Table {
     name: String,
     columns: Vec<String>,

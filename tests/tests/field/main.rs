@@ -4,6 +4,7 @@
 mod deletion;
 mod log;
 mod names;
+mod occurrences;
 mod other;
 mod read_only;
 mod readable;

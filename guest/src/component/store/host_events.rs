@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::{Component, exports};
 use crate::bindings::format_types::Initialized;
 use crate::bindings::host_event_types::{
-    FanOut, OccurrenceDraft, Recorded, Settlement, Subscription, SubscriptionDraft,
-    SubscriptionFilter,
+    FanOut, OccurrenceDraft, Pruned, Recorded, Settlement, Subscription, SubscriptionDraft,
+    SubscriptionFilter, UnreservedPage, UnsettledPage,
 };
 use crate::bindings::sqlite::Database;
 use crate::bindings::types::Error;
@@ -45,7 +45,11 @@ impl exports::host_events::Guest for Component {
         host_events::reserve(db, &occurrence_id)
     }
 
-    fn unsettled(db: &Database, after: u64, limit: u32) -> Result<Vec<FanOut>, Error> {
+    fn unreserved(db: &Database, after: u64, limit: u32) -> Result<UnreservedPage, Error> {
+        host_events::unreserved(db, after, limit)
+    }
+
+    fn unsettled(db: &Database, after: u64, limit: u32) -> Result<UnsettledPage, Error> {
         #[cfg(feature = "hostile")]
         if let Some(answer) = crate::hostile::endless::unsettled(db, after, limit) {
             return answer;
@@ -57,7 +61,7 @@ impl exports::host_events::Guest for Component {
         host_events::settle(db, &settlements)
     }
 
-    fn prune(db: &Database, occurred_before_ms: u64, limit: u32) -> Result<u64, Error> {
+    fn prune(db: &Database, occurred_before_ms: u64, limit: u32) -> Result<Pruned, Error> {
         host_events::prune(db, occurred_before_ms, limit)
     }
 }

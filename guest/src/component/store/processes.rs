@@ -7,7 +7,8 @@ use super::{Component, exports};
 use crate::bindings::format_types::Initialized;
 use crate::bindings::process_types::{
     Appended, Awaited, Basis, Changed, Claimed, EventDraft, EventPage, Grant, Position, Process,
-    ProcessPage, Registered, Registration, Revocation, ScopePage, Selection, WakePage,
+    ProcessPage, PrunablePage, Registered, Registration, Revocation, ScopePage, Selection,
+    WakePage,
 };
 use crate::bindings::sqlite::Database;
 use crate::bindings::types::Error;
@@ -59,7 +60,7 @@ impl exports::processes::Guest for Component {
         processes::set_wait(db, &id, known_hash.as_deref(), wait, fencing_token)
     }
 
-    fn prunable(db: &Database, ended_before_ms: u64, limit: u32) -> Result<Vec<String>, Error> {
+    fn prunable(db: &Database, ended_before_ms: u64, limit: u32) -> Result<PrunablePage, Error> {
         #[cfg(feature = "hostile")]
         if let Some(answer) = crate::hostile::endless::prunable(ended_before_ms) {
             return Ok(answer);

@@ -3,6 +3,7 @@
 mod export;
 mod import;
 mod inspection;
+mod repair;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::session::blobs;
 use crate::session::digests::SessionTransaction;
-use crate::storage::corruption::{corrupt, verify_complete};
+use crate::storage::corruption::corrupt;
 use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
@@ -21,7 +21,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = ROWS.export(&session.tx, cursor, page, &mut |cursor, page, reader| {
         reader.integer()?;
         let (row, checksum) = ArtifactRow::read_with_checksum(reader)?;
         let key = row.key()?;
@@ -43,7 +43,7 @@ pub(crate) fn export<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(ArtifactRow::TABLE, cursor.found, session.digests.artifacts)?;
+        page.complete(ArtifactRow::TABLE, cursor.found, session.digests.artifacts)?;
     }
     Ok(ended)
 }

@@ -107,7 +107,7 @@ pub fn put(
     compressible: bool,
     profile: BlobProfile,
 ) -> Result<()> {
-    let mut new = NewBlob::new(content, kind, compressible, profile)?;
+    let mut new = NewBlob::new(content, kind, compressible, profile)?.verified();
     blobs::compress_missing(env, core::iter::once(&mut new))?;
     let mut session = SessionTransaction::write_durably(env)?;
     let space = space_code(namespace);

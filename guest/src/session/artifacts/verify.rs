@@ -20,7 +20,7 @@ const PAGES: Pages = Pages {
 pub(crate) fn verify_all<T: Transaction>(
     session: &SessionTransaction<T>,
     findings: &mut Findings,
-) -> Result<()> {
+) -> Result<SetDigest> {
     let mut found = SetDigest::default();
     findings.walk(&session.tx, &PAGES, &mut |findings, reader| {
         reader.integer()?;
@@ -29,5 +29,6 @@ pub(crate) fn verify_all<T: Transaction>(
         found.insert(checksum);
         blobs::require_whole(session, findings, [key])
     })?;
-    findings.complete(ArtifactRow::TABLE, found, session.digests.artifacts)
+    findings.complete(ArtifactRow::TABLE, found, session.digests.artifacts)?;
+    Ok(found)
 }

@@ -2,7 +2,6 @@
 
 use crate::Result;
 use crate::session::digests::SessionTransaction;
-use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, Named, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
@@ -19,7 +18,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = ROWS.export(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = AttachmentRow::read_with_checksum(reader)?;
         cursor.found.insert(checksum);
         page.push(
@@ -34,7 +33,7 @@ pub(crate) fn export<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(AttachmentRow::TABLE, cursor.found, session.digests.intents)?;
+        page.complete(AttachmentRow::TABLE, cursor.found, session.digests.intents)?;
     }
     Ok(ended)
 }

@@ -19,12 +19,13 @@ const PAGES: Pages = Pages {
 pub(crate) fn verify_all<T: Transaction>(
     session: &SessionTransaction<T>,
     findings: &mut Findings,
-) -> Result<()> {
+) -> Result<SetDigest> {
     let mut found = SetDigest::default();
     findings.walk_names(&session.tx, &PAGES, &mut |_, reader| {
         let (_, checksum) = AttachmentRow::read_with_checksum(reader)?;
         found.insert(checksum);
         Ok(())
     })?;
-    findings.complete(AttachmentRow::TABLE, found, session.digests.intents)
+    findings.complete(AttachmentRow::TABLE, found, session.digests.intents)?;
+    Ok(found)
 }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::session::checkpoints;
 use crate::session::digests::SessionTransaction;
-use crate::storage::corruption::{corrupt, verify_complete};
+use crate::storage::corruption::corrupt;
 use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 use crate::storage::sql::sql;
@@ -31,7 +31,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = BLOBS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = BLOBS.export(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let id = reader.integer()?;
         let key = BlobKey::from_bytes(reader.blob()?)
             .ok_or_else(|| corrupt(TABLE, id, "the key is damaged"))?;
@@ -40,20 +40,20 @@ pub(crate) fn export<T: Transaction>(
         let kind =
             kind_name(row.kind).ok_or_else(|| corrupt(TABLE, key.text(), "the kind is unknown"))?;
         let blob = load_referenced(session, &key)?;
-        let manifest = checkpoints::export(session, &key, &blob)?;
+        let manifest = page.note(TABLE, checkpoints::export(session, &key, &blob))?;
         page.push(
             RecordBuilder::new("blob")
                 .text("key", &key.text())
                 .text("kind", kind)
                 .content("content", blob.content),
         );
-        if let Some(manifest) = manifest {
+        if let Some(Some(manifest)) = manifest {
             page.push(manifest);
         }
         Ok(())
     })?;
     if ended {
-        verify_complete(TABLE, cursor.found, session.digests.blobs)?;
+        page.complete(TABLE, cursor.found, session.digests.blobs)?;
     }
     Ok(ended)
 }

@@ -59,6 +59,7 @@ fn check(blob: ImportedBlob, profile: BlobProfile) -> Result<NewBlob> {
         content,
         edges: Vec::new(),
         plan: Plan::Ready(Encoding::Raw, None),
+        is_verified: false,
     };
     match (stored, new.level) {
         (Some(stored), _) if stored.len() < new.content.len() => {

@@ -18,7 +18,7 @@ use crate::bindings::session_types::{BlobKind, BlobProfile};
 use crate::bindings::types::Error;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{corrupt, missing, verify_complete};
+use crate::storage::corruption::{self, corrupt, missing, verify_complete};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::storage::sql::sql;
@@ -58,6 +58,8 @@ pub(crate) struct NewBlob {
     edges: Vec<u8>,
     level: Option<u8>,
     plan: Plan,
+    /// Whether a stored copy is read, to replace it if its content is corrupt.
+    is_verified: bool,
 }
 
 impl NewBlob {
@@ -78,7 +80,14 @@ impl NewBlob {
             plan: Plan::Ready(Encoding::Raw, None),
             length: content.len(),
             content,
+            is_verified: false,
         })
+    }
+
+    /// Has a stored copy read, and replaced if it is corrupt. It costs what a read does.
+    pub(crate) fn verified(mut self) -> Self {
+        self.is_verified = true;
+        self
     }
 
     /// Records what the content refers to, for garbage collection.
@@ -110,7 +119,7 @@ pub(crate) fn compress_missing<'b>(
         }
         let repeated = missing.iter().any(|(other, _)| other.key == blob.key);
         let stored = match &snapshot {
-            Some(tx) => repeated || exists(tx, &blob.key)?,
+            Some(tx) => repeated || is_sound(tx, blob)?,
             None => repeated,
         };
         if stored {
@@ -157,7 +166,7 @@ pub(crate) fn insert<T: Transaction>(
     mut blob: NewBlob,
 ) -> Result<BlobKey> {
     if let Plan::Stored(level) = blob.plan {
-        if exists(&session.tx, &blob.key)? {
+        if is_sound(&session.tx, &blob)? {
             return Ok(blob.key);
         }
         blob.compress(level);
@@ -188,10 +197,87 @@ pub(crate) fn insert<T: Transaction>(
     )?;
     if inserted > 0 {
         session.digests.blobs.insert(checksum);
+    } else if !is_sound(&session.tx, &blob)? {
+        replace(session, &blob.key, &row, checksum, stored)?;
     } else if !blob.edges.is_empty() {
         adopt_edges(session, &blob.key, &blob.edges)?;
     }
     Ok(blob.key)
+}
+
+/// Whether a blob is stored, and can be read as far as is looked: always what is known of it,
+/// with the length of what is stored, and if it is to be read, the content too.
+fn is_sound(tx: &impl Transaction, blob: &NewBlob) -> Result<bool> {
+    let key = &blob.key;
+    let sql = match blob.is_verified {
+        true => sql!(
+            "SELECT ",
+            COLUMNS,
+            ", length(content), content FROM blobs WHERE key = ?1"
+        ),
+        false => sql!(
+            "SELECT ",
+            COLUMNS,
+            ", length(content), NULL FROM blobs WHERE key = ?1"
+        ),
+    };
+    let rows = tx.query(sql, &[Value::Blob(key.as_bytes())])?;
+    let read = read_one(TABLE, &rows, |reader| {
+        let row = BlobRow::read(reader, key)?;
+        row.require_length(reader.integer()?, key)?;
+        match reader.optional_blob()? {
+            Some(content) => row.content(content, key).map(drop),
+            None => Ok(()),
+        }
+    });
+    match read {
+        Ok(found) => Ok(found.is_some()),
+        Err(error) => corruption::damage(TABLE, error).map(|_| false),
+    }
+}
+
+/// Writes a blob in place of the one with its key, which is corrupt.
+fn replace<T: Transaction>(
+    session: &mut SessionTransaction<T>,
+    key: &BlobKey,
+    row: &BlobRow<'_>,
+    checksum: i64,
+    stored: &[u8],
+) -> Result<()> {
+    let rows = session.tx.query(
+        "SELECT checksum FROM blobs WHERE key = ?1",
+        &[Value::Blob(key.as_bytes())],
+    )?;
+    let before = read_one(TABLE, &rows, RowReader::integer)?.unwrap_or(checksum);
+    session.tx.execute(
+        "UPDATE blobs SET kind = ?2, encoding = ?3, length = ?4, edges = ?5, checksum = ?6,
+             content = ?7
+         WHERE key = ?1",
+        &[
+            Value::Blob(key.as_bytes()),
+            Value::Integer(row.kind),
+            Value::Integer(row.encoding),
+            Value::Integer(row.length),
+            Value::Blob(row.edges),
+            Value::Integer(checksum),
+            Value::Blob(stored),
+        ],
+    )?;
+    session.digests.blobs.remove(before);
+    session.digests.blobs.insert(checksum);
+    if before != checksum {
+        // That may not have been the checksum that was written. Once all rows can be read,
+        // and are as many as were written, their digest is known.
+        let mut are_sound = true;
+        let (found, _) = walk(session, &mut |row| {
+            are_sound &= row.is_ok();
+            Ok(())
+        })?;
+        if are_sound && found.count == session.digests.blobs.count {
+            session.digests.blobs = found;
+        }
+    }
+    Ok(())
 }
 
 /// Gives edges to a blob that was stored without, as bytes that nobody knew to
@@ -260,10 +346,30 @@ pub(crate) fn load_referenced<T: Transaction>(
     })
 }
 
+/// What a blob refers to that must be there, because something stored refers to it. Its
+/// content is not read.
+pub(crate) fn references<T: Transaction>(
+    session: &SessionTransaction<T>,
+    key: &BlobKey,
+) -> Result<Vec<BlobKey>> {
+    let rows = session.tx.query(
+        sql!("SELECT ", COLUMNS, " FROM blobs WHERE key = ?1"),
+        &[Value::Blob(key.as_bytes())],
+    )?;
+    let found = read_one(TABLE, &rows, |reader| {
+        let row = BlobRow::read(reader, key)?;
+        read_edges(row.edges).ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))
+    })?;
+    match found {
+        Some(edges) => Ok(edges),
+        None => load_referenced(session, key).map(|blob| blob.edges),
+    }
+}
+
 /// The index says that there is no such blob; the table must agree.
 fn confirm_absent<T: Transaction>(session: &SessionTransaction<T>, key: &BlobKey) -> Result<()> {
-    visit(session, |row| {
-        if row.key == *key {
+    visit(session, &mut |row| {
+        if row?.key == *key {
             Err(corrupt(
                 TABLE,
                 key.text(),
@@ -280,14 +386,32 @@ pub(crate) struct StoredRow {
     pub(crate) id: i64,
     pub(crate) key: BlobKey,
     pub(crate) checksum: i64,
+    pub(crate) is_manifest: bool,
 }
 
-/// Visits every row without its content, and checks that all are there.
+/// Visits every row without its content, as far as it can be read, and checks that all are
+/// there.
 pub(crate) fn visit<T: Transaction>(
     session: &SessionTransaction<T>,
-    mut visitor: impl FnMut(StoredRow) -> Result<()>,
+    visitor: &mut dyn FnMut(Result<StoredRow>) -> Result<()>,
 ) -> Result<()> {
+    // Of a corrupt row, the checksum is right or everything else is.
+    let (found, computed) = walk(session, visitor)?;
+    let expected = session.digests.blobs;
+    match computed == expected {
+        true => Ok(()),
+        false => verify_complete(TABLE, found, expected),
+    }
+}
+
+/// Visits every row without its content, as far as it can be read; returns the digests of the
+/// checksums that are stored, and of those that they should be.
+fn walk<T: Transaction>(
+    session: &SessionTransaction<T>,
+    visitor: &mut dyn FnMut(Result<StoredRow>) -> Result<()>,
+) -> Result<(SetDigest, SetDigest)> {
     let mut found = SetDigest::default();
+    let mut computed = SetDigest::default();
     // The first row is looked for from the lowest number there is: a row may have
     // been moved.
     let mut next = i64::MIN;
@@ -303,19 +427,27 @@ pub(crate) fn visit<T: Transaction>(
         let mut reader = RowReader::new(TABLE, &rows);
         while reader.advance() {
             let id = reader.integer()?;
-            let key = BlobKey::from_bytes(reader.blob()?)
-                .ok_or_else(|| corrupt(TABLE, id, "the key is damaged"))?;
-            let checksum = BlobRow::read(&mut reader, &key)?.checksum(&key);
-            found.insert(checksum);
+            let key = BlobKey::from_bytes(reader.blob()?);
+            let (row, stored) = BlobRow::parse(&mut reader)?;
+            let checksum = key.map_or(stored, |key| row.checksum(&key));
+            found.insert(stored);
+            computed.insert(checksum);
             next = id.saturating_add(1);
-            visitor(StoredRow { id, key, checksum })?;
+            visitor(match key {
+                Some(key) if checksum == stored => Ok(StoredRow {
+                    id,
+                    key,
+                    checksum,
+                    is_manifest: row.kind == kind_code(BlobKind::CheckpointManifest),
+                }),
+                _ => Err(corrupt(TABLE, id, "the row is not what was written")),
+            })?;
         }
         if i64::from(rows.count) < PAGE {
             break;
         }
     }
-    let expected = session.digests.blobs;
-    verify_complete(TABLE, found, expected)
+    Ok((found, computed))
 }
 
 /// The WIT function `blobs.put`.
@@ -326,7 +458,7 @@ pub fn put(
     compressible: bool,
     profile: BlobProfile,
 ) -> Result<String> {
-    let mut blob = NewBlob::new(content, kind, compressible, profile)?;
+    let mut blob = NewBlob::new(content, kind, compressible, profile)?.verified();
     compress_missing(env, core::iter::once(&mut blob))?;
     let mut session = SessionTransaction::write_durably(env)?;
     let key = insert(&mut session, blob)?;

@@ -29,15 +29,33 @@ pub(super) struct BlobRow<'r> {
 impl<'r> BlobRow<'r> {
     /// Reads and checks [`COLUMNS`].
     pub(super) fn read(reader: &mut RowReader<'r>, key: &BlobKey) -> Result<Self> {
+        let (row, stored) = Self::parse(reader)?;
+        verify(TABLE, key.text(), stored, row.checksum(key))?;
+        Ok(row)
+    }
+
+    /// Reads [`COLUMNS`]; returns the checksum that is stored too.
+    pub(super) fn parse(reader: &mut RowReader<'r>) -> Result<(Self, i64)> {
         let row = Self {
             kind: reader.integer()?,
             encoding: reader.integer()?,
             length: reader.integer()?,
             edges: reader.blob()?,
         };
-        let stored = reader.integer()?;
-        verify(TABLE, key.text(), stored, row.checksum(key))?;
-        Ok(row)
+        Ok((row, reader.integer()?))
+    }
+
+    /// What is stored is as long as it was.
+    pub(super) fn require_length(&self, stored: i64, key: &BlobKey) -> Result<()> {
+        let fits = match Encoding::from_code(self.encoding) {
+            Some(Encoding::Raw) => stored == self.length,
+            Some(Encoding::Zlib) => stored < self.length,
+            None => false,
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(corrupt(TABLE, key.text(), "the content has another length")),
+        }
     }
 
     /// The content of what is stored, checked against its key.

@@ -32,7 +32,7 @@ const PAGES: Pages = Pages {
 pub(crate) fn verify_all<T: Transaction>(
     session: &SessionTransaction<T>,
     findings: &mut Findings,
-) -> Result<()> {
+) -> Result<SetDigest> {
     let mut found = SetDigest::default();
     findings.walk(&session.tx, &PAGES, &mut |_, reader| {
         let id = reader.integer()?;
@@ -44,7 +44,8 @@ pub(crate) fn verify_all<T: Transaction>(
             .ok_or_else(|| corrupt(TABLE, key.text(), "a reference is damaged"))?;
         row.content(reader.blob()?, &key).map(|_| ())
     })?;
-    findings.complete(TABLE, found, session.digests.blobs)
+    findings.complete(TABLE, found, session.digests.blobs)?;
+    Ok(found)
 }
 
 /// Notes what is missing of blobs that are kept, and of what they refer to in turn:

@@ -2,7 +2,6 @@
 
 use crate::Result;
 use crate::session::digests::SessionTransaction;
-use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 use crate::storage::sql::sql;
@@ -36,7 +35,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = NODES.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = NODES.export(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let row = NodeRow::read(reader)?;
         let parent = reader.optional_text()?;
         match row.tombstoned {
@@ -56,8 +55,8 @@ pub(crate) fn export<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(TABLE, cursor.found, session.digests.nodes)?;
-        verify_complete(TABLE, cursor.hidden, session.digests.tombstones)?;
+        page.complete(TABLE, cursor.found, session.digests.nodes)?;
+        page.complete(TABLE, cursor.hidden, session.digests.tombstones)?;
     }
     Ok(ended)
 }
@@ -68,7 +67,7 @@ pub(crate) fn export_removed<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    REMOVED.read(&session.tx, cursor, page, &mut |_, page, reader| {
+    REMOVED.export(&session.tx, cursor, page, &mut |_, page, reader| {
         page.push(RecordBuilder::new("removed_node").number("sequence", reader.integer()?));
         Ok(())
     })

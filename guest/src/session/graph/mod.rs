@@ -23,6 +23,7 @@ use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complet
 use crate::storage::paging::{Cursor, Room};
 use crate::storage::rows::{RowReader, capacity, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
+use crate::storage::skipped::Skipped;
 use crate::storage::sql::sql;
 
 pub(crate) use change::{Kept, append_nodes, replace_nodes};
@@ -30,7 +31,7 @@ pub(crate) use export::{export, export_removed};
 pub use import::{add, check};
 pub(crate) use page::first_bodies;
 pub use page::{load, load_nodes};
-use row::{NodeRow, SELECT};
+use row::{NodeRow, SELECT, WIDTH};
 pub(crate) use verify::verify_all;
 
 const TABLE: &str = "graph_nodes";
@@ -209,7 +210,7 @@ pub fn tombstone(env: &impl Environment, node_ids: &[String]) -> Result<u64> {
 
 /// The lengths of the first tombstoned nodes.
 const TOMBSTONED_LENGTHS: &str = "SELECT length(body) FROM graph_nodes WHERE tombstoned = 1 \
-                                  ORDER BY seq LIMIT ?1";
+                                  ORDER BY seq LIMIT ?2 OFFSET ?1";
 
 /// How many bytes of nodes one step removes.
 const VACUUM_BYTES: usize = 16 << 20;
@@ -217,10 +218,12 @@ const VACUUM_BYTES: usize = 16 << 20;
 /// How many rows one query reads where no bodies are read, or their lengths are known.
 const ROWS: i64 = 1024;
 
-/// Removes tombstoned nodes for good, `limit` at most; returns how many.
+/// Removes tombstoned nodes for good, `limit` at most; returns how many. What is corrupt
+/// stays.
 pub(crate) fn remove_tombstoned<T: Transaction>(
     session: &mut SessionTransaction<T>,
     limit: u32,
+    skipped: &mut Skipped,
 ) -> Result<u64> {
     let mut room = Room::of(VACUUM_BYTES);
     let mut left = i64::from(limit);
@@ -228,19 +231,32 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
     while left > 0 && !room.is_full() {
         let tx = &session.tx;
         let most = left.min(ROWS);
-        let fitting = room.fitting(tx, TABLE, TOMBSTONED_LENGTHS, &[], most)?;
+        // What was passed over is still there; all else in front of the next was removed.
+        let passed = [Value::Integer(skipped.count().into())];
+        let fitting = room.fitting(tx, TABLE, TOMBSTONED_LENGTHS, &passed, most)?;
         // Each row is read and checked first: a corrupt index could name rows that are
         // not tombstoned.
         let rows = tx.query(
-            sql!(SELECT, "WHERE tombstoned = 1 ORDER BY seq LIMIT ?1"),
-            &[Value::Integer(fitting.rows)],
+            sql!(
+                SELECT,
+                "WHERE tombstoned = 1 ORDER BY seq LIMIT ?1 OFFSET ?2"
+            ),
+            &[
+                Value::Integer(fitting.rows),
+                Value::Integer(skipped.count().into()),
+            ],
         )?;
         fitting.require(TABLE, &rows)?;
         let mut reader = RowReader::new(TABLE, &rows);
         let mut seqs = Vec::with_capacity(capacity(&rows));
         while reader.advance() {
-            let row = NodeRow::read(&mut reader)?;
-            confirm_found(TABLE, row.seq, row.tombstoned)?;
+            let read = NodeRow::read(&mut reader.split_row(WIDTH)?).and_then(|row| {
+                confirm_found(TABLE, row.seq, row.tombstoned)?;
+                Ok(row)
+            });
+            let Some(row) = skipped.note(TABLE, read)? else {
+                continue;
+            };
             session.digests.tombstones.remove(row.checksum);
             room.take(row.body.len());
             seqs.push([Value::Integer(row.seq)]);
@@ -249,12 +265,12 @@ pub(crate) fn remove_tombstoned<T: Transaction>(
         execute_rows(tx, "DELETE FROM graph_nodes WHERE seq = ?1", &seqs)?;
         removed += seqs.len() as u64;
         left -= i64::from(rows.count);
-        if fitting.is_last {
+        if fitting.is_last && skipped.count() == 0 {
             let expected = session.digests.tombstones;
             verify_complete(TABLE, SetDigest::default(), expected)?;
             break;
         }
-        if fitting.is_cut {
+        if fitting.is_cut || fitting.is_last {
             break;
         }
     }

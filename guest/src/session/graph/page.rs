@@ -43,7 +43,7 @@ const PATH: [&str; 3] = [
            AND path.bytes + length(node.body) <= ?3
      )
      SELECT ",
-    " FROM path JOIN graph_nodes ON graph_nodes.seq = path.seq",
+    " FROM path JOIN graph_nodes ON graph_nodes.seq = path.seq ORDER BY path.length",
 ];
 
 const PATH_OF_LEAF: &str = sql!(PATH[0], "node_id", PATH[1], COLUMNS, PATH[2]);

@@ -28,6 +28,9 @@ pub(super) const COLUMNS: &str = "graph_nodes.seq, graph_nodes.node_id, graph_no
                                   graph_nodes.prompt, graph_nodes.tombstoned, \
                                   graph_nodes.checksum, graph_nodes.body";
 
+/// How many these are.
+pub(super) const WIDTH: usize = 7;
+
 /// Selects that from the whole table.
 pub(super) const SELECT: &str = sql!("SELECT ", COLUMNS, " FROM graph_nodes ");
 

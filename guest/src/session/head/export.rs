@@ -6,7 +6,7 @@ use crate::session::digests::SessionTransaction;
 use crate::storage::paging::{Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
-use super::row::HeadRow;
+use super::row::{HeadRow, TABLE};
 
 /// Exports the head, if there is one.
 pub(crate) fn export<T: Transaction>(
@@ -14,7 +14,7 @@ pub(crate) fn export<T: Transaction>(
     page: &mut Page,
 ) -> Result<()> {
     let texts = |keys: &[BlobKey]| keys.iter().map(BlobKey::text).collect();
-    if let Some(head) = HeadRow::load(session)? {
+    if let Some(Some(head)) = page.note(TABLE, HeadRow::load(session))? {
         let checkpoint = head.checkpoint.map(|key| key.text());
         page.push(
             RecordBuilder::new("head")

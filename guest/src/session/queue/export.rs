@@ -5,7 +5,6 @@ use alloc::string::String;
 use crate::Result;
 use crate::bindings::session_types::{DeliveryPolicy, SlotPolicy};
 use crate::session::digests::SessionTransaction;
-use crate::storage::corruption::verify_complete;
 use crate::storage::hex::push_hex;
 use crate::storage::paging::{Cursor, Named, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
@@ -34,7 +33,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = BATCHES.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = BATCHES.export(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = BatchRow::read_with_checksum(reader)?;
         cursor.found.insert(checksum);
         let payloads = row::load_payloads(&session.tx, row.seq)?;
@@ -50,7 +49,7 @@ pub(crate) fn export<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(BatchRow::TABLE, cursor.found, session.digests.batches)?;
+        page.complete(BatchRow::TABLE, cursor.found, session.digests.batches)?;
     }
     Ok(ended)
 }
@@ -61,7 +60,7 @@ pub(crate) fn export_completed<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    COMPLETED.read(&session.tx, cursor, page, &mut |_, page, reader| {
+    COMPLETED.export(&session.tx, cursor, page, &mut |_, page, reader| {
         let row = CompletedRow::read(reader)?;
         page.push(
             batch("completed_batch", &row.to_batch_row())

@@ -172,41 +172,10 @@ fn claimable<T: Transaction>(
     if ready.len() < found || ready.len() as u64 == request.max_batches {
         return Ok(ready);
     }
-    // The index leads past everything that is not ready. It is not in queue order,
-    // so this is the answer only if it is all that is ready.
-    let mut ready = ready_page(
-        &session.tx,
-        sql!(
-            BatchRow::SELECT,
-            "WHERE seq IN (
-                 SELECT seq FROM queued_batches INDEXED BY queued_batches_ready
-                 WHERE session_id = ?1 AND max(available_at_ms, lease_expires_ms) <= ?2
-                   AND seq > ?3 LIMIT ?4)
-             ORDER BY seq"
-        ),
-        request,
-        now_ms,
-        0,
-    )?;
-    if ready.len() < PAGE as usize {
-        truncate_to_claim(&mut ready, request);
-        return Ok(ready);
-    }
     ready.clear();
     loop {
         let last = ready.last().map_or(0, |(row, _)| row.seq);
-        let page = ready_page(
-            &session.tx,
-            sql!(
-                BatchRow::SELECT,
-                "NOT INDEXED
-                 WHERE session_id = ?1 AND max(available_at_ms, lease_expires_ms) <= ?2
-                   AND seq > ?3 ORDER BY seq LIMIT ?4"
-            ),
-            request,
-            now_ms,
-            last,
-        )?;
+        let page = ready_page(&session.tx, request, now_ms, last)?;
         let is_last = page.len() < PAGE as usize;
         ready.extend(page);
         let read = ready.len();
@@ -227,10 +196,11 @@ fn front<T: Transaction>(session: &SessionTransaction<T>) -> Result<Vec<(BatchRo
     read_all(BatchRow::TABLE, &rows, BatchRow::read_with_checksum)
 }
 
-/// Ready batches behind one of the queue, as many as a page has.
+/// Ready batches behind one of the queue, in order, as many as a page has. The index leads
+/// past everything that is not ready, however much that is; it is not in queue order, so all of
+/// its entries that are ready are compared, but only those of the page are read.
 fn ready_page(
     tx: &impl Transaction,
-    sql: &str,
     request: &ClaimRequest,
     now_ms: i64,
     after: i64,
@@ -241,7 +211,17 @@ fn ready_page(
         Value::Integer(after),
         Value::Integer(i64::from(PAGE)),
     ];
-    let rows = tx.query(sql, &params)?;
+    let rows = tx.query(
+        sql!(
+            BatchRow::SELECT,
+            "WHERE seq IN (
+                 SELECT seq FROM queued_batches INDEXED BY queued_batches_ready
+                 WHERE session_id = ?1 AND max(available_at_ms, lease_expires_ms) <= ?2
+                   AND seq > ?3 ORDER BY seq LIMIT ?4)
+             ORDER BY seq"
+        ),
+        &params,
+    )?;
     read_all(BatchRow::TABLE, &rows, |reader| {
         let (row, checksum) = BatchRow::read_with_checksum(reader)?;
         confirm_found(BatchRow::TABLE, row.seq, is_ready(&row, request, now_ms))?;

@@ -1,7 +1,7 @@
 //! Checking all of the queue.
 
 use crate::Result;
-use crate::session::digests::SessionTransaction;
+use crate::session::digests::{SessionDigests, SessionTransaction};
 use crate::storage::checksum::SetDigest;
 use crate::storage::findings::{Findings, Pages};
 use crate::storage::seam::{Transaction, Value};
@@ -29,13 +29,16 @@ const PAYLOAD_PAGES: Pages = Pages {
 pub(crate) fn verify_all<T: Transaction>(
     session: &SessionTransaction<T>,
     findings: &mut Findings,
+    known: &mut SessionDigests,
 ) -> Result<()> {
     let digests = &session.digests;
     let next = findings.end_of_numbers(digests.next_batch);
     let mut found = SetDigest::default();
+    let mut last = 0;
     findings.walk(&session.tx, &BATCHES, &mut |findings, reader| {
         let (row, checksum) = BatchRow::read_with_checksum(reader)?;
         found.insert(checksum);
+        last = row.seq.max(last);
         let mut require =
             |right, reason| findings.require(BatchRow::TABLE, &row.batch_id, right, reason);
         require(
@@ -54,6 +57,8 @@ pub(crate) fn verify_all<T: Transaction>(
         findings.require_number(BatchRow::TABLE, row.seq, next)
     })?;
     findings.complete(BatchRow::TABLE, found, digests.batches)?;
+    known.batches = found;
+    known.next_batch = findings.next_number(digests.next_batch, last);
     findings.walk(&session.tx, &PAYLOAD_PAGES, &mut |findings, reader| {
         let PayloadRow { seq, payloads } = PayloadRow::read(reader)?;
         unpack(seq, payloads)?;

@@ -2,7 +2,6 @@
 
 use crate::Result;
 use crate::session::digests::SessionTransaction;
-use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, Named, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
@@ -19,7 +18,7 @@ pub(crate) fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = ROWS.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = ROWS.export(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = TurnRow::read_with_checksum(reader)?;
         let checkpoint = row.checkpoint()?;
         cursor.found.insert(checksum);
@@ -35,7 +34,7 @@ pub(crate) fn export<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(TurnRow::TABLE, cursor.found, session.digests.turns)?;
+        page.complete(TurnRow::TABLE, cursor.found, session.digests.turns)?;
     }
     Ok(ended)
 }

@@ -15,8 +15,9 @@ use crate::session::blobs::key::BlobKey;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
 use crate::storage::corruption::{confirm_found, verify_complete};
-use crate::storage::rows::{read_all, read_one};
+use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{Rows, Transaction, Value, execute_rows};
+use crate::storage::skipped::Skipped;
 use crate::storage::sql::sql;
 
 pub(crate) use export::export;
@@ -73,6 +74,15 @@ pub(super) fn insert<T: Transaction>(
     Ok(())
 }
 
+/// The highest revision that a stamp has, 0 if there is none.
+pub(super) fn last_revision(tx: &impl Transaction) -> Result<i64> {
+    let rows = tx.query(
+        "SELECT ifnull(max(revision), 0) FROM runtime_turn_commits",
+        &[],
+    )?;
+    Ok(read_one(TurnRow::TABLE, &rows, RowReader::integer)?.unwrap_or(0))
+}
+
 /// Every row of the table, with its checksum; none may be missing.
 fn check_all<'r, T: Transaction>(
     session: &SessionTransaction<T>,
@@ -98,16 +108,19 @@ pub(crate) fn checkpoints<T: Transaction>(
 
 /// Removes the stamps of turns that were committed before a time, `limit` at most, and
 /// returns how many. The newest stays: its commit is the one that may just be asked for
-/// again.
+/// again. What is corrupt stays too.
 pub(crate) fn forget<T: Transaction>(
     session: &mut SessionTransaction<T>,
     before_ms: i64,
     limit: u64,
+    skipped: &mut Skipped,
 ) -> Result<u64> {
     let mut old: Vec<OldTurn> = Vec::new();
     let mut newest = i64::MIN;
     let (mut after_session, mut after_turn) = (String::new(), String::new());
-    loop {
+    let mut more = true;
+    // One more than the limit, because the newest of those that were read stays.
+    while more && old.len() as u64 <= limit {
         let rows = session.tx.query(
             sql!(
                 TurnRow::SELECT,
@@ -119,27 +132,27 @@ pub(crate) fn forget<T: Transaction>(
                 Value::Integer(ROWS),
             ],
         )?;
-        let turns = read_all(TurnRow::TABLE, &rows, TurnRow::read_with_checksum)?;
-        for (row, checksum) in &turns {
+        let mut reader = RowReader::new(TurnRow::TABLE, &rows);
+        while reader.advance() {
+            let row = reader.split_row(TurnRow::WIDTH)?;
+            let mut key = row.clone();
+            after_session = key.text()?.to_string();
+            after_turn = key.text()?.to_string();
+            let read = TurnRow::read_with_checksum(&mut row.clone());
+            let Some((row, checksum)) = skipped.note(TurnRow::TABLE, read)? else {
+                continue;
+            };
             newest = newest.max(row.revision);
             if row.committed_at_ms < before_ms {
                 old.push(OldTurn {
-                    session_id: row.session_id.to_string(),
-                    turn_id: row.turn_id.to_string(),
+                    session_id: after_session.clone(),
+                    turn_id: after_turn.clone(),
                     revision: row.revision,
-                    checksum: *checksum,
+                    checksum,
                 });
             }
         }
-        // One more than the limit, because the newest of those that were read stays.
-        let enough = old.len() as u64 > limit;
-        match turns.last() {
-            Some((last, _)) if !enough && i64::from(rows.count) == ROWS => {
-                (after_session, after_turn) =
-                    (last.session_id.to_string(), last.turn_id.to_string());
-            }
-            _ => break,
-        }
+        more = i64::from(rows.count) == ROWS;
     }
     old.retain(|turn| turn.revision != newest);
     old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -21,7 +21,7 @@ pub(crate) fn verify_all<T: Transaction>(
     session: &SessionTransaction<T>,
     findings: &mut Findings,
     head_revision: Option<i64>,
-) -> Result<()> {
+) -> Result<SetDigest> {
     let mut found = SetDigest::default();
     findings.walk_names(&session.tx, &PAGES, &mut |findings, reader| {
         let (row, checksum) = TurnRow::read_with_checksum(reader)?;
@@ -40,5 +40,6 @@ pub(crate) fn verify_all<T: Transaction>(
             "the revision is higher than the head's",
         )
     })?;
-    findings.complete(TurnRow::TABLE, found, session.digests.turns)
+    findings.complete(TurnRow::TABLE, found, session.digests.turns)?;
+    Ok(found)
 }

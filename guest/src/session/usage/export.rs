@@ -3,7 +3,6 @@
 use crate::Result;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::verify_complete;
 use crate::storage::paging::{Cursor, Numbered, Page, RecordBuilder};
 use crate::storage::seam::Transaction;
 
@@ -49,7 +48,7 @@ fn export<T: Transaction>(
     cursor: &mut Cursor,
     page: &mut Page,
 ) -> Result<bool> {
-    let ended = rows.read(&session.tx, cursor, page, &mut |cursor, page, reader| {
+    let ended = rows.export(&session.tx, cursor, page, &mut |cursor, page, reader| {
         let (row, checksum) = UsageRow::read(rows.table, reader)?;
         cursor.found.insert(checksum);
         page.push(
@@ -66,7 +65,7 @@ fn export<T: Transaction>(
         Ok(())
     })?;
     if ended {
-        verify_complete(rows.table, cursor.found, expected)?;
+        page.complete(rows.table, cursor.found, expected)?;
     }
     Ok(ended)
 }

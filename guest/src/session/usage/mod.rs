@@ -16,6 +16,7 @@ use crate::storage::corruption::confirm_found;
 use crate::storage::paging::{Cursor, ItemPage, List, Numbered};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows};
+use crate::storage::skipped::Skipped;
 use crate::storage::sql::{excluded, placeholders, sql};
 pub(crate) use export::{export_entries, export_totals};
 pub use import::add;
@@ -81,11 +82,12 @@ pub(crate) fn load_totals<T: Transaction>(
 }
 
 /// Sums up entries from before a time into one for each source and model, until there are
-/// `limit` entries fewer; returns how many there are fewer.
+/// `limit` entries fewer; returns how many there are fewer. What is corrupt stays as it is.
 pub(crate) fn fold_entries<T: Transaction>(
     session: &mut SessionTransaction<T>,
     before_ms: i64,
     limit: u64,
+    skipped: &mut Skipped,
 ) -> Result<u64> {
     let mut sums: Vec<UsageRow> = Vec::new();
     let mut folded: Vec<(i64, i64)> = Vec::new();
@@ -98,8 +100,12 @@ pub(crate) fn fold_entries<T: Transaction>(
             .query(ENTRIES_FROM, &[Value::Integer(next), Value::Integer(ROWS)])?;
         let mut reader = RowReader::new(ENTRIES, &rows);
         while fewer(&folded, &sums) < limit && reader.advance() {
-            let (row, checksum) = UsageRow::read(ENTRIES, &mut reader)?;
-            next = row.seq.saturating_add(1);
+            let mut row = reader.split_row(WIDTH)?;
+            next = row.clone().integer()?.saturating_add(1);
+            let read = UsageRow::read(ENTRIES, &mut row);
+            let Some((row, checksum)) = skipped.note(ENTRIES, read)? else {
+                continue;
+            };
             if row.recorded_at_ms >= before_ms {
                 continue;
             }
@@ -130,6 +136,23 @@ pub(crate) fn fold_entries<T: Transaction>(
     }
     Ok(fewer)
 }
+
+/// Writes a total in place of the one with its number.
+const STORE_TOTAL: &str = sql!(
+    "INSERT INTO usage_totals (",
+    COLUMNS,
+    ") VALUES (",
+    placeholders(WIDTH),
+    ") ON CONFLICT (seq) DO UPDATE SET ",
+    excluded!(
+        input_tokens,
+        output_tokens,
+        cached_tokens,
+        reasoning_tokens,
+        recorded_at_ms,
+        checksum
+    )
+);
 
 /// What counts as used: cached input is part of the input.
 fn total(entry: &UsageEntry) -> i64 {
@@ -187,25 +210,7 @@ fn merge_into_total<T: Transaction>(
         }
     };
     let checksum = row.checksum(TOTALS);
-    row.store(
-        &session.tx,
-        sql!(
-            "INSERT INTO usage_totals (",
-            COLUMNS,
-            ") VALUES (",
-            placeholders(WIDTH),
-            ") ON CONFLICT (seq) DO UPDATE SET ",
-            excluded!(
-                input_tokens,
-                output_tokens,
-                cached_tokens,
-                reasoning_tokens,
-                recorded_at_ms,
-                checksum
-            )
-        ),
-        checksum,
-    )?;
+    row.store(&session.tx, STORE_TOTAL, checksum)?;
     session.digests.usage_totals.insert(checksum);
     Ok(())
 }

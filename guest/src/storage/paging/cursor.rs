@@ -92,6 +92,11 @@ impl Cursor {
         }
     }
 
+    /// Whether nothing was read yet.
+    pub(crate) fn is_start(&self) -> bool {
+        self.table == 0 && self.next == Key::Start
+    }
+
     /// The beginning of the table after this one.
     pub(crate) fn next_table(&self) -> Self {
         Self {

@@ -2,7 +2,8 @@
 //!
 //! Where a page stopped is in the cursor, with the digest of the rows of the table that
 //! were read so far, so that a row that is missing is noticed whatever page it would have
-//! been on. A page of an export goes through one table after another until it is full.
+//! been on. A page of an export goes through one table after another until it is full, and
+//! leaves out what is corrupt.
 
 mod cursor;
 mod record;
@@ -18,6 +19,9 @@ use alloc::vec::Vec;
 
 use crate::Result;
 use crate::bindings::export_types::{Exported, Page as ExportPage};
+use crate::bindings::types::Corruption;
+use crate::storage::checksum::SetDigest;
+use crate::storage::corruption::{self, verify_complete};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value};
 
@@ -30,6 +34,10 @@ pub(crate) struct ItemPage<I> {
     room: Room,
     /// Whether the next item does not fit.
     is_cut: bool,
+    /// What an export leaves out.
+    problems: Vec<Corruption>,
+    /// Whether it is known which rows there must be.
+    digests: bool,
 }
 
 /// A page of an export.
@@ -41,6 +49,8 @@ impl<I> ItemPage<I> {
             items: Vec::new(),
             room: Room::new(),
             is_cut: false,
+            problems: Vec::new(),
+            digests: true,
         }
     }
 
@@ -81,17 +91,71 @@ impl Page {
         let (record, bytes) = record.finish();
         self.add(record, bytes);
     }
+
+    /// Notes what is corrupt and goes on; any other error is one.
+    pub(crate) fn note<R>(&mut self, table: &'static str, result: Result<R>) -> Result<Option<R>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                let damage = corruption::damage(table, error)?;
+                self.room.take(damage.key.len() + PROBLEM_BYTES);
+                self.problems.push(damage);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Notes that the rows of a table are not those that were written.
+    pub(crate) fn complete(
+        &mut self,
+        table: &'static str,
+        found: SetDigest,
+        expected: SetDigest,
+    ) -> Result<()> {
+        if self.digests {
+            self.note(table, verify_complete(table, found, expected))?;
+        }
+        Ok(())
+    }
+
+    /// Ends reading rows of a table. If that failed at a row, reading goes on after it, at
+    /// `failed`; otherwise the rest of the table is out of reach.
+    fn after(
+        &mut self,
+        table: &'static str,
+        ended: Result<bool>,
+        cursor: &mut Cursor,
+        failed: Option<Key>,
+    ) -> Result<bool> {
+        match (self.note(table, ended)?, failed) {
+            (Some(ended), _) => Ok(ended),
+            (None, Some(next)) => {
+                cursor.next = next;
+                Ok(false)
+            }
+            (None, None) => Ok(true),
+        }
+    }
 }
 
+/// What a problem takes of a page, without its key, in bytes.
+const PROBLEM_BYTES: usize = 128;
+
 /// Reads the page that begins at a cursor. `read` reads on in the table of the cursor and
-/// returns whether that was the end of it; none if there is no such table.
+/// returns whether that was the end of it; none if there is no such table. `damage` is that
+/// of the row of digests: then it is unknown which rows there must be.
 pub(crate) fn read_page(
     cursor: Option<&[u8]>,
     list: &List,
+    damage: Option<Corruption>,
     mut read: impl FnMut(&mut Cursor, &mut Page) -> Option<Result<bool>>,
 ) -> Result<ExportPage> {
     let mut cursor = Cursor::resume(cursor, list)?;
     let mut page = Page::new();
+    page.digests = damage.is_none();
+    if cursor.is_start() {
+        page.problems.extend(damage);
+    }
     let mut more = true;
     while more && !page.is_full() {
         match read(&mut cursor, &mut page).transpose()? {
@@ -102,6 +166,7 @@ pub(crate) fn read_page(
     }
     Ok(ExportPage {
         records: page.items,
+        problems: page.problems,
         next: more.then(|| cursor.encode()),
     })
 }
@@ -164,6 +229,25 @@ impl Numbered {
     }
 }
 
+impl Numbered {
+    /// As [`read`](Self::read), and goes on after a row that is corrupt.
+    pub(crate) fn export(
+        &self,
+        tx: &impl Transaction,
+        cursor: &mut Cursor,
+        page: &mut Page,
+        visitor: Visitor<'_, Exported>,
+    ) -> Result<bool> {
+        let mut failed = None;
+        let ended = self.read(tx, cursor, page, &mut |cursor, page, reader| {
+            let number = reader.clone().integer()?;
+            visitor(cursor, page, reader)
+                .inspect_err(|_| failed = number.checked_add(1).map(Key::Number))
+        });
+        page.after(self.table, ended, cursor, failed)
+    }
+}
+
 /// Reads the row that the reader is at, and adds what it is to the page.
 type Visitor<'v, I> =
     &'v mut dyn FnMut(&mut Cursor, &mut ItemPage<I>, &mut RowReader<'_>) -> Result<()>;
@@ -213,5 +297,23 @@ impl Named {
             }
         }
         Ok(false)
+    }
+
+    /// As [`read`](Self::read), and goes on after a row that is corrupt.
+    pub(crate) fn export(
+        &self,
+        tx: &impl Transaction,
+        cursor: &mut Cursor,
+        page: &mut Page,
+        visitor: Visitor<'_, Exported>,
+    ) -> Result<bool> {
+        let mut failed = None;
+        let ended = self.read(tx, cursor, page, &mut |cursor, page, reader| {
+            let mut names = reader.clone();
+            let first = names.text()?.to_string();
+            let second = [names.text()?, "\0"].concat();
+            visitor(cursor, page, reader).inspect_err(|_| failed = Some(Key::Names(first, second)))
+        });
+        page.after(self.table, ended, cursor, failed)
     }
 }

@@ -67,6 +67,7 @@ pub(crate) enum Command {
     Verify(Verify),
     Gc(Gc),
     Vacuum(Vacuum),
+    Repair(Repair),
     Export(Export),
 }
 
@@ -76,7 +77,11 @@ impl Command {
         match self {
             Self::Import(_) => true,
             Self::Export(export) => export.output.is_some(),
-            Self::Inspect(_) | Self::Verify(_) | Self::Gc(_) | Self::Vacuum(_) => false,
+            Self::Inspect(_)
+            | Self::Verify(_)
+            | Self::Gc(_)
+            | Self::Vacuum(_)
+            | Self::Repair(_) => false,
         }
     }
 }
@@ -158,11 +163,27 @@ pub(crate) struct Vacuum {
     pub(crate) databases: Databases,
 }
 
+/// Rebuild what is derived from other rows, where it is corrupt
+///
+/// Indexes, the row that says which rows there must be, totals and counts. Everything is
+/// read first. If anything else is corrupt, it is named and only indexes are rebuilt:
+/// restore the file from a backup, or `export` what can be read. Make a copy before.
+#[derive(Args)]
+#[command(verbatim_doc_comment, after_long_help = help("\
+Examples:
+  lash-store repair session.db
+  lash-store verify sessions/ || lash-store repair sessions/"))]
+pub(crate) struct Repair {
+    #[command(flatten)]
+    pub(crate) databases: Databases,
+}
+
 /// Write everything in a database as JSON, one object a line
 ///
 /// The member "record" of an object says what it is. The first of a database is
-/// "database" and the last is "end"; where that is missing, not all could be read. All are
-/// of the same moment. docs/export.md in the repository describes them.
+/// "database" and the last is "end"; where that is missing, not all could be read, and
+/// each "corrupt" says what is left out. All are of the same moment. docs/export.md in the
+/// repository describes them.
 #[derive(Args)]
 #[command(verbatim_doc_comment, after_long_help = help("\
 Examples:
@@ -176,6 +197,10 @@ pub(crate) struct Export {
     /// could be read and is in it, and only its owner may read it
     #[arg(long, short, value_name = "FILE", verbatim_doc_comment)]
     pub(crate) output: Option<PathBuf>,
+
+    /// Write the file of --output although not all could be read
+    #[arg(long, requires = "output")]
+    pub(crate) partial: bool,
 
     /// Replace the file of --output if it exists
     #[arg(long, requires = "output")]

@@ -46,23 +46,29 @@ pub(crate) async fn run(arguments: Export, output: &mut Output) -> Result<(), Fa
     // A bar would be drawn into what the reader of standard output shows.
     let quiet = arguments.output.is_none();
     let mut exported = Exported::default();
-    let one = async |inspector: Inspector, path: &Path, _: &mut Output| {
+    let one = async |inspector: Inspector, path: &Path, output: &mut Output| {
         let bar = if quiet {
             Bar::hidden()
         } else {
             Bar::new("exporting", path)
         };
-        exported.records += database(&inspector, path, &mut sink, &bar).await?;
         exported.databases += 1;
-        Ok(())
+        match database(&inspector, path, &mut sink, &bar, &mut exported.records).await {
+            Err(failure) if arguments.partial && failure.exit == Exit::Problems => {
+                output.failed(failure)
+            }
+            written => written,
+        }
     };
     arguments.databases.each(output, one).await?;
     let Some(file) = arguments.output else {
         return sink.finish().map(|_| ());
     };
-    if output.exit() != Exit::Fine {
+    let is_enough = arguments.partial && output.exit() == Exit::Problems;
+    if output.exit() != Exit::Fine && !is_enough {
         let message = format!(
-            "{} was not written, because not everything could be read",
+            "{} was not written, because not everything could be read; --partial writes what \
+             could be",
             file.display()
         );
         return Err(Failure::new(&file, output.exit(), "incomplete", message));
@@ -80,13 +86,14 @@ pub(crate) async fn run(arguments: Export, output: &mut Output) -> Result<(), Fa
     })
 }
 
-/// Writes the records of a database; returns how many.
+/// Writes the records of a database, and counts them.
 async fn database(
     inspector: &Inspector,
     path: &Path,
     sink: &mut Sink,
     bar: &Bar,
-) -> Result<u64, Failure> {
+    all: &mut u64,
+) -> Result<(), Failure> {
     let path = path.display().to_string();
     let mut written = 0;
     let mut records = inspector.records();
@@ -99,6 +106,7 @@ async fn database(
                 sink.write(record)?;
             }
             written += 1;
+            *all += 1;
         }
         bar.records(written);
     }
@@ -106,6 +114,5 @@ async fn database(
         record: "end",
         path,
         records: written,
-    })?;
-    Ok(written)
+    })
 }

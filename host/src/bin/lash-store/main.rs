@@ -15,6 +15,7 @@ mod inspect;
 mod output;
 mod progress;
 mod reclaim;
+mod repair;
 mod run;
 mod session;
 mod sink;

@@ -1,9 +1,10 @@
-//! What `gc` and `vacuum` have in common: they open for writing, and say what was won.
+//! What `gc`, `vacuum` and `repair` have in common: they open for writing. The first two say
+//! what was won.
 
 use std::fs;
 use std::path::Path;
 
-use lash_wasm_store::inspect::Inspector;
+use lash_wasm_store::inspect::{Inspector, Repair};
 use lash_wasm_store::{
     DatabaseKind, Error, SqliteEffectHost, SqliteEffectReplayOptions, SqliteHostEventStore,
     SqliteProcessRegistry, Store, StoreBuilder,
@@ -77,7 +78,11 @@ pub(crate) async fn each<T: Serialize>(
 }
 
 impl Database {
-    async fn open(builder: StoreBuilder, path: &Path, kind: DatabaseKind) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        builder: StoreBuilder,
+        path: &Path,
+        kind: DatabaseKind,
+    ) -> Result<Self, Failure> {
         Ok(match kind {
             DatabaseKind::Session => Self::Session(builder.open(path).await?),
             DatabaseKind::Processes => Self::Processes(builder.open_process_registry(path).await?),
@@ -93,6 +98,16 @@ impl Database {
                 return Err(Failure::unusable(path, "other-kind", message));
             }
         })
+    }
+
+    /// Rebuilds what is derived.
+    pub(crate) async fn repair(&self) -> Result<Repair, Error> {
+        match self {
+            Self::Session(store) => store.repair().await,
+            Self::Processes(registry) => registry.repair().await,
+            Self::HostEvents(store) => store.repair().await,
+            Self::Effects(host) => host.repair().await,
+        }
     }
 
     /// Gives unused pages back to the file system.

@@ -11,7 +11,7 @@ use crate::arguments::{Arguments, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{export, gc, import, inspect, vacuum, verify};
+use crate::{export, gc, import, inspect, repair, vacuum, verify};
 
 /// How long a command may take to tidy up after it was interrupted.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,6 +70,7 @@ async fn run(command: Command, output: &mut Output) -> Result<(), Failure> {
         Command::Verify(arguments) => verify::run(arguments, output).await,
         Command::Gc(arguments) => gc::run(arguments, output).await,
         Command::Vacuum(arguments) => vacuum::run(arguments, output).await,
+        Command::Repair(arguments) => repair::run(arguments, output).await,
         Command::Export(arguments) => export::run(arguments, output).await,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use lash_wasm_store::DatabaseKind;
-use lash_wasm_store::inspect::{Inspector, Verification};
+use lash_wasm_store::inspect::{Inspector, Problem, Verification};
 use serde::Serialize;
 
 use crate::arguments::Verify;
@@ -65,11 +65,16 @@ fn text(verified: &Verified, output: &Output) -> String {
         count(tables.len() as u64, "table", "tables"),
         bytes(size),
     );
+    list(&mut text, problems, *omitted_problems);
+    text
+}
+
+/// Adds a line for each problem.
+pub(crate) fn list(text: &mut String, problems: &[Problem], omitted: u64) {
     for problem in problems {
         let _ = writeln!(text, "  {}", plain(&problem.to_string()));
     }
-    if *omitted_problems > 0 {
-        let _ = writeln!(text, "  and {} more", number(*omitted_problems));
+    if omitted > 0 {
+        let _ = writeln!(text, "  and {} more", number(omitted));
     }
-    text
 }

@@ -4,6 +4,7 @@
 //! subscriptions that came after it. The model leaves these out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use lash_core::{
     HostEventStore, InMemoryHostEventStore, TestLocalProcessRegistry, TriggerDeliveryReservation,
@@ -94,6 +95,8 @@ struct Pair {
     model: InMemoryHostEventStore,
     /// How many subscriptions there were when an occurrence was recorded.
     watermarks: BTreeMap<String, u64>,
+    /// What was recorded and not reserved, in this order.
+    unreserved: Vec<String>,
     /// How many subscriptions there ever were.
     registered: u64,
     /// What was reserved and not settled, in this order.
@@ -112,6 +115,13 @@ fn number(record: &TriggerSubscriptionRecord) -> u64 {
         .unwrap()
         .parse()
         .unwrap()
+}
+
+/// The order in which deliveries are reserved.
+fn order(delivery: &TriggerDeliveryReservation) -> (String, String) {
+    let subscription = &delivery.subscription;
+    let scope = subscription.registrant_scope_id();
+    (scope.to_string(), subscription.handle.clone())
 }
 
 /// What identifies a delivery: its times differ between the stores, and its
@@ -134,6 +144,7 @@ impl Pair {
             place,
             model: InMemoryHostEventStore::default(),
             watermarks: BTreeMap::new(),
+            unreserved: Vec::new(),
             registered: 0,
             unsettled: Vec::new(),
         }
@@ -187,9 +198,10 @@ impl Pair {
                     (Ok(mut left), Ok(right)) => {
                         left.occurred_at_ms = right.occurred_at_ms;
                         assert_eq!(left, right);
-                        self.watermarks
-                            .entry(right.occurrence_id)
-                            .or_insert(self.registered);
+                        if !self.watermarks.contains_key(&right.occurrence_id) {
+                            self.unreserved.push(right.occurrence_id.clone());
+                            self.watermarks.insert(right.occurrence_id, self.registered);
+                        }
                     }
                     (left, right) => assert_eq!(
                         left.unwrap_err().to_string(),
@@ -225,6 +237,14 @@ impl Pair {
                     .retain(|delivery| !settled.contains(delivery));
             }
             Operation::Unstarted => {
+                // What was recorded and not reserved is reserved, in order.
+                for id in mem::take(&mut self.unreserved) {
+                    let watermark = self.watermarks[&id];
+                    let mut right = self.model.reserve_matching_deliveries(&id).await.unwrap();
+                    right.retain(|delivery| number(&delivery.subscription) <= watermark);
+                    right.sort_by_key(order);
+                    self.unsettled.extend(right);
+                }
                 let registry = TestLocalProcessRegistry::default();
                 let found = ours.unstarted_deliveries(&registry).await.unwrap();
                 assert_eq!(names(&found), names(&self.unsettled));
@@ -246,13 +266,8 @@ impl Pair {
             (Ok(left), Ok(mut right)) => {
                 let watermark = self.watermarks[&id];
                 right.retain(|delivery| number(&delivery.subscription) <= watermark);
-                right.sort_by_key(|delivery| {
-                    let subscription = &delivery.subscription;
-                    (
-                        subscription.registrant_scope_id(),
-                        subscription.handle.clone(),
-                    )
-                });
+                right.sort_by_key(order);
+                self.unreserved.retain(|unreserved| *unreserved != id);
                 assert_eq!(names(&left), names(&right));
                 self.unsettled.extend(left);
             }

@@ -142,7 +142,10 @@ fn numbers_of_any_size_are_harmless() {
         assert!(!host_events::unsubscribe(&env, "a", number).unwrap());
         for limit in [0, 1, u32::MAX] {
             let unsettled = host_events::unsettled(&env, number, limit).unwrap();
-            assert!(unsettled.is_empty());
+            assert!(unsettled.fan_outs.is_empty() && unsettled.next.is_none());
+            let unreserved = host_events::unreserved(&env, number, limit).unwrap();
+            let expected = u64::from(number == 0 && limit > 0);
+            assert_eq!(unreserved.occurrence_ids.len() as u64, expected);
         }
         let settlement = Settlement {
             occurrence_id: "id".to_owned(),
@@ -160,8 +163,15 @@ fn numbers_of_any_size_are_harmless() {
         let found = host_events::subscriptions(&env, &filter).unwrap();
         assert!(found.is_empty());
     }
-    assert_eq!(host_events::prune(&env, 0, u32::MAX).unwrap(), 0);
-    assert_eq!(host_events::prune(&env, u64::MAX, 0).unwrap(), 0);
+    let prune = |before_ms, limit| {
+        let pruned = host_events::prune(&env, before_ms, limit).unwrap();
+        pruned.occurrences
+    };
     env.advance(1);
-    assert_eq!(host_events::prune(&env, u64::MAX, u32::MAX).unwrap(), 1);
+    // It was never reserved.
+    assert_eq!(prune(u64::MAX, u32::MAX), 0);
+    host_events::reserve(&env, "id").unwrap();
+    assert_eq!(prune(0, u32::MAX), 0);
+    assert_eq!(prune(u64::MAX, 0), 0);
+    assert_eq!(prune(u64::MAX, u32::MAX), 1);
 }

@@ -23,6 +23,9 @@ async fn what_occurred_long_ago_is_forgotten_once_it_is_settled() {
     let young_deliveries = reserve(&store, &young).await;
 
     assert_eq!(store.prune_occurrences(at(1000)).await.unwrap(), 0);
+    // What was never reserved may still be delivered.
+    assert_eq!(store.prune_occurrences(at(1001)).await.unwrap(), 0);
+    assert!(reserve(&store, &unheard).await.is_empty());
     assert_eq!(store.prune_occurrences(at(1001)).await.unwrap(), 1);
     let error = message(store.reserve_matching_deliveries(&unheard).await);
     assert!(error.contains("unknown host event occurrence"), "{error}");
@@ -53,7 +56,8 @@ async fn more_is_forgotten_than_goes_into_one_transaction() {
     let clock = TestClock::at(1);
     let store = open_with(clock.builder(), Path::new(":memory:")).await;
     for number in 0..600 {
-        record(&store, "k", &number.to_string()).await;
+        let id = record(&store, "k", &number.to_string()).await;
+        reserve(&store, &id).await;
     }
     clock.set(i64::MAX);
     record(&store, "k", "last").await;

@@ -244,3 +244,27 @@ fn hiding_nodes_that_are_gone_reads_the_graph_once() {
     assert_eq!(scans.count(), 1);
     assert!(recorder.rows() <= 101, "the graph and the digests");
 }
+
+/// With 64 or more ready batches behind many that wait, a claim stepped over all of these,
+/// and it did so twice.
+#[test]
+fn a_claim_costs_the_same_however_many_wait_in_front_of_what_is_ready() {
+    let steps = |waiting: u64| {
+        let mut recorder = Recorder::new(session::initialize);
+        for number in 0..waiting {
+            enqueue(&recorder, number, u64::MAX);
+        }
+        for number in 0..80 {
+            enqueue(&recorder, waiting + number, 0);
+        }
+        recorder.statements();
+        let steps = recorder.steps(|recorder| {
+            let held = claim(recorder, 10).unwrap();
+            assert_eq!(held.batch_ids.len(), 10);
+        });
+        (steps, recorder.statements().len())
+    };
+    let (few, many) = (steps(100), steps(2_000));
+    assert_eq!(few.1, many.1);
+    assert!(many.0 < few.0 + few.0 / 10, "{few:?} {many:?}");
+}

@@ -170,6 +170,7 @@ fn pruning_goes_a_step_at_a_time() {
     for revision in 1..6 {
         commit(&db, Some(revision), &[]);
     }
+    db.set_time(2);
     let mut steps = Vec::new();
     loop {
         let step = retention::prune(&db, 2, 3).unwrap();

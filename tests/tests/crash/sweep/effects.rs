@@ -9,7 +9,7 @@ use lash_wasm_store_guest::effects;
 use lash_wasm_store_testing::faults::FaultyEnvironment;
 
 use crate::sweep::deployment_import;
-use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};
+use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, repair, sound};
 
 const TTL: u64 = 60_000;
 
@@ -68,10 +68,18 @@ pub fn table() -> Table {
     operations.extend(claims());
     operations.extend(of_a_claim(&busy));
     operations.extend(removals());
-    operations.extend(deployment_import::of_effects(&db.image()));
+    let image = db.image();
+    operations.extend(deployment_import::of_effects(&image));
+    operations.push(repair(
+        "repair.effects",
+        &image,
+        "UPDATE effects SET identity = 1 WHERE id = 1;
+         UPDATE effect_scopes SET effects = 4711 WHERE id = 1",
+        effects::repair,
+    ));
     Table {
         kind: "effects",
-        start: Rc::new(db.image()),
+        start: image.into(),
         operations,
         goes_on: Box::new(|db| {
             let claim = acquire(db, "work", "work");

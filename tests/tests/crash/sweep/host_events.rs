@@ -9,7 +9,7 @@ use lash_wasm_store_guest::host_events;
 use lash_wasm_store_testing::faults::FaultyEnvironment;
 
 use crate::sweep::deployment_import;
-use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};
+use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, repair, sound};
 
 const GONE: &str = "what it removed is gone";
 
@@ -83,9 +83,19 @@ pub fn table() -> Table {
     operations.extend(occurrences());
     operations.extend(settlements());
     operations.extend(deployment_import::of_host_events());
+    let image = db.image();
+    operations.push(repair(
+        "repair.host-events",
+        &image,
+        "UPDATE table_digests SET digests = zeroblob(8);
+         UPDATE database_identity SET identity = x'00';
+         UPDATE subscriptions SET source_identity = 1 WHERE seq = 2;
+         UPDATE occurrences SET identity = 1 WHERE number = 2",
+        host_events::repair,
+    ));
     Table {
         kind: "host events",
-        start: db.image().into(),
+        start: image.into(),
         operations,
         goes_on: Box::new(|db| {
             host_events::subscribe(db, subscription(Some("work"), "work")).unwrap();
@@ -172,6 +182,12 @@ fn reads() -> Vec<Operation> {
         ));
     }
     operations.push(Operation::new(
+        "host-events.unreserved",
+        "",
+        Effect::Reads,
+        |db| host_events::unreserved(db, 0, 10),
+    ));
+    operations.push(Operation::new(
         "host-event-export.read-page",
         "",
         Effect::Reads,
@@ -211,7 +227,7 @@ fn subscribers() -> Vec<Operation> {
         })
     };
     let ended = Effect::Writes(Retry::Answers("Ok(false)", "it has ended"));
-    let gone = || Effect::Writes(Retry::Answers("Ok(0)", GONE));
+    let gone = || Effect::Writes(Retry::Answers("Ok(Pruned { occurrences: 0", GONE));
     vec![
         Operation::new(
             "host-events.initialize",
@@ -286,8 +302,11 @@ fn settlements() -> Vec<Operation> {
         settlement("unknown", &[1]),
         settlement("old", &[1]),
     ];
-    let gone = Effect::Writes(Retry::Answers("Ok(0)", GONE));
-    let next = Effect::Writes(Retry::Again("Ok(1)", "the next is removed"));
+    let gone = Effect::Writes(Retry::Answers("Ok(Pruned { occurrences: 0", GONE));
+    let next = Effect::Writes(Retry::Again(
+        "Ok(Pruned { occurrences: 1",
+        "the next is removed",
+    ));
     vec![
         settle("all of an occurrence", Effect::Writes(Retry::Same), all),
         settle(

@@ -8,7 +8,7 @@ use lash_wasm_store_guest::bindings::process_types::{
 use lash_wasm_store_guest::processes;
 use lash_wasm_store_testing::faults::FaultyEnvironment;
 
-use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};
+use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, repair, sound};
 use crate::sweep::{deployment_import, process_handles};
 
 /// The time of a lease.
@@ -132,9 +132,19 @@ pub fn table() -> Table {
     operations.extend(wakes());
     operations.extend(process_handles::operations(&known));
     operations.extend(deployment_import::of_processes());
+    let image = db.image();
+    operations.push(repair(
+        "repair.processes",
+        &image,
+        "UPDATE table_digests SET digests = zeroblob(8);
+         UPDATE processes SET identity = 1 WHERE seq = 1;
+         UPDATE process_events SET type_identity = 1 WHERE id & 1 = 1;
+         UPDATE process_grants SET session_identity = 1 WHERE id = 1",
+        processes::repair,
+    ));
     Table {
         kind: "processes",
-        start: db.image().into(),
+        start: image.into(),
         operations,
         goes_on: Box::new(|db| {
             let number = register(db, "work");

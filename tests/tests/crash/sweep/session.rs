@@ -12,7 +12,7 @@ use lash_wasm_store_guest::session::{
     retention, usage,
 };
 
-use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, sound};
+use crate::sweep::run::{Effect, NOW, Operation, Retry, Table, copy, repair, sound};
 use crate::sweep::session_commit;
 use crate::sweep::session_import;
 use crate::sweep::session_queue;
@@ -85,9 +85,18 @@ pub fn table() -> Table {
     operations.extend(session_queue::operations(&known, &starts));
     operations.extend(session_import::operations(&starts.fresh));
     operations.extend(metadata_and_maintenance(&starts));
+    let image = db.image();
+    operations.push(repair(
+        "repair.session",
+        &image,
+        "UPDATE table_digests SET digests = zeroblob(8);
+         DELETE FROM database_identity;
+         UPDATE usage_totals SET input_tokens = 4711",
+        session::repair,
+    ));
     Table {
         kind: "session",
-        start: db.image().into(),
+        start: image.into(),
         operations,
         goes_on: Box::new(|db| {
             let head = match session::load_head(db) {

@@ -59,7 +59,7 @@ async fn record(host: &SqliteEffectHost, scope: EffectScope) {
 }
 
 /// A file with something of everything.
-struct Effects {
+pub(crate) struct Effects {
     bytes: Vec<u8>,
     earlier: Vec<u8>,
 }
@@ -225,6 +225,16 @@ mod pruning {
                 Err(error) => Err(error),
             };
             Answers::from([("prune".to_owned(), count(pruned))])
+        }
+
+        /// What is corrupt is passed over.
+        fn may_differ(question: &str, answers: &Answers) -> bool {
+            let most = SCOPES * (EFFECTS + 1);
+            let count = answers[question]
+                .as_ref()
+                .ok()
+                .and_then(|count| count.parse().ok());
+            count.is_none_or(|count: usize| count < most)
         }
     }
 

@@ -1,4 +1,4 @@
 //! Files of effects.
 
-mod flips;
+pub(crate) mod flips;
 mod rows;

@@ -21,7 +21,7 @@ use crate::harness::{Answers, copied};
 const NOW_MS: i64 = 1_700_000_000_000;
 
 /// A closed file with something of everything in it.
-struct File {
+pub(crate) struct File {
     bytes: Vec<u8>,
     earlier: Vec<u8>,
     deliveries: Vec<TriggerDeliveryReservation>,

@@ -31,7 +31,7 @@ fn scope(number: usize) -> SessionScope {
 }
 
 /// A file with something of everything, and the lease that is held in it.
-struct Processes {
+pub(crate) struct Processes {
     bytes: Vec<u8>,
     earlier: Vec<u8>,
     lease: ProcessLease,

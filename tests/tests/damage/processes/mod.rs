@@ -1,4 +1,4 @@
 //! Files of processes.
 
-mod flips;
+pub(crate) mod flips;
 mod rows;

@@ -194,10 +194,6 @@ async fn a_damaged_process_is_not_pruned() {
     .await;
     let before = place.raw().dump();
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
-    let error = registry.prune_ended(later, None).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Engine(EngineError::Corrupt { .. })),
-        "{error}"
-    );
+    assert_eq!(registry.prune_ended(later, None).await.unwrap(), 0);
     assert_eq!(place.raw().dump(), before);
 }

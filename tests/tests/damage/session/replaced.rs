@@ -3,7 +3,8 @@
 use lash_core::RuntimePersistence;
 use lash_core::store::SessionReadScope;
 use lash_wasm_store::StoreBuilder;
-use lash_wasm_store_testing::fixtures::{Place, append, chain, graph, ids};
+use lash_wasm_store_testing::fixtures::{Place, append, chain, checkpointed, graph, ids};
+use lash_wasm_store_testing::flips::is_sound;
 
 /// Replacing a graph with a missing row succeeded, and every later load failed: what was
 /// known of the graph still counted the row.
@@ -33,5 +34,93 @@ async fn a_graph_that_is_replaced_can_be_read() {
         let inspector = StoreBuilder::new().open_inspector(place.path()).await;
         let verification = inspector.unwrap().verify().await.unwrap();
         assert!(verification.is_sound(), "{damage}: {verification:?}");
+    }
+}
+
+/// A blob that is put again replaces the stored copy if that is corrupt: it was looked for by
+/// its key alone, and the copy stayed corrupt for good.
+#[tokio::test]
+async fn a_blob_that_is_put_again_can_be_read() {
+    let content = "content that can be compressed ".repeat(200);
+    for damage in [
+        "UPDATE blobs SET content = zeroblob(length(content)) WHERE id = 1",
+        "UPDATE blobs SET content = x'00' WHERE id = 1",
+        "UPDATE blobs SET checksum = 7 WHERE id = 1",
+        "UPDATE blobs SET length = 7 WHERE id = 1",
+        "UPDATE blobs SET encoding = 1 - encoding WHERE id = 1",
+        "UPDATE blobs SET edges = x'00', checksum = 7 WHERE id < 3",
+        "DELETE FROM blobs WHERE id = 1",
+    ] {
+        for content in [content.as_bytes(), b"small"] {
+            let place = Place::new();
+            let store = place.open().await;
+            let key = store.try_put_blob(content).await.unwrap();
+            let other = store.try_put_blob(b"other").await.unwrap();
+            place.raw().damage(damage);
+            for (key, content) in [(&key, content), (&other, b"other")] {
+                let gone = damage.starts_with("DELETE");
+                if gone && content == b"other" {
+                    continue;
+                }
+                assert_eq!(store.try_put_blob(content).await.unwrap(), *key, "{damage}");
+                let read = store.try_get_blob(key).await.unwrap();
+                assert_eq!(read.as_deref(), Some(content), "{damage}");
+            }
+            if !damage.starts_with("DELETE") {
+                assert!(is_sound(place.path()).await, "{damage}");
+            }
+        }
+    }
+}
+
+/// A commit does not read what it leaves as it is, but sees what is known of it.
+#[tokio::test]
+async fn a_commit_replaces_a_snapshot_of_which_the_row_is_corrupt() {
+    for damage in [
+        "UPDATE blobs SET content = x'00' WHERE kind = 2",
+        "UPDATE blobs SET checksum = 7 WHERE kind = 3",
+        "UPDATE blobs SET length = 7 WHERE kind = 4",
+        "UPDATE blobs SET kind = 0 WHERE kind = 1",
+    ] {
+        let place = Place::new();
+        let store = place.open().await;
+        let committed = store.commit_runtime_state(checkpointed(None, 1)).await;
+        let revision = committed.unwrap().head_revision;
+        place.raw().damage(damage);
+        assert!(
+            store
+                .load_session(SessionReadScope::FullGraph)
+                .await
+                .is_err()
+        );
+        let again = checkpointed(Some(revision), 1);
+        store.commit_runtime_state(again).await.unwrap();
+        let loaded = store.load_session(SessionReadScope::FullGraph).await;
+        assert!(loaded.unwrap().is_some(), "{damage}");
+        assert!(is_sound(place.path()).await, "{damage}");
+    }
+}
+
+/// A head that is saved replaces one that is corrupt or lost.
+#[tokio::test]
+async fn a_head_that_is_saved_can_be_read() {
+    for damage in [
+        "UPDATE session_head SET content = x'7b'",
+        "UPDATE session_head SET revision = 4711",
+        "UPDATE session_head SET checkpoint = NULL",
+        "DELETE FROM session_head",
+    ] {
+        let place = Place::new();
+        let store = place.open().await;
+        let committed = store.commit_runtime_state(checkpointed(None, 1)).await;
+        let revision = committed.unwrap().head_revision;
+        let head = store.try_load_session_head().await.unwrap().unwrap();
+        place.raw().damage(damage);
+        assert!(store.try_load_session_head().await.is_err(), "{damage}");
+        let saved = store.try_save_session_head(head).await.unwrap();
+        assert!(saved >= revision, "{damage}: {saved}");
+        let read = store.try_load_session_head().await.unwrap();
+        assert!(read.is_some(), "{damage}");
+        assert!(is_sound(place.path()).await, "{damage}");
     }
 }
