@@ -26,7 +26,7 @@ pub struct FileStatistics {
     pub free_pages: u64,
     /// The version of the schema, the last byte of `application_id`.
     pub schema_version: u64,
-    /// SQLite's journal mode: `wal`, unless the file is read where no log can be.
+    /// SQLite's journal mode: `wal` for every database of this crate.
     pub journal_mode: String,
     /// The version of SQLite that this program is linked with, not that of the program that
     /// wrote the file.

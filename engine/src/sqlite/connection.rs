@@ -113,7 +113,7 @@ pub struct SqliteConnection {
     pub(super) displaced: bool,
     /// Set if the connection does not see what others write.
     pub(super) frozen: Option<Frozen>,
-    /// Keeps other programs from removing the log.
+    /// Keeps the descriptors of the file open, and other programs from removing the log.
     connected: Option<Connected>,
     /// Keeps the file from being removed while it is opened or closed.
     opening: Option<Opening>,
@@ -155,6 +155,7 @@ impl SqliteConnection {
             Role::Reader => Self::at(Target::ReadOnly(file.name()), role, settings, file)?,
             Role::ReadOnly => Self::open_read_only(file, settings)?,
         };
+        sqlite.connected = Some(file.connected());
         file.check().map_err(of_file)?;
         if settings.limits.is_some() {
             sqlite.check_schema()?;
@@ -180,12 +181,11 @@ impl SqliteConnection {
     /// needs the whole file for itself.
     fn keep_log(&mut self) -> Result<(), Error> {
         if let Some(file) = &self.file
-            && self.connected.is_none()
             && self.frozen.is_none()
             && self.is_wal()?
         {
             self.log.opened();
-            self.connected = Some(file.connected());
+            file.keep_log();
         }
         Ok(())
     }

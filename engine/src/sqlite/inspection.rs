@@ -62,9 +62,13 @@ impl SqliteConnection {
             free_pages: number("freelist_count")?,
             // The last byte, see `format-types.kind` in `wit/`.
             schema_version: number("application_id")? & 0xff,
-            journal_mode: self
-                .connection
-                .query_row("PRAGMA journal_mode", [], |row| row.get(0))?,
+            // SQLite does not say "wal" of a file that never changes.
+            journal_mode: match self.frozen {
+                Some(_) => "wal".to_owned(),
+                None => self
+                    .connection
+                    .query_row("PRAGMA journal_mode", [], |row| row.get(0))?,
+            },
         })
     }
 }

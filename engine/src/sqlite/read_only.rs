@@ -57,6 +57,9 @@ impl SqliteConnection {
                 Err(error) if is_unusable(&error) => {}
                 result => return result,
             }
+        } else if file.is_in_use() {
+            // Somebody has it for itself, which SQLite says.
+            return usual();
         }
         if appearance.has_log() {
             return Self::open_copy(file, settings);
@@ -94,8 +97,14 @@ impl SqliteConnection {
         })
     }
 
-    /// Fails if what was read may be of several states of the file.
-    pub(crate) fn check_unchanged(&self) -> Result<(), Error> {
+    /// Fails if what was read may be of several states of the file: [`Role::ReadOnly`] reads a
+    /// file without a log without a lock. [`SqliteCtx::end_call`](super::SqliteCtx::end_call)
+    /// checks it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::Interrupted`] if the file was written to since it was opened.
+    pub fn check_unchanged(&self) -> Result<(), Error> {
         let is_copy = self
             .frozen
             .as_ref()

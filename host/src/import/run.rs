@@ -66,7 +66,7 @@ pub(super) fn import(
             total_bytes,
         },
     };
-    match kind {
+    let imported = match kind {
         DatabaseKind::Session => session::import(&mut run),
         DatabaseKind::Processes => processes::import(&mut run),
         DatabaseKind::HostEvents => host_events::import(&mut run),
@@ -76,7 +76,9 @@ pub(super) fn import(
             path: run.source.path().to_path_buf(),
             found: format!("a database of the kind {kind}"),
         }),
-    }?;
+    };
+    run.source.check_unchanged()?;
+    imported?;
     run.finish(import.partial, destination)
 }
 

@@ -95,6 +95,13 @@ impl Source {
         self.sqlite.with(read)
     }
 
+    /// Fails if the file was written to while it was read without a lock, where it has no log.
+    pub(super) fn check_unchanged(&self) -> Result<(), ImportError> {
+        self.sqlite
+            .check_unchanged()
+            .map_err(|error| unreadable(&self.path, error))
+    }
+
     /// Ends the statement that is running, from another thread.
     pub(super) fn interrupt_handle(&self) -> InterruptHandle {
         self.sqlite.with(Connection::get_interrupt_handle)

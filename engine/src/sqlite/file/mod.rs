@@ -154,6 +154,11 @@ impl DatabaseFile {
         with_suffix(&self.name, "-shm")
     }
 
+    /// Whether any process has a connection to the file, where that can be known.
+    pub(super) fn is_in_use(&self) -> bool {
+        registry::file(&self.id).is_ok_and(|file| locks::is_in_use(&file))
+    }
+
     /// Whether a transaction with a rollback journal was cut off, or is running.
     pub(super) fn has_journal(&self) -> bool {
         fs::metadata(with_suffix(&self.name, "-journal")).is_ok_and(|journal| journal.len() > 0)
@@ -185,10 +190,15 @@ impl DatabaseFile {
         self.shared.lose_log();
     }
 
-    /// Counts a connection that has the log open, until the result is dropped.
+    /// Counts a connection until the result is dropped, just before the connection is closed.
     pub(super) fn connected(self: &Arc<Self>) -> Connected {
         registry::connected(&self.id);
         Connected(Arc::clone(self))
+    }
+
+    /// Keeps other programs from removing the log while there are connections.
+    pub(super) fn keep_log(&self) {
+        registry::keep_log(&self.id);
     }
 
     /// Keeps the file from being removed until the result is dropped. `None` if it is being
@@ -270,7 +280,7 @@ pub(crate) enum Removal {
     Busy,
 }
 
-/// A connection that has the log of the file open.
+/// A connection of the file.
 pub(super) struct Connected(Arc<DatabaseFile>);
 
 impl Drop for Connected {
@@ -413,7 +423,7 @@ mod tests {
         }
         let directory = Directory::new();
         let path = directory.path("locked.db");
-        let first = DatabaseFile::create(&path).unwrap();
+        let _first = DatabaseFile::create(&path).unwrap();
         let connection = rusqlite::Connection::open(&path).unwrap();
         connection
             .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)")

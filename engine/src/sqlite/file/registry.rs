@@ -1,8 +1,8 @@
 //! Which files the process has open as databases.
 //!
 //! On Unix, closing any descriptor of a file releases all locks that the process has on it,
-//! SQLite's too. So each file has one descriptor here, which is closed after the last connection.
-//! While it is open, the inode is not used for another file.
+//! SQLite's too. So each file has one descriptor here, which is opened when it is needed and
+//! closed after the last connection.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -10,18 +10,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use super::{locks, with_suffix};
 use crate::observability::TARGET;
 use crate::sync::lock;
 
-/// A file, whatever its names are.
+/// A file, whatever its names are. The number of an inode is used again for another file, so the
+/// time of its creation belongs to it, where the file system has one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::sqlite) struct Id {
     #[cfg(unix)]
     device: u64,
     #[cfg(unix)]
     inode: u64,
+    #[cfg(unix)]
+    created: Option<SystemTime>,
     #[cfg(not(unix))]
     name: PathBuf,
 }
@@ -33,6 +37,7 @@ impl Id {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
+            created: metadata.created().ok(),
         }
     }
 
@@ -71,7 +76,7 @@ struct Entry {
     connections: usize,
     /// The name that connections open the file by: that of its log follows from it.
     name: PathBuf,
-    file: Arc<File>,
+    file: Option<Arc<File>>,
     /// The file of the memory that connections share, once there is one.
     shared_memory: Option<File>,
     /// Whether other programs are kept from removing the log.
@@ -86,6 +91,38 @@ enum Lifecycle {
     /// So many open or close it.
     Opening(usize),
     Removing,
+}
+
+impl Entry {
+    /// The descriptor.
+    fn file(&mut self, id: &Id) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = open(&self.name)?;
+        if Id::of(&self.name, &file.metadata()?) != *id {
+            return Err(replaced());
+        }
+        Ok(Arc::clone(self.file.insert(Arc::new(file))))
+    }
+
+    /// Closes the descriptors, if there is no connection that they could take the locks from.
+    fn close(&mut self) {
+        if self.connections == 0 && matches!(self.lifecycle, Lifecycle::Opening(0)) {
+            self.file = None;
+            self.shared_memory = None;
+        }
+    }
+
+    /// Ends what the descriptor has locked. Closing it is not enough: a forked child has it
+    /// open too.
+    fn unlock(&mut self) {
+        if let Some(file) = &self.file
+            && let Err(error) = file.unlock()
+        {
+            tracing::debug!(target: TARGET, path = %self.name.display(), %error, "could not unlock");
+        }
+    }
 }
 
 static FILES: Mutex<BTreeMap<Id, Entry>> = Mutex::new(BTreeMap::new());
@@ -121,23 +158,22 @@ pub(super) fn acquire(
         entry.users += 1;
         return Ok((id, name, Arc::clone(&entry.shared)));
     }
-    let file = open(&name)?;
-    if Id::of(&name, &file.metadata()?) != id {
-        return Err(replaced());
-    }
-    if has_links(&metadata) && locks::is_in_use(&file) && !with_suffix(&name, "-wal").exists() {
-        return Err(linked("another name"));
-    }
-    let entry = Entry {
+    let mut entry = Entry {
         users: 1,
         connections: 0,
         name: name.clone(),
-        file: Arc::new(file),
+        file: None,
         shared_memory: None,
         log_kept: false,
         lifecycle: Lifecycle::Opening(0),
         shared: Arc::default(),
     };
+    if has_links(&metadata)
+        && locks::is_in_use(&*entry.file(&id)?)
+        && !with_suffix(&name, "-wal").exists()
+    {
+        return Err(linked("another name"));
+    }
     let shared = Arc::clone(&entry.shared);
     files.insert(id.clone(), entry);
     Ok((id, name, shared))
@@ -157,34 +193,43 @@ pub(super) fn release(id: &Id) {
 
 /// The descriptor, to be dropped before the handle of the file is.
 pub(super) fn file(id: &Id) -> io::Result<Arc<File>> {
-    Ok(Arc::clone(&entry(&mut files(), id)?.file))
+    entry(&mut files(), id)?.file(id)
 }
 
-/// Counts a connection that has the log open, and keeps other programs from removing it.
+/// Counts a connection.
 pub(super) fn connected(id: &Id) {
+    if let Ok(entry) = entry(&mut files(), id) {
+        entry.connections += 1;
+    }
+}
+
+/// Keeps other programs from removing the log while there are connections.
+pub(super) fn keep_log(id: &Id) {
     let mut files = files();
     let Ok(entry) = entry(&mut files, id) else {
         return;
     };
-    entry.connections += 1;
     if entry.shared_memory.is_none() {
         entry.shared_memory = open(&with_suffix(&entry.name, "-shm")).ok();
     }
     if entry.log_kept {
         return;
     }
-    let kept = locks::keep_log(&entry.file).and_then(|()| match &entry.shared_memory {
-        Some(memory) => locks::keep_shared_memory(memory),
-        None => Ok(()),
-    });
+    let kept = entry
+        .file(id)
+        .and_then(|file| locks::keep_log(&file))
+        .and_then(|()| match &entry.shared_memory {
+            Some(memory) => locks::keep_shared_memory(memory),
+            None => Ok(()),
+        });
     match kept {
         Ok(()) => entry.log_kept = true,
         Err(error) => warn_of_missing_locks(&entry.name, &error),
     }
 }
 
-/// A connection that was counted is about to be closed. The last one of all processes removes
-/// the log, which SQLite cannot do while it is kept.
+/// A connection is about to be closed. The last one of all processes removes the log, which
+/// SQLite cannot do while it is kept.
 pub(super) fn disconnecting(id: &Id) {
     let mut files = files();
     let Ok(entry) = entry(&mut files, id) else {
@@ -194,15 +239,16 @@ pub(super) fn disconnecting(id: &Id) {
     if entry.connections > 0 || !entry.log_kept {
         return;
     }
-    let released = locks::release_log(&entry.file).and_then(|()| match &entry.shared_memory {
-        Some(memory) => locks::release_shared_memory(memory),
-        None => Ok(()),
-    });
-    match released {
-        Ok(()) => entry.log_kept = false,
-        Err(error) => {
-            tracing::debug!(target: TARGET, path = %entry.name.display(), %error, "could not unlock");
-        }
+    entry.log_kept = false;
+    let released = entry
+        .file(id)
+        .and_then(|file| locks::release_log(&file))
+        .and_then(|()| match &entry.shared_memory {
+            Some(memory) => locks::release_shared_memory(memory),
+            None => Ok(()),
+        });
+    if let Err(error) = released {
+        tracing::debug!(target: TARGET, path = %entry.name.display(), %error, "could not unlock");
     }
 }
 
@@ -210,16 +256,14 @@ pub(super) fn disconnecting(id: &Id) {
 pub(super) fn try_open(id: &Id) -> io::Result<bool> {
     let mut files = files();
     let entry = entry(&mut files, id)?;
-    match &mut entry.lifecycle {
-        Lifecycle::Removing => Ok(false),
-        Lifecycle::Opening(count) => {
-            if *count == 0 && !acquired(entry.file.try_lock_shared())? {
-                return Ok(false);
-            }
-            *count += 1;
-            Ok(true)
-        }
+    let Lifecycle::Opening(count) = entry.lifecycle else {
+        return Ok(false);
+    };
+    if count == 0 && !acquired(entry.file(id)?.try_lock_shared())? {
+        return Ok(false);
     }
+    entry.lifecycle = Lifecycle::Opening(count + 1);
+    Ok(true)
 }
 
 /// Ends what [`try_open`] began.
@@ -229,7 +273,8 @@ pub(super) fn opened(id: &Id) {
     {
         *count = count.saturating_sub(1);
         if *count == 0 {
-            unlock(entry);
+            entry.unlock();
+            entry.close();
         }
     }
 }
@@ -238,7 +283,7 @@ pub(super) fn opened(id: &Id) {
 pub(super) fn try_remove(id: &Id) -> io::Result<bool> {
     let mut files = files();
     let entry = entry(&mut files, id)?;
-    if !matches!(entry.lifecycle, Lifecycle::Opening(0)) || !acquired(entry.file.try_lock())? {
+    if !matches!(entry.lifecycle, Lifecycle::Opening(0)) || !acquired(entry.file(id)?.try_lock())? {
         return Ok(false);
     }
     entry.lifecycle = Lifecycle::Removing;
@@ -249,15 +294,17 @@ pub(super) fn try_remove(id: &Id) -> io::Result<bool> {
 pub(super) fn removed(id: &Id) {
     if let Ok(entry) = entry(&mut files(), id) {
         entry.lifecycle = Lifecycle::Opening(0);
-        unlock(entry);
+        entry.unlock();
+        entry.close();
     }
 }
 
 /// Runs `act` while no other process can begin to use the file.
 pub(super) fn alone<T>(id: &Id, act: impl FnOnce() -> T) -> io::Result<T> {
-    locks::keep_others_out(&entry(&mut files(), id)?.file)?;
+    let file = file(id)?;
+    locks::keep_others_out(&file)?;
     let result = act();
-    locks::let_others_in(&entry(&mut files(), id)?.file)?;
+    locks::let_others_in(&file)?;
     Ok(result)
 }
 
@@ -275,13 +322,6 @@ fn acquired(locked: Result<(), TryLockError>) -> io::Result<bool> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(true),
         Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-// Closing the file is not enough: a forked child has it open too.
-fn unlock(entry: &Entry) {
-    if let Err(error) = entry.file.unlock() {
-        tracing::debug!(target: TARGET, path = %entry.name.display(), %error, "could not unlock");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use lash_core::store::RuntimeTurnCommitStamp;
 use lash_core::{RuntimePersistence, StoreError};
-use lash_wasm_store::{EngineError, Error, SessionPruneReport, Store};
+use lash_wasm_store::{SessionPruneReport, Store};
 use lash_wasm_store_testing::fixtures::{
     Place, SESSION, TestClock, append, at, chain, claim, json, ledger, node, usage, work,
 };
