@@ -10,10 +10,10 @@ use lash_wasm_store::{
     Store, StoreBuilder,
 };
 use lash_wasm_store_testing::child;
+use lash_wasm_store_testing::random::Random;
 use tempfile::TempDir;
 
 use crate::history::{Call, read, report};
-use crate::random::Random;
 use crate::{effects, host_events, registry, session};
 
 const WORKERS: usize = 4;
@@ -68,6 +68,7 @@ pub fn kill(test: impl Fn() + Copy, base: &Path, kills: usize, random: &mut Rand
         let seed = random.below(1 << 32);
         let name = format!("{worker}.{}-{seed}", lives[worker]);
         let mut command = child::command(test, &base.join(name));
+        command.arg("--include-ignored");
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.spawn().expect("a process")
     };

@@ -7,10 +7,10 @@ use std::time::Duration;
 use lash_core::RuntimeEffectLocalExecutor;
 use lash_wasm_store::SqliteEffectHost;
 use lash_wasm_store_testing::effects::{controller, effect, marker, outcome};
+use lash_wasm_store_testing::random::Random;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{self, Call, Log, Violation, violation};
-use crate::random::Random;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Op {

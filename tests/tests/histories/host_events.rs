@@ -6,10 +6,10 @@ use std::path::Path;
 use lash_core::HostEventStore;
 use lash_wasm_store::SqliteHostEventStore;
 use lash_wasm_store_testing::host_events::{request, subscribe};
+use lash_wasm_store_testing::random::Random;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{self, Call, Log, Violation, violation};
-use crate::random::Random;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Op {

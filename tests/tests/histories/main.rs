@@ -8,7 +8,7 @@ mod crowd;
 mod effects;
 mod history;
 mod host_events;
-mod random;
+mod lifecycle;
 mod registry;
 mod session;
 mod wrong;

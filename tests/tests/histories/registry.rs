@@ -8,10 +8,10 @@ use lash_core::{
 };
 use lash_wasm_store::SqliteProcessRegistry;
 use lash_wasm_store_testing::process_fixtures::{registration, success, tick};
+use lash_wasm_store_testing::random::Random;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{self, Call, Lease, Log, Violation, check_leases, violation};
-use crate::random::Random;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Op {

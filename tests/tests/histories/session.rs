@@ -8,10 +8,10 @@ use lash_core::store::SessionReadScope;
 use lash_core::{RuntimeCommit, RuntimePersistence, RuntimeTurnCommitStamp, StoreError};
 use lash_wasm_store::Store;
 use lash_wasm_store_testing::fixtures::{SESSION, append, claim, node, work};
+use lash_wasm_store_testing::random::Random;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{self, Call, Lease, Log, Violation, check_leases, violation};
-use crate::random::Random;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Op {

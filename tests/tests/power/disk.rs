@@ -13,8 +13,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use lash_wasm_store_testing::random::Random;
+
 use super::event::{Entry, Event, Target};
-use super::random::Random;
 
 /// What a disk has, and what it was not yet made to keep.
 pub struct Disk {

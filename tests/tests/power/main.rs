@@ -15,7 +15,6 @@ mod host_events;
 mod import;
 mod processes;
 mod proof;
-mod random;
 mod recorder;
 mod session;
 mod state;

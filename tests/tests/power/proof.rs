@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use lash_wasm_store::Durability;
 use lash_wasm_store_testing::child;
+use lash_wasm_store_testing::random::Random;
 use tempfile::TempDir;
 
 use super::disk::{Disk, Image, Piece};
 use super::event::Event;
-use super::random::Random;
 use super::{recorder, vfs};
 
 /// Up to this many pieces all subsets are tried.

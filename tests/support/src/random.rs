@@ -1,12 +1,16 @@
 //! Numbers that look random and are the same for the same seed (splitmix64).
 
+/// A source of numbers.
 pub struct Random(u64);
 
 impl Random {
+    /// Starts with a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// Any number.
+    #[expect(clippy::should_implement_trait, reason = "it never ends")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.0;
