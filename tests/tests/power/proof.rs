@@ -19,6 +19,9 @@ use super::{recorder, vfs};
 /// Up to this many pieces all subsets are tried.
 const EXHAUSTIVE: usize = 6;
 
+/// Up to this many pieces all subsets are tried that lack one of them.
+const SINGLE: usize = 24;
+
 /// How many images of each case are drawn at random; `.ci/nightly` sets more.
 fn images() -> usize {
     number("LASH_POWER_IMAGES").unwrap_or(150)
@@ -115,9 +118,7 @@ pub async fn prove(
 ) {
     let begun = Instant::now();
     let recording = Recording::of(test);
-    // What is large takes long.
-    let budget = images() / (1 + recording.written() / (1 << 20));
-    let tally = recording.examine(durability, budget, state).await;
+    let tally = recording.examine(durability, images(), state).await;
     println!(
         "{name}, {durability:?}, seed {}: {tally}, {} ms",
         seed(),
@@ -198,9 +199,13 @@ impl Recording {
         let ready = |event: &Event| matches!(event, Event::Ready);
         let start = self.events.iter().position(ready).unwrap_or(0);
         let points = self.events.len() - start;
+        // What is large takes long.
+        let megabytes = 1 + self.written() / (1 << 20);
+        let budget = budget / megabytes;
         let mut random = Random::new(seed());
         let mut pass = 0;
-        while pass < 2 || (examiner.tally.images - examiner.tally.exhaustive < budget && pass < 50)
+        while pass < 2
+            || (examiner.tally.images - examiner.tally.exhaustive < budget && pass < budget / 2)
         {
             let mut disk = Disk::new(self.root);
             for (at, event) in self.events.iter().enumerate() {
@@ -212,7 +217,7 @@ impl Recording {
                 let is_last = next.is_none_or(|next| !is_pending(next));
                 let bounds = bounds[at];
                 if pass == 0 {
-                    if is_last {
+                    if is_last && random.below(megabytes as u64) == 0 {
                         examiner.all(&disk, bounds, at, &mut random).await;
                     }
                 } else if random.below(points as u64) < budget as u64 {
@@ -300,17 +305,18 @@ impl<S: AsyncFn(&Path) -> Result<String, String>> Examiner<S> {
         state
     }
 
-    /// Tries all subsets, if there are few.
+    /// Tries all subsets, if there are few; or all that lack one piece, if these are not many.
     async fn all(&mut self, disk: &Disk, bounds: Bounds, at: usize, random: &mut Random) {
         for sector in [4096, 512] {
             let pieces = disk.pieces(sector);
-            if pieces.len() > EXHAUSTIVE {
-                continue;
-            }
-            for subset in 0..1_u32 << pieces.len() {
-                let reached: Vec<bool> = (0..pieces.len())
-                    .map(|piece| subset >> piece & 1 == 1)
-                    .collect();
+            let lost: Vec<u64> = match pieces.len() {
+                count @ 0..=EXHAUSTIVE => (0..1 << count).collect(),
+                count @ 0..=SINGLE => (0..count).map(|piece| 1 << piece).collect(),
+                _ => continue,
+            };
+            for lost in lost {
+                let is_kept = |piece: usize| lost >> piece & 1 == 0;
+                let reached: Vec<bool> = (0..pieces.len()).map(is_kept).collect();
                 let before = self.tally.images;
                 self.hold(disk, &pieces, &reached, bounds, at, random).await;
                 self.tally.exhaustive += self.tally.images - before;
