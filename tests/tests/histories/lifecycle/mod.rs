@@ -252,7 +252,7 @@ async fn a_session_is_there_or_not() {
         );
     }
     println!(
-        "{kills} kills, {calls} calls, {deletions} deletions, {} failed; {} rounds of 20 kills wrong",
+        "{kills} kills, {calls} calls, {deletions} deletions, {} failed; {} rounds are wrong",
         failed.len(),
         wrong.len()
     );
