@@ -301,7 +301,9 @@ impl<S: AsyncFn(&Path) -> Result<String, String>> Examiner<S> {
         image.write(&place);
         let state = (self.state)(&place).await;
         // Somebody may still be closing a file there.
-        while std::fs::remove_dir_all(&place).is_err() {}
+        while place.exists() {
+            let _ = std::fs::remove_dir_all(&place);
+        }
         state
     }
 
