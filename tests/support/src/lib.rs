@@ -15,4 +15,5 @@ pub mod host_events;
 pub mod native;
 pub mod process_fixtures;
 pub mod program;
+pub mod random;
 pub mod recorder;
