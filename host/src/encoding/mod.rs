@@ -26,8 +26,8 @@ const MOST_THREADS: usize = 4;
 /// How many things are worth a thread.
 const LEAST_SHARE: usize = 1024;
 
-/// Decodes many things of a kind, each with its place among them. Decoding is what most of the time of reading a
-/// long list goes into, so long ones are shared out among the cores.
+/// Decodes many things of a kind, each with its place among them. Decoding is what most of
+/// the time of reading a long list goes into, so long ones are shared out among the cores.
 pub(crate) fn decode_shared<T: Sync, R: Send>(
     encoded: &[T],
     decode: impl Fn(usize, &T) -> Result<R, Error> + Sync,
@@ -195,13 +195,16 @@ pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    match levels(bytes) {
-        ..=SHALLOW => Err(error),
-        ..=MOST_LEVELS => stacker::grow(DEEP_STACK, || read_levels(bytes, true)),
-        levels => Err(serde_json::Error::custom(format!(
-            "it has {levels} levels, and at most {MOST_LEVELS} can be read"
-        ))),
+    let levels = levels(bytes);
+    if levels <= SHALLOW {
+        return Err(error);
     }
+    if levels > MOST_LEVELS {
+        return Err(serde_json::Error::custom(format!(
+            "it has {levels} levels, and at most {MOST_LEVELS} can be read"
+        )));
+    }
+    stacker::grow(DEEP_STACK, || read_levels(bytes, true))
 }
 
 /// Decodes JSON of 127 levels, or of any number.
