@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
 use self::watch::{Look, Watch};
@@ -33,15 +33,11 @@ use crate::component::limit_of;
 use crate::error::{Error, MEMORY};
 use crate::kind::DatabaseKind;
 use crate::observability::{self, Failure, Logged, Observed, TARGET};
-use crate::pool::{Job, Lane, Reply, Told, Worker};
+use crate::pool::{Class, Job, Lane, Reply, Told, Worker};
 use crate::sqlite::{self, DatabaseFile, Layout, Role, Settings, SqliteConnection};
 use crate::time::epoch_ms;
 use crate::wit::queue::BatchDraft;
 use crate::wit::types::BlobProfile;
-
-/// How many calls of one database may wait at a time. Further ones wait outside,
-/// where they cost less.
-const WAITING_CALLS: usize = 1024;
 
 /// An open database. Clones share it; when the last one is dropped it is closed.
 ///
@@ -52,6 +48,8 @@ const WAITING_CALLS: usize = 1024;
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
+    /// Of the calls that are made through this handle.
+    class: Class,
 }
 
 impl AsRef<Database> for Database {
@@ -168,7 +166,6 @@ struct Inner {
     watch: OnceLock<Arc<Watch>>,
     write: Arc<Lane>,
     read: Arc<Lane>,
-    permits: Arc<Semaphore>,
 }
 
 impl Drop for Inner {
@@ -230,6 +227,18 @@ impl Database {
     /// The file, `:memory:` if there is none.
     pub fn path(&self) -> &Path {
         self.inner.context.path()
+    }
+
+    /// A handle of the same database for calls that must not wait for long calls of
+    /// other databases, because a lease would run out meanwhile: to claim, to renew, to
+    /// complete, to release. A thread of the process is kept for them, so they must be
+    /// short. Calls of one database run in order all the same.
+    #[must_use]
+    pub fn urgent(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            class: Class::Urgent,
+        }
     }
 
     /// Runs a job that reads. `operation` is what errors call it.
@@ -517,8 +526,7 @@ impl Database {
         work: impl Work<R, E>,
     ) -> Result<R, E> {
         let observed = self.observe(operation);
-        // The semaphore is never closed, so there is always a permit in the end.
-        let permit = Arc::clone(&self.inner.permits).acquire_owned().await.ok();
+        let permit = lane.permit().await;
         let (reply, answer) = Reply::future();
         self.submit(lane, observed, permit, reply, work)?;
         answer
@@ -559,7 +567,7 @@ impl Database {
             drop(permit);
             Box::new(move || reply.send(answer))
         });
-        lane.push(self.inner.context.options.component.pool(), job)
+        lane.push(self.inner.context.options.component.pool(), self.class, job)
             .map_err(|error| Error::component(self.path(), operation, error))
     }
 
@@ -677,12 +685,12 @@ impl Opening<()> {
             snapshot,
         });
         Database {
+            class: Class::Ordinary,
             inner: Arc::new(Inner {
                 context,
                 watch: OnceLock::new(),
                 write,
                 read,
-                permits: Arc::new(Semaphore::new(WAITING_CALLS)),
             }),
         }
     }

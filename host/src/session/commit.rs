@@ -133,8 +133,12 @@ impl Store {
         commit: RuntimeCommit,
     ) -> Result<RuntimeCommitResult, StoreError> {
         let profile = self.profile();
-        let (committed, result) = self
-            .db
+        // A commit that completes claims must not come after their leases have run out.
+        let db = match commit.completed_queue_claims.is_empty() {
+            true => self.db.clone(),
+            false => self.db.urgent(),
+        };
+        let (committed, result) = db
             .write("commit", move |call| {
                 let session_id = commit.session_id.clone();
                 call.of_session(&session_id);

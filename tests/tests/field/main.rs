@@ -1,2 +1,3 @@
 //! What users and their machines do: other programs open, copy, rename and delete the
 //! files, resources run out, other users look, processes fork and die.
+mod leases;
