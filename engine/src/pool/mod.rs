@@ -14,6 +14,7 @@
 //! Of the threads that have nothing to do, the one that worked last is woken: its
 //! instance and what it read last are still in the caches of its core.
 
+mod idle;
 mod lane;
 mod reply;
 mod worker;
@@ -21,23 +22,23 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use lane::{Class, Job, Lane, Told};
+pub(crate) use lane::{Class, Job, Lane, Refused, Told};
 pub(crate) use reply::Reply;
 pub(crate) use worker::Worker;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::{io, thread};
 
-use lru::LruCache;
-
+use crate::blocking;
 use crate::observability::{TARGET, metrics};
+use crate::sqlite::Role;
 use crate::sqlite::wait::{self, Observer};
 use crate::sync::lock;
+use idle::Idle;
 
 /// How many threads there may be for ordinary jobs. So many stores can wait for locks
 /// of other processes before they hold up one that does not.
@@ -51,10 +52,6 @@ thread_local! {
     static ORDINARY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How many connections keep their caches: those that were used last. What the
-/// others had read they read again.
-const WARM_LANES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
-
 /// The threads, and the lanes that wait for one.
 pub(crate) struct Pool {
     this: Weak<Pool>,
@@ -65,8 +62,8 @@ pub(crate) struct Pool {
     /// The stack of each thread; what the standard library chooses if none is said.
     stack: Option<usize>,
     state: Mutex<State>,
-    /// The lanes that were used last, by their address.
-    warm: Mutex<LruCache<usize, Weak<Lane>>>,
+    /// The lanes that have a connection.
+    idle: Mutex<Idle>,
 }
 
 /// A thread that has nothing to do.
@@ -146,7 +143,7 @@ impl Pool {
             measured,
             stack,
             state: Mutex::new(State::default()),
-            warm: Mutex::new(LruCache::new(WARM_LANES)),
+            idle: Mutex::new(Idle::new()),
         })
     }
 
@@ -220,6 +217,7 @@ impl Pool {
 
     fn run(self: Arc<Self>) {
         wait::observe(Arc::clone(&self) as Arc<dyn Observer>);
+        blocking::refuse();
         let mut worker = Worker::default();
         let idler = Arc::new(Idler::default());
         let mut last = Class::Ordinary;
@@ -243,17 +241,52 @@ impl Pool {
         }
     }
 
-    /// Notes that a lane was used, and frees the memory of the one that has not
-    /// been for longest.
+    /// Notes that a lane was used, frees the memory of the one that has not been for
+    /// longest, and closes connections if there are too many. Nobody waits for that: the
+    /// caller has its answer.
     fn keep_warm(&self, lane: &Arc<Lane>) {
-        let address = Arc::as_ptr(lane).addr();
-        let evicted = lock(&self.warm).push(address, Arc::downgrade(lane));
-        if let Some((evicted, cold)) = evicted
-            && evicted != address
-            && let Some(cold) = cold.upgrade()
-        {
+        if let Some(cold) = lock(&self.idle).used(lane) {
             cold.cool();
         }
+        self.park_surplus();
+    }
+
+    fn park_surplus(&self) {
+        let mut attempts = lock(&self.idle).surplus();
+        while attempts > 0
+            && let Some(lane) = lock(&self.idle).coldest()
+        {
+            if !lane.park(self) {
+                // It is in use, or its reader is to be closed first.
+                lock(&self.idle).keep(&lane);
+            }
+            attempts -= 1;
+        }
+    }
+
+    /// Closes the connections of all lanes with which nothing is being done.
+    pub(crate) fn park_all(&self) {
+        let mut lanes = lock(&self.idle).drain();
+        // Readers first.
+        lanes.sort_by_key(|lane| lane.role() == Role::Writer);
+        for lane in lanes {
+            if !lane.park(self) {
+                lock(&self.idle).keep(&lane);
+            }
+        }
+    }
+
+    /// Forgets a lane that was closed.
+    pub(crate) fn forget(&self, lane: &Arc<Lane>) {
+        lock(&self.idle).forget(lane);
+    }
+
+    /// Queues a lane again that has got jobs while it was worked on.
+    pub(crate) fn requeue(&self, lane: &Arc<Lane>) {
+        let mut state = self.state();
+        state.queue(Arc::clone(lane));
+        // The thread that worked on it comes to it otherwise.
+        let _ = self.staff(&mut state);
     }
 
     /// The lane to work on next, and whether its next job is urgent; none if the thread

@@ -13,7 +13,7 @@ fn pool() -> Arc<Pool> {
 }
 
 fn lane() -> Arc<Lane> {
-    Lane::new(Role::Writer, false)
+    Lane::new(Role::Writer, false, false, None)
 }
 
 /// A job that says that it has begun, and ends when it is let go.

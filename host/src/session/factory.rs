@@ -50,6 +50,12 @@ impl SqliteSessionStoreFactory {
         self.root.join(file_name(session_id))
     }
 
+    /// Closes the stores of all sessions in the directory that this process has open,
+    /// whoever opened them, as [`Store::close`] does. The factory can be used again.
+    pub async fn close(&self) {
+        lash_store_engine::close_within(&self.root).await;
+    }
+
     /// As the trait's `create_store`, and returns the error and the store as what
     /// they are.
     ///
@@ -84,7 +90,7 @@ impl SqliteSessionStoreFactory {
             }
             // A deletion was interrupted after it had begun. It is finished now.
             Err(Error::Engine(EngineError::Retired { .. })) => {
-                drop(store);
+                store.close().await;
                 remove_files(path)?;
                 let store = self.open(request, path).await?;
                 store
@@ -144,7 +150,11 @@ impl SqliteSessionStoreFactory {
         if fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
             return Ok(());
         }
-        self.builder.clone().open(path).await?.retire().await
+        let store = self.builder.clone().open(path).await?;
+        let retired = store.retire().await;
+        // Before its files are removed, and others may get their names.
+        store.close().await;
+        retired
     }
 }
 

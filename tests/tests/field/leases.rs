@@ -5,66 +5,17 @@
 //! so. Each test is in a process of its own, because it occupies the threads of all.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::SystemTime;
 
 use lash_core::{ProcessLeaseCompletion, ProcessRegistry, RuntimePersistence, SessionReadScope};
-use lash_wasm_store::{Store, StoreBuilder};
+use lash_wasm_store::Store;
 use lash_wasm_store_testing::child;
 use lash_wasm_store_testing::effects;
 use lash_wasm_store_testing::fixtures::{Place, claim, commit, guarded, poll_once, work};
 use lash_wasm_store_testing::process_fixtures::{open as open_registry, register, success};
 
+use crate::gate::{Gate, alone};
+
 const LEASE_MS: u64 = 3_600_000;
-
-/// A clock that stops those who look at it, once it is closed.
-#[derive(Clone, Default)]
-struct Gate(Arc<State>);
-
-#[derive(Default)]
-struct State {
-    closed: AtomicBool,
-    stopped: AtomicUsize,
-    opened: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn builder(&self) -> StoreBuilder {
-        let state = Arc::clone(&self.0);
-        StoreBuilder::new().clock(move || {
-            if state.closed.load(Ordering::SeqCst) {
-                state.stopped.fetch_add(1, Ordering::SeqCst);
-                let mut opened = state.opened.lock().unwrap();
-                while !*opened {
-                    opened = state.changed.wait(opened).unwrap();
-                }
-            }
-            SystemTime::now()
-        })
-    }
-
-    fn close(&self) {
-        self.0.closed.store(true, Ordering::SeqCst);
-    }
-
-    fn open(&self) {
-        *self.0.opened.lock().unwrap() = true;
-        self.0.changed.notify_all();
-    }
-
-    async fn until_stopped(&self, calls: usize) {
-        while self.0.stopped.load(Ordering::SeqCst) < calls {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-fn alone(test: impl Fn()) {
-    let status = child::command(test, "here".as_ref()).status().unwrap();
-    assert!(status.success());
-}
 
 #[test]
 fn a_lease_is_renewed_while_every_thread_is_in_a_long_call() {
@@ -101,9 +52,7 @@ fn a_lease_is_renewed_while_every_thread_is_in_a_long_call() {
             .into_iter()
             .map(|store| tokio::spawn(async move { store.enqueue_queued_work(work("w")).await }))
             .collect();
-        // As many as there are threads for them.
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        gate.until_stopped(cores.clamp(2, 4)).await;
+        gate.until_all_threads_are_stopped().await;
 
         // An ordinary call waits.
         let mut waiting = pin!(store.enqueue_queued_work(work("v")));
