@@ -50,4 +50,5 @@ async fn fill(path: &Path) {
         )
         .await
         .unwrap();
+    store.close().await;
 }
