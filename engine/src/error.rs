@@ -317,6 +317,39 @@ pub enum Error {
         reason: String,
     },
 
+    /// The database was closed, through this handle or another one.
+    #[error("{} was closed; open it again to use it", path.display())]
+    Closed {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+    },
+
+    /// The process is a fork of the one that opened its databases. Nothing was touched.
+    #[error(
+        "cannot use {} in a forked process: its locks and threads are those of the parent; start another program (`exec`) and open it there, or fork before the first database is opened",
+        path.display()
+    )]
+    Forked {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+    },
+
+    /// The process has no more of something that it needs. Nothing was written.
+    #[error(
+        "cannot use {}: the process has no {resource} left; {}",
+        path.display(),
+        resource.advice()
+    )]
+    Exhausted {
+        /// The file, or `:memory:`.
+        path: PathBuf,
+        /// What there is no more of.
+        resource: Resource,
+        /// What failed for want of it.
+        #[source]
+        source: Source,
+    },
+
     /// A component that is not trusted could not be loaded.
     #[error(
         "this is no component of a world of lash:store that can be run here; build it for the `wit/` of this release"
@@ -326,6 +359,42 @@ pub enum Error {
         #[source]
         source: Source,
     },
+}
+
+/// What a process can run out of, see [`Error::Exhausted`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Resource {
+    /// Descriptors of files, sockets and the like.
+    FileDescriptors,
+    /// Threads.
+    Threads,
+    /// Memory.
+    Memory,
+}
+
+impl Resource {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::FileDescriptors => {
+                "raise its limit (`ulimit -n`, `LimitNOFILE`) or close files and sockets, and try again"
+            }
+            Self::Threads => {
+                "raise its limit (`ulimit -u`, `TasksMax`, `pids.max`) or end threads, and try again"
+            }
+            Self::Memory => "give it more (`ulimit -v`, `memory.max`) or use less, and try again",
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FileDescriptors => "file descriptors",
+            Self::Threads => "threads",
+            Self::Memory => "memory",
+        })
+    }
 }
 
 impl Error {
@@ -355,7 +424,10 @@ impl Error {
             | Self::Io { path, .. }
             | Self::Component { path, .. }
             | Self::Limit { path, .. }
-            | Self::Unsupported { path, .. } => path,
+            | Self::Unsupported { path, .. }
+            | Self::Closed { path }
+            | Self::Forked { path }
+            | Self::Exhausted { path, .. } => path,
             Self::Load { .. } => Path::new(""),
         }
     }
@@ -387,6 +459,9 @@ impl Error {
             Self::Component { .. } => "component",
             Self::Limit { .. } => "limit",
             Self::Unsupported { .. } => "unsupported",
+            Self::Closed { .. } => "closed",
+            Self::Forked { .. } => "forked",
+            Self::Exhausted { .. } => "exhausted",
             Self::Load { .. } => "load",
         }
     }
@@ -447,6 +522,15 @@ impl Error {
             extended_code,
             message,
         } = error.into();
+        if extended_code & 0xff == rusqlite::ffi::SQLITE_NOMEM
+            || extended_code == rusqlite::ffi::SQLITE_IOERR_NOMEM
+        {
+            return Self::Exhausted {
+                path,
+                resource: Resource::Memory,
+                source: format!("{message} (SQLite code {extended_code})").into(),
+            };
+        }
         match code {
             sqlite::ErrorCode::Busy => Self::Busy {
                 path,

@@ -56,6 +56,7 @@ mod blocking;
 mod component;
 mod database;
 mod error;
+mod fork;
 pub mod inspect;
 mod kind;
 mod limits;
@@ -70,8 +71,10 @@ pub mod wit;
 
 pub use component::{COMPONENT, StoreComponent, TOOLS};
 pub use database::interfaces;
-pub use database::{Call, Database, Durability, JobError, OpenOptions, Probe, Waiter};
-pub use error::{Error, MEMORY, Source};
+pub use database::{
+    Call, Database, Durability, JobError, OpenOptions, Probe, Waiter, close_within, shutdown,
+};
+pub use error::{Error, MEMORY, Resource, Source};
 pub use kind::DatabaseKind;
 pub use limits::{Limit, Limits};
 pub use time::epoch_ms;

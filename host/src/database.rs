@@ -62,6 +62,11 @@ impl Database {
         Ok(Self(db))
     }
 
+    /// See [`lash_store_engine::Database::urgent`].
+    pub(crate) fn urgent(&self) -> Self {
+        Self(self.0.urgent())
+    }
+
     pub(crate) fn read<R: Send + 'static>(
         &self,
         operation: &'static str,

@@ -61,8 +61,8 @@ pub use effects::{SqliteEffectHost, SqliteEffectReplayOptions, SqliteRuntimeEffe
 pub use error::Error;
 pub use host_events::{SqliteHostEventStore, TriggerRedelivery};
 pub use lash_store_engine::{
-    COMPONENT, DatabaseKind, Durability, Error as EngineError, Limit, Limits, Source,
-    StoreComponent, TOOLS, inspect, plugin, sqlite, wasi,
+    COMPONENT, DatabaseKind, Durability, Error as EngineError, Limit, Limits, Resource, Source,
+    StoreComponent, TOOLS, inspect, plugin, shutdown, sqlite, wasi,
 };
 pub use processes::SqliteProcessRegistry;
 pub use session::{

@@ -6,44 +6,50 @@
 //! that was opened within one works after that one is gone.
 
 mod call;
+mod closing;
 pub mod interfaces;
 mod open;
 mod options;
+mod resources;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use call::Call;
+pub use closing::{close_within, shutdown};
 pub(crate) use options::Clock;
 pub use options::{Durability, OpenOptions};
 pub use watch::{Probe, Waiter};
 
 use std::future::Future;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
+use self::closing::Closed;
 use self::watch::{Look, Watch};
+use crate::blocking;
 use crate::component::limit_of;
-use crate::error::{Error, MEMORY};
+use crate::error::{Error, MEMORY, Resource};
+use crate::fork;
 use crate::kind::DatabaseKind;
 use crate::observability::{self, Failure, Logged, Observed, TARGET};
-use crate::pool::{Job, Lane, Reply, Told, Worker};
+use crate::pool::{Class, Job, Lane, Refused, Reply, Told, Worker};
 use crate::sqlite::{self, DatabaseFile, Layout, Role, Settings, SqliteConnection};
 use crate::time::epoch_ms;
 use crate::wit::queue::BatchDraft;
 use crate::wit::types::BlobProfile;
 
-/// How many calls of one database may wait at a time. Further ones wait outside,
-/// where they cost less.
-const WAITING_CALLS: usize = 1024;
-
-/// An open database. Clones share it; when the last one is dropped it is closed.
+/// An open database. Clones share it; when the last one is dropped it is closed, after the
+/// calls that were made: at once if the thread serves no tokio runtime, and otherwise by a
+/// thread of the pool, because closing syncs. [`close`](Self::close) waits for it, and so
+/// does whoever opens the file in this process.
 ///
 /// Calls go through one of two lanes. Writes run in order. So do reads, on a
 /// connection of their own, and do not wait for writes. A database in memory has
@@ -52,6 +58,8 @@ const WAITING_CALLS: usize = 1024;
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
+    /// Of the calls that are made through this handle.
+    class: Class,
 }
 
 impl AsRef<Database> for Database {
@@ -126,8 +134,10 @@ impl Context {
             }
             Box::new(|| ())
         });
-        if let Err(error) = self.write.push(self.options.component.pool(), job) {
-            tracing::warn!(target: TARGET, %error, "could not save the log");
+        // A lane that is closed saves it then.
+        let pool = self.options.component.pool();
+        if let Err(error) = self.write.push(pool, Class::Urgent, job) {
+            tracing::warn!(target: TARGET, ?error, "could not save the log");
         }
     }
 
@@ -154,6 +164,21 @@ impl Context {
                 committed,
                 source: error.into_boxed_dyn_error(),
             },
+        }
+    }
+
+    /// Whether this is a fork of the process that opened the database.
+    pub(crate) fn is_forked(&self) -> bool {
+        fork::is_forked()
+    }
+
+    /// Fails in a fork, before any lock is taken: a thread of the parent may hold it.
+    fn check_process(&self) -> Result<(), Error> {
+        match self.is_forked() {
+            true => Err(Error::Forked {
+                path: self.path.clone(),
+            }),
+            false => Ok(()),
         }
     }
 
@@ -198,17 +223,40 @@ impl Context {
 struct Inner {
     context: Arc<Context>,
     watch: OnceLock<Arc<Watch>>,
+    /// Set when it takes no more calls.
+    closed: OnceLock<Closed>,
     write: Arc<Lane>,
     read: Arc<Lane>,
-    permits: Arc<Semaphore>,
+}
+
+impl Inner {
+    fn close(&self, here: bool) -> Closed {
+        let closed = self.closed.get_or_init(|| closing::begin(self, here));
+        if let Some(watch) = self.watch.get() {
+            watch.wake_all();
+        }
+        closed.clone()
+    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The writer last: the last connection that is closed copies the log into
-        // the database, and only one that may write can.
-        self.read.close();
-        self.write.close();
+        if self.context.is_forked() {
+            // Its connections are the parent's: they must never be closed here.
+            mem::forget(Arc::clone(&self.context));
+            mem::forget(Arc::clone(&self.read));
+            mem::forget(Arc::clone(&self.write));
+            return;
+        }
+        closing::dropped(self);
+        // Closing syncs, which a thread of a runtime must not wait for. Another one that
+        // has all its results finds the file closed.
+        let is_allowed = blocking::is_allowed();
+        let is_quiet = self.read.is_quiet() && self.write.is_quiet();
+        let closed = self.close(is_allowed);
+        if is_allowed && is_quiet {
+            blocking::wait(closed.wait());
+        }
     }
 }
 
@@ -294,6 +342,32 @@ impl Database {
         Opening::read_only(path, kind, options, true).wait().await
     }
 
+    /// Closes the database for all of its handles, and waits until it is closed: calls that
+    /// were made are done first, later ones fail with [`Error::Closed`]. The log is copied
+    /// into the file, unless another handle or process has it open too. It is closed even
+    /// if the future is dropped.
+    pub async fn close(&self) {
+        if !self.inner.context.is_forked() {
+            self.inner.close(false).wait().await;
+        }
+    }
+
+    /// As [`close`](Self::close), and blocks the thread.
+    pub fn close_blocking(&self) {
+        if !self.inner.context.is_forked() {
+            blocking::wait(self.inner.close(true).wait());
+        }
+    }
+
+    pub(crate) fn check_process(&self) -> Result<(), Error> {
+        self.inner.context.check_process()
+    }
+
+    /// Whether it takes no more calls.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.closed.get().is_some()
+    }
+
     /// The file, `:memory:` if there is none.
     pub fn path(&self) -> &Path {
         self.inner.context.path()
@@ -302,6 +376,18 @@ impl Database {
     /// What the database holds.
     pub fn kind(&self) -> DatabaseKind {
         self.inner.context.kind
+    }
+
+    /// A handle of the same database for calls that must not wait for long calls of
+    /// other databases, because a lease would run out meanwhile: to claim, to renew, to
+    /// complete, to release. A thread of the process is kept for them, so they must be
+    /// short. Calls of one database run in order all the same.
+    #[must_use]
+    pub fn urgent(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            class: Class::Urgent,
+        }
     }
 
     /// Runs a job that reads. `operation` is what errors call it.
@@ -354,8 +440,10 @@ impl Database {
     {
         let lane = &self.inner.write;
         let (reply, answer) = Reply::certain();
-        let observed = self.observe(operation);
-        let given = self.submit(lane, observed, None, reply, self.job(lane, operation, job));
+        let given = self.check_process().and_then(|()| {
+            let observed = self.observe(operation);
+            self.submit(lane, observed, None, reply, self.job(lane, operation, job))
+        });
         async move {
             given?;
             answer
@@ -376,8 +464,11 @@ impl Database {
                 tracing::warn!(target: TARGET, operation, error = %Logged(error), "the call failed");
             })
         });
-        let observed = self.observe(operation);
-        if let Err(error) = self.submit(lane, observed, None, Reply::Nobody, work) {
+        let submitted = self.check_process().and_then(|()| {
+            let observed = self.observe(operation);
+            self.submit(lane, observed, None, Reply::Nobody, work)
+        });
+        if let Err(error) = submitted {
             tracing::warn!(target: TARGET, operation, error = %Logged(&error), "the call was not made");
         }
     }
@@ -607,9 +698,9 @@ impl Database {
         operation: &'static str,
         work: impl Work<R, E>,
     ) -> Result<R, E> {
+        self.check_process()?;
         let observed = self.observe(operation);
-        // The semaphore is never closed, so there is always a permit in the end.
-        let permit = Arc::clone(&self.inner.permits).acquire_owned().await.ok();
+        let permit = lane.permit().await;
         let (reply, answer) = Reply::future();
         self.submit(lane, observed, permit, reply, work)?;
         answer
@@ -623,6 +714,7 @@ impl Database {
         operation: &'static str,
         work: impl Work<R, E>,
     ) -> Result<R, E> {
+        self.check_process()?;
         // Needs no permit: a thread that waits cannot make a second call.
         let (reply, answer) = Reply::thread();
         self.submit(lane, self.observe(operation), None, reply, work)?;
@@ -650,8 +742,18 @@ impl Database {
             drop(permit);
             Box::new(move || reply.send(answer))
         });
-        lane.push(self.inner.context.options.component.pool(), job)
-            .map_err(|error| Error::component(self.path(), operation, error))
+        lane.push(self.inner.context.options.component.pool(), self.class, job)
+            .map_err(|refused| {
+                let path = self.path().to_path_buf();
+                match refused {
+                    Refused::Closed => Error::Closed { path },
+                    Refused::NoThread(error) => Error::Exhausted {
+                        path,
+                        resource: Resource::Threads,
+                        source: format!("{operation}: {error}").into(),
+                    },
+                }
+            })
     }
 
     fn observe(&self, operation: &'static str) -> Observed {
@@ -700,7 +802,7 @@ fn connected<'a>(
             }
             Ok(sqlite)
         }
-        None => Ok(slot.insert(context.connect(role)?)),
+        None => Ok(slot.insert(resources::with_room(context, || context.connect(role))?)),
     }
 }
 
@@ -721,7 +823,8 @@ impl Opening<()> {
         let database = Self::database(path, kind, options, Role::Writer, Some(Role::Reader), false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
-            *slot = Some(open::file(worker, &context, kind, create)?);
+            let open = || open::file(worker, &context, kind, create);
+            *slot = Some(resources::with_room(&context, open)?);
             Ok(())
         };
         Opening {
@@ -772,7 +875,8 @@ impl Opening<()> {
         let database = Self::database(path, kind, options, Role::ReadOnly, None, snapshot);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, slot: &mut Option<SqliteConnection>| {
-            let mut sqlite = open::read_only(worker, &context, kind)?;
+            let open = || open::read_only(worker, &context, kind);
+            let mut sqlite = resources::with_room(&context, open)?;
             if snapshot {
                 sqlite.pin().map_err(|error| context.sqlite_error(error))?;
             }
@@ -796,8 +900,10 @@ impl Opening<()> {
         snapshot: bool,
     ) -> Database {
         let own_worker = options.component.limits().is_some();
-        let write = Lane::new(write, own_worker);
-        let read = read.map_or_else(|| Arc::clone(&write), |role| Lane::new(role, own_worker));
+        let reopens = path != Path::new(MEMORY) && !snapshot;
+        let reader = read.map(|role| Lane::new(role, own_worker, reopens, None));
+        let write = Lane::new(write, own_worker, reopens, reader.clone());
+        let read = reader.unwrap_or_else(|| Arc::clone(&write));
         let context = Arc::new(Context {
             path: path.to_path_buf(),
             kind,
@@ -808,14 +914,16 @@ impl Opening<()> {
             settings: options.settings(),
             snapshot,
         });
+        let inner = Arc::new(Inner {
+            context,
+            watch: OnceLock::new(),
+            closed: OnceLock::new(),
+            write,
+            read,
+        });
         Database {
-            inner: Arc::new(Inner {
-                context,
-                watch: OnceLock::new(),
-                write,
-                read,
-                permits: Arc::new(Semaphore::new(WAITING_CALLS)),
-            }),
+            inner,
+            class: Class::Ordinary,
         }
     }
 }
@@ -827,6 +935,12 @@ impl<W: Work<(), Error>> Opening<W> {
             operation,
             work,
         } = self;
+        let context = &database.inner.context;
+        context.check_process()?;
+        closing::opened(&database.inner);
+        for closed in closing::of(context.path()) {
+            closed.wait().await;
+        }
         database.run(&database.inner.write, operation, work).await?;
         Ok(database)
     }
@@ -837,6 +951,12 @@ impl<W: Work<(), Error>> Opening<W> {
             operation,
             work,
         } = self;
+        let context = &database.inner.context;
+        context.check_process()?;
+        closing::opened(&database.inner);
+        for closed in closing::of(context.path()) {
+            blocking::wait(closed.wait());
+        }
         database.run_blocking(&database.inner.write, operation, work)?;
         Ok(database)
     }

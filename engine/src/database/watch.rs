@@ -20,7 +20,8 @@ use tokio::sync::Notify;
 
 use super::Database;
 use super::call::Call;
-use crate::error::Error;
+use crate::blocking;
+use crate::error::{Error, Resource};
 use crate::sync::lock;
 
 /// How often a file is looked at while somebody waits.
@@ -217,14 +218,25 @@ impl Waiter {
     ///
     /// # Errors
     ///
-    /// [`Error::Component`] if the thread that looks at files cannot be started.
+    /// [`Error::Exhausted`] if the thread that looks at files cannot be started;
+    /// [`Error::Forked`].
     pub async fn changed(&mut self, mark: u64) -> Result<(), Error> {
+        self.entry.database.check_process()?;
         *self.entry.seen() = Some(mark);
+        // What is read next says so. It may have been closed before this was seen.
+        if self.entry.database.is_closed() {
+            *self.entry.seen() = None;
+            return Ok(());
+        }
         if self.entry.database.is_shared() {
             self.watch.waiting().pending.insert(self.topic.clone());
-            Watcher::global().watch(&self.watch).map_err(|error| {
-                Error::component(self.entry.database.path(), "wait for a change", error)
-            })?;
+            Watcher::global()
+                .watch(&self.watch)
+                .map_err(|error| Error::Exhausted {
+                    path: self.entry.database.path().to_path_buf(),
+                    resource: Resource::Threads,
+                    source: error.into(),
+                })?;
         }
         self.entry.wake.notified().await;
         *self.entry.seen() = None;
@@ -283,6 +295,7 @@ impl Watcher {
     }
 
     fn run(&self) {
+        blocking::refuse();
         loop {
             let watched = {
                 let mut files = self.files();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Inspector;
 use crate::bindings::types::Corruption;
-use crate::database::Call;
+use crate::database::Database;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
 use crate::wit::inspection_types as wit;
@@ -94,16 +94,18 @@ impl Inspector {
     /// referred to is there. The WIT function `session-inspection.verify` and its like
     /// say what exactly.
     ///
-    /// Others may write meanwhile. The memory that this takes does not grow with the
-    /// database.
+    /// Others may write meanwhile: all is read from one snapshot, in steps, so that calls
+    /// of other databases get their turns in between. The memory that this takes does not
+    /// grow with the database.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if the file cannot be read, [`Error::Retired`] if the session is
-    /// being deleted. Damage is no error.
+    /// being deleted; as [`open`](Self::open) if the file cannot be opened any more.
+    /// Damage is no error.
     pub async fn verify(&self) -> Result<Verification, Error> {
-        let mut problems: Vec<Problem> = self
-            .db
+        let db = Database::open_snapshot(self.path(), self.kind, &self.options).await?;
+        let mut problems: Vec<Problem> = db
             .integrity_problems()
             .await?
             .into_iter()
@@ -111,7 +113,9 @@ impl Inspector {
             .collect();
         let most = problems.len().saturating_add(MOST_PROBLEMS);
         let mut verification = Verification::default();
-        for step in self.verify_contents().await? {
+        let mut cursor = None;
+        loop {
+            let step = verify_step(&db, self.kind, cursor).await?;
             let tables = step.tables.into_iter().map(checked_table);
             verification.tables.extend(tables);
             problems.extend(step.problems.into_iter().map(Problem::from));
@@ -121,35 +125,39 @@ impl Inspector {
                 .omitted_problems
                 .saturating_add(step.omitted)
                 .saturating_add(omitted as u64);
+            cursor = step.next;
+            if cursor.is_none() {
+                break;
+            }
         }
         verification.problems = problems;
         Ok(verification)
-    }
-
-    async fn verify_contents(&self) -> Result<Vec<wit::Verification>, Error> {
-        let kind = self.kind;
-        self.db
-            .read("verify", move |call| {
-                call.list(|call, cursor| verify_step(call, kind, cursor))
-            })
-            .await
     }
 }
 
 /// How many problems of the contents are listed.
 const MOST_PROBLEMS: usize = 1000;
 
-fn verify_step(
-    call: &mut Call<'_>,
+async fn verify_step(
+    db: &Database,
     kind: DatabaseKind,
-    cursor: Option<&Cursor>,
+    cursor: Option<Cursor>,
 ) -> Result<wit::Verification, Error> {
-    match kind {
-        DatabaseKind::Session => call.session_inspection().verify(cursor),
-        DatabaseKind::Processes => call.process_inspection().verify(cursor),
-        DatabaseKind::HostEvents => call.host_event_inspection().verify(cursor),
-        DatabaseKind::Effects => call.effect_inspection().verify(cursor),
-    }
+    db.read("verify", move |call| {
+        let cursor = cursor.as_ref();
+        let step = match kind {
+            DatabaseKind::Session => call.session_inspection().verify(cursor),
+            DatabaseKind::Processes => call.process_inspection().verify(cursor),
+            DatabaseKind::HostEvents => call.host_event_inspection().verify(cursor),
+            DatabaseKind::Effects => call.effect_inspection().verify(cursor),
+        }?;
+        // Otherwise the same step would come for ever.
+        if step.next.is_some() && step.next.as_ref() == cursor {
+            return Err(call.contradiction("it returned a step that leads to itself"));
+        }
+        Ok(step)
+    })
+    .await
 }
 
 fn checked_table(table: wit::CheckedTable) -> CheckedTable {

@@ -108,6 +108,16 @@ impl State {
         self.store(reserved, operation, job)
     }
 
+    /// Makes a call about a claim, which waits for no long call of another database.
+    pub(super) fn lease<R: Send + 'static>(
+        &mut self,
+        operation: &'static str,
+        job: impl FnOnce(&mut Call<'_>) -> Result<R, Error> + Send + 'static,
+    ) -> Answer<R> {
+        let answer = self.granted.db.urgent().write_blocking(operation, job);
+        answer.map_err(|error| self.failed(error))
+    }
+
     /// Counts bytes that are about to be stored.
     pub(super) fn reserve(&mut self, bytes: usize) -> Answer<Reserved> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);

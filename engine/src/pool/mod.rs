@@ -6,49 +6,64 @@
 //! not counted while it waits: another one is started in its place, up to a
 //! bound, and ends when it is not needed any more.
 //!
+//! Leases come first: one thread more than ordinary jobs may occupy is there for lanes
+//! that have an [urgent](Class::Urgent) job. Such a lane runs its jobs in order all the
+//! same; if one before the urgent job is ordinary, another thread takes over the watch.
+//! So a lease is renewed while every other thread is in a long call.
+//!
 //! Of the threads that have nothing to do, the one that worked last is woken: its
 //! instance and what it read last are still in the caches of its core.
 
+mod idle;
 mod lane;
 mod reply;
 mod worker;
 
-pub(crate) use lane::{Job, Lane, Told};
+#[cfg(test)]
+mod tests;
+
+pub(crate) use lane::{Class, Job, Lane, Refused, Told};
 pub(crate) use reply::Reply;
 pub(crate) use worker::Worker;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::{io, thread};
 
-use lru::LruCache;
-
+use crate::blocking;
 use crate::observability::{TARGET, metrics};
+use crate::sqlite::Role;
 use crate::sqlite::wait::{self, Observer};
 use crate::sync::lock;
+use idle::Idle;
 
-/// How many threads there may be altogether. So many stores can wait for locks
+/// How many threads there may be for ordinary jobs. So many stores can wait for locks
 /// of other processes before they hold up one that does not.
 const MOST_THREADS: usize = 64;
 
-/// How many connections keep their caches: those that were used last. What the
-/// others had read they read again.
-const WARM_LANES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+/// How many threads there may be altogether, when lanes with urgent jobs need more.
+const MOST_URGENT_THREADS: usize = 2 * MOST_THREADS;
+
+thread_local! {
+    /// Whether the thread of a pool runs an ordinary job.
+    static ORDINARY: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The threads, and the lanes that wait for one.
 pub(crate) struct Pool {
     this: Weak<Pool>,
+    /// How many ordinary jobs run at a time, without those that wait for a lock.
     threads: usize,
     /// Whether it is the one of the process, which metrics are about.
     measured: bool,
     /// The stack of each thread; what the standard library chooses if none is said.
     stack: Option<usize>,
     state: Mutex<State>,
-    /// The lanes that were used last, by their address.
-    warm: Mutex<LruCache<usize, Weak<Lane>>>,
+    /// The lanes that have a connection.
+    idle: Mutex<Idle>,
 }
 
 /// A thread that has nothing to do.
@@ -62,10 +77,14 @@ struct Idler {
 #[derive(Default)]
 struct State {
     ready: VecDeque<Arc<Lane>>,
+    /// Those that have an urgent job.
+    urgent: VecDeque<Arc<Lane>>,
     /// How many threads there are.
     threads: usize,
     /// Those of them that have nothing to do, the last to stop working last.
     idle: Vec<Arc<Idler>>,
+    /// How many of them run an ordinary job, without those that wait.
+    ordinary: usize,
     /// How many of them wait for the lock of another connection.
     blocked: usize,
     /// Whether nothing will be queued any more.
@@ -73,6 +92,26 @@ struct State {
 }
 
 impl State {
+    /// Queues a lane. Its class is asked for under the lock of the pool, so that a job
+    /// that becomes urgent meanwhile is not missed, see [`Pool::hasten`].
+    fn queue(&mut self, lane: Arc<Lane>) {
+        match lane.class() {
+            Class::Urgent => self.urgent.push_back(lane),
+            Class::Ordinary => self.ready.push_back(lane),
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.ready.len().saturating_add(self.urgent.len())
+    }
+
+    /// How many threads are idle or run an urgent job, which is short.
+    fn free(&self) -> usize {
+        self.threads
+            .saturating_sub(self.ordinary)
+            .saturating_sub(self.blocked)
+    }
+
     fn wake_one(&mut self) {
         if let Some(idler) = self.idle.pop() {
             idler.woken.store(true, Ordering::Relaxed);
@@ -104,7 +143,7 @@ impl Pool {
             measured,
             stack,
             state: Mutex::new(State::default()),
-            warm: Mutex::new(LruCache::new(WARM_LANES)),
+            idle: Mutex::new(Idle::new()),
         })
     }
 
@@ -119,18 +158,36 @@ impl Pool {
 
     /// Queues a lane that has jobs. Fails if there is no thread and none can be
     /// started; the lane is not queued then.
-    pub(crate) fn schedule(&self, lane: Arc<Lane>) -> io::Result<()> {
+    pub(crate) fn schedule(&self, lane: &Arc<Lane>) -> io::Result<()> {
         let mut state = self.state();
-        state.ready.push_back(lane);
+        state.queue(Arc::clone(lane));
         self.measure(&state);
         self.staff(&mut state).inspect_err(|_| {
-            state.ready.pop_back();
+            let State { ready, urgent, .. } = &mut *state;
+            for queue in [ready, urgent] {
+                queue.retain(|queued| !Arc::ptr_eq(queued, lane));
+            }
         })
+    }
+
+    /// Moves a lane that has an urgent job now to the others that have. One that is not
+    /// queued is being worked on, and is queued as what it is when that is done.
+    pub(crate) fn hasten(&self, lane: &Arc<Lane>) {
+        let mut state = self.state();
+        let queued = state
+            .ready
+            .iter()
+            .position(|ready| Arc::ptr_eq(ready, lane));
+        if let Some(lane) = queued.and_then(|index| state.ready.remove(index)) {
+            state.urgent.push_back(lane);
+            // Without another thread, one of those that there are comes to it.
+            let _ = self.staff(&mut state);
+        }
     }
 
     /// Sees to it that somebody takes what is ready.
     fn staff(&self, state: &mut State) -> io::Result<()> {
-        if state.ready.len() > state.idle.len() && self.lacks_threads(state) {
+        if self.lacks_threads(state) {
             match self.start() {
                 Ok(()) => state.threads += 1,
                 // The others will come to it.
@@ -141,7 +198,9 @@ impl Pool {
             }
         }
         self.measure(state);
-        state.wake_one();
+        if self.takeable(state) > 0 {
+            state.wake_one();
+        }
         Ok(())
     }
 
@@ -158,9 +217,12 @@ impl Pool {
 
     fn run(self: Arc<Self>) {
         wait::observe(Arc::clone(&self) as Arc<dyn Observer>);
+        blocking::refuse();
         let mut worker = Worker::default();
         let idler = Arc::new(Idler::default());
-        while let Some(lane) = self.next(&idler) {
+        let mut last = Class::Ordinary;
+        while let Some((lane, class)) = self.next(&idler, last) {
+            last = class;
             let turn = catch_unwind(AssertUnwindSafe(|| lane.run_one(&mut worker)));
             let more = turn.unwrap_or_else(|_| {
                 tracing::error!(target: TARGET, "a job panicked outside of the component");
@@ -168,29 +230,68 @@ impl Pool {
                 lane.end_turn()
             });
             self.keep_warm(&lane);
+            let mut state = self.state();
+            if ORDINARY.take() {
+                state.ordinary = state.ordinary.saturating_sub(1);
+            }
             if more {
-                let mut state = self.state();
-                state.ready.push_back(lane);
                 // This thread is there to take it.
+                state.queue(lane);
             }
         }
     }
 
-    /// Notes that a lane was used, and frees the memory of the one that has not
-    /// been for longest.
+    /// Notes that a lane was used, frees the memory of the one that has not been for
+    /// longest, and closes connections if there are too many. Nobody waits for that: the
+    /// caller has its answer.
     fn keep_warm(&self, lane: &Arc<Lane>) {
-        let address = Arc::as_ptr(lane).addr();
-        let evicted = lock(&self.warm).push(address, Arc::downgrade(lane));
-        if let Some((evicted, cold)) = evicted
-            && evicted != address
-            && let Some(cold) = cold.upgrade()
-        {
+        if let Some(cold) = lock(&self.idle).used(lane) {
             cold.cool();
+        }
+        self.park_surplus();
+    }
+
+    fn park_surplus(&self) {
+        let mut attempts = lock(&self.idle).surplus();
+        while attempts > 0
+            && let Some(lane) = lock(&self.idle).coldest()
+        {
+            if !lane.park(self) {
+                // It is in use, or its reader is to be closed first.
+                lock(&self.idle).keep(&lane);
+            }
+            attempts -= 1;
         }
     }
 
-    /// The lane to work on next; none if the thread is not needed any more.
-    fn next(&self, idler: &Arc<Idler>) -> Option<Arc<Lane>> {
+    /// Closes the connections of all lanes with which nothing is being done.
+    pub(crate) fn park_all(&self) {
+        let mut lanes = lock(&self.idle).drain();
+        // Readers first.
+        lanes.sort_by_key(|lane| lane.role() == Role::Writer);
+        for lane in lanes {
+            if !lane.park(self) {
+                lock(&self.idle).keep(&lane);
+            }
+        }
+    }
+
+    /// Forgets a lane that was closed.
+    pub(crate) fn forget(&self, lane: &Arc<Lane>) {
+        lock(&self.idle).forget(lane);
+    }
+
+    /// Queues a lane again that has got jobs while it was worked on.
+    pub(crate) fn requeue(&self, lane: &Arc<Lane>) {
+        let mut state = self.state();
+        state.queue(Arc::clone(lane));
+        // The thread that worked on it comes to it otherwise.
+        let _ = self.staff(&mut state);
+    }
+
+    /// The lane to work on next, and whether its next job is urgent; none if the thread
+    /// is not needed any more. `last` is what the thread did last.
+    fn next(&self, idler: &Arc<Idler>, last: Class) -> Option<(Arc<Lane>, Class)> {
         let mut state = self.state();
         loop {
             if self.has_spare_threads(&state) {
@@ -200,9 +301,16 @@ impl Pool {
                 state.wake_one();
                 return None;
             }
-            if let Some(lane) = state.ready.pop_front() {
-                self.measure(&state);
-                return Some(lane);
+            if let Some(lane) = self.take(&mut state, last) {
+                let class = lane.next_class();
+                if class == Class::Ordinary {
+                    ORDINARY.set(true);
+                    state.ordinary += 1;
+                }
+                // This thread may be the one that was kept for urgent jobs, and one that
+                // is idle may take what is left.
+                let _ = self.staff(&mut state);
+                return Some((lane, class));
             }
             if state.closed {
                 state.threads -= 1;
@@ -219,19 +327,48 @@ impl Pool {
         }
     }
 
+    /// Takes a lane out of its queue: of each kind in turns, so that neither waits for
+    /// all of the other.
+    fn take(&self, state: &mut State, last: Class) -> Option<Arc<Lane>> {
+        let is_ordinary_turn = last == Class::Urgent || state.urgent.is_empty();
+        if is_ordinary_turn
+            && state.ordinary < self.threads
+            && let Some(lane) = state.ready.pop_front()
+        {
+            return Some(lane);
+        }
+        state.urgent.pop_front()
+    }
+
     fn measure(&self, state: &State) {
         if self.measured {
             metrics::threads(state.threads);
-            metrics::waiting_databases(state.ready.len());
+            metrics::waiting_databases(state.waiting());
         }
     }
 
+    /// How many of the lanes that are queued a thread could take now.
+    fn takeable(&self, state: &State) -> usize {
+        let room = self.threads.saturating_sub(state.ordinary);
+        let ready = state.ready.len().min(room);
+        ready.saturating_add(state.urgent.len())
+    }
+
     fn lacks_threads(&self, state: &State) -> bool {
-        state.threads.saturating_sub(state.blocked) < self.threads && state.threads < MOST_THREADS
+        if self.takeable(state) <= state.idle.len() {
+            return false;
+        }
+        let at_work = state.threads.saturating_sub(state.blocked);
+        (at_work <= self.threads && state.threads <= MOST_THREADS)
+            || (!state.urgent.is_empty()
+                && state.free() == 0
+                && state.threads < MOST_URGENT_THREADS)
     }
 
     fn has_spare_threads(&self, state: &State) -> bool {
-        state.threads.saturating_sub(state.blocked) > self.threads
+        let at_work = state.threads.saturating_sub(state.blocked);
+        // The one that asks is free.
+        at_work > self.threads + 1 && (state.urgent.is_empty() || state.free() > 1)
     }
 
     /// How many threads there are.
@@ -249,6 +386,9 @@ impl Observer for Pool {
     fn blocked(&self) {
         let mut state = self.state();
         state.blocked += 1;
+        if ORDINARY.get() {
+            state.ordinary = state.ordinary.saturating_sub(1);
+        }
         // This thread exists, so it cannot fail.
         let _ = self.staff(&mut state);
     }
@@ -256,6 +396,9 @@ impl Observer for Pool {
     fn unblocked(&self) {
         let mut state = self.state();
         state.blocked = state.blocked.saturating_sub(1);
+        if ORDINARY.get() {
+            state.ordinary += 1;
+        }
         // An idle thread may be one too many now.
         state.wake_one();
     }

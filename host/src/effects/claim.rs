@@ -58,6 +58,7 @@ pub(super) async fn take(
     let scope_id = scope_id.to_owned();
     shared
         .db
+        .urgent()
         .write("claim effect", move |call| {
             call.of_scope(&request.key.scope);
             if owner.imported.adopt(call, &scope_id, &request)? == Adopted::Conflict {
@@ -143,6 +144,7 @@ impl HeldEffect {
         let ttl_ms = self.shared.lease_ttl_ms();
         self.shared
             .db
+            .urgent()
             .write("renew effect", move |call| {
                 call.of_scope(&claim.key.scope);
                 let renewed = call.effects().renew(&claim.key, &claim.token, ttl_ms)?;
@@ -178,7 +180,8 @@ impl HeldEffect {
         let shared = Arc::clone(&self.shared);
         let claim = self.claim.clone();
         let recorded = Arc::clone(recorded);
-        let finished = self.shared.db.write_surely("finish effect", move |call| {
+        let db = self.shared.db.urgent();
+        let finished = db.write_surely("finish effect", move |call| {
             call.of_scope(&claim.key.scope);
             let finished = call.effects().finish(&claim.key, &claim.token, &recorded)?;
             if !finished {
@@ -195,10 +198,8 @@ impl HeldEffect {
     /// Gives the claim back.
     pub(super) async fn release(mut self) {
         self.held = false;
-        let released = self
-            .shared
-            .db
-            .write_surely("release effect", self.releasing());
+        let db = self.shared.db.urgent();
+        let released = db.write_surely("release effect", self.releasing());
         if let Err(error) = released.await {
             tracing::warn!(error = %Logged(&error), "could not give an effect back");
         }
@@ -221,6 +222,7 @@ impl Drop for HeldEffect {
         if self.held {
             self.shared
                 .db
+                .urgent()
                 .write_detached("release effect", self.releasing());
         }
     }

@@ -125,7 +125,8 @@ impl Run<'_> {
             cancel,
             ..
         } = self;
-        drop((source, db));
+        drop(source);
+        db.close_blocking();
         let is_whole = losses.is_empty();
         let (losses, omitted_losses) = losses.into_parts();
         if !is_whole && !partial {

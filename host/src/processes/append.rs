@@ -129,6 +129,7 @@ impl SqliteProcessRegistry {
         let process_id = process_id.to_owned();
         self.shared
             .db
+            .urgent()
             .write("complete process", move |call| {
                 call.of_process(&process_id);
                 let appended = shared.append(call, &process_id, &request, fence.as_ref())?;

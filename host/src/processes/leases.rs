@@ -132,6 +132,7 @@ impl SqliteProcessRegistry {
         let claimed = self
             .shared
             .db
+            .urgent()
             .write("claim process", move |call| {
                 call.of_process(&process_id);
                 let claimed = call
@@ -162,6 +163,7 @@ impl SqliteProcessRegistry {
         let expires_at_ms = self
             .shared
             .db
+            .urgent()
             .write("renew process lease", move |call| {
                 call.of_process(&id);
                 let expires = call.process_leases().renew(&id, &token, lease_ttl_ms)?;
@@ -190,6 +192,7 @@ impl SqliteProcessRegistry {
         Ok(self
             .shared
             .db
+            .urgent()
             .write("release process lease", move |call| {
                 call.of_process(&id);
                 shared.release_lease(call, &id, &token)

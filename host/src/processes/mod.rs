@@ -75,6 +75,14 @@ impl SqliteProcessRegistry {
         Self::open(Path::new(MEMORY)).await
     }
 
+    /// Closes the database, for all who share it, and waits until it is closed: calls that
+    /// were made are done first, later ones fail with
+    /// [`EngineError::Closed`](crate::EngineError::Closed). Dropping the last handle
+    /// closes it too, but does not wait on a thread of a tokio runtime.
+    pub async fn close(&self) {
+        self.shared.db.close().await;
+    }
+
     /// The file, `:memory:` if there is none.
     pub fn path(&self) -> &Path {
         self.shared.db.path()

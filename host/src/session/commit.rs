@@ -147,9 +147,13 @@ impl Store {
         commit: RuntimeCommit,
     ) -> Result<Result<RuntimeCommitResult, StoreError>, Error> {
         let turn_state = commit.checkpoint.turn_state.clone();
+        // A commit that completes claims must not come after their leases have run out.
+        let db = match commit.completed_queue_claims.is_empty() {
+            true => self.db.clone(),
+            false => self.db.urgent(),
+        };
         let request = to_request(self.path(), commit, self.profile())?;
-        let (committed, result) = self
-            .db
+        let (committed, result) = db
             .write("commit", move |call| {
                 let session_id = request.session_id.as_str();
                 call.of_session(session_id);

@@ -53,6 +53,12 @@ impl SqliteSessionStoreFactory {
         self.root.join(file_name(session_id))
     }
 
+    /// Closes the stores of all sessions in the directory that this process has open,
+    /// whoever opened them, as [`Store::close`] does. The factory can be used again.
+    pub async fn close(&self) {
+        lash_store_engine::close_within(&self.root).await;
+    }
+
     /// As the trait's `create_store`, and returns the error and the store as what
     /// they are.
     ///

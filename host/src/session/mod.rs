@@ -123,6 +123,14 @@ impl Store {
         self.db.path()
     }
 
+    /// Closes the store, for all who share it, and waits until it is closed: calls that
+    /// were made are done first, later ones fail with
+    /// [`EngineError::Closed`](crate::EngineError::Closed). Dropping the last handle
+    /// closes it too, but does not wait on a thread of a tokio runtime.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
     /// Says whose store this is, for those who read spans.
     pub(crate) fn name_session(&self, session_id: &str) {
         self.db.name_session(session_id);

@@ -241,6 +241,7 @@ impl Store {
         let db = self.db.clone();
         let claimed = self
             .db
+            .urgent()
             .write("claim queued work", move |call| {
                 call.of_session(&request.session_id);
                 let claimed = call.queue().claim(&request)?;
@@ -272,6 +273,7 @@ impl Store {
         let held = to_completion(claim.completion());
         let expires = self
             .db
+            .urgent()
             .write("renew claim", move |call| {
                 call.of_session(&held.session_id);
                 let expires = call.queue().renew(&held, lease_ttl_ms)?;
@@ -291,6 +293,7 @@ impl Store {
         let held = to_completion(claim.completion());
         Ok(self
             .db
+            .urgent()
             .write("abandon claim", move |call| {
                 call.of_session(&held.session_id);
                 Ok(call.queue().abandon(&held).map(drop)?)

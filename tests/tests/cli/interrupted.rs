@@ -36,7 +36,7 @@ async fn an_export_that_nobody_takes_is_interrupted_at_once() {
         .try_put_artifact_blob(BlobArtifactDescriptor::tool_state_snapshot(), &large)
         .await
         .unwrap();
-    drop(store);
+    store.close().await;
     let before = std::fs::read(place.path()).unwrap();
 
     let mut child = PROGRAM

@@ -51,4 +51,5 @@ async fn fill(path: &Path) {
         )
         .await
         .unwrap();
+    store.close().await;
 }

@@ -18,6 +18,7 @@ async fn tombstone(place: &Place, count: usize) {
     let nodes: Vec<String> = ids(&nodes).into_iter().map(str::to_owned).collect();
     let store = place.open().await;
     store.tombstone_nodes(&nodes).await.unwrap();
+    store.close().await;
 }
 
 #[tokio::test]

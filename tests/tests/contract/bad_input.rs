@@ -66,6 +66,7 @@ async fn ours(place: &Place) {
         .commit_runtime_state(append(None, chain(0, 2)))
         .await
         .unwrap();
+    store.close().await;
 }
 
 /// Writes a number into the header of a file.

@@ -119,7 +119,7 @@ const SUBJECTS: [Subject; 7] = [
 
 /// What the overview shows, in its order. Steps on the way to a case are in the chart
 /// of their subject only.
-const CASES: [(&str, &str); 40] = [
+const CASES: [(&str, &str); 41] = [
     ("commit-60", "commit, new session"),
     ("commit-2000", "commit, 2,000 nodes"),
     ("commit-10000", "commit, 10,000 nodes"),
@@ -154,6 +154,7 @@ const CASES: [(&str, &str); 40] = [
     ("memory-1000", "memory, 1,000 stores"),
     ("append-10", "process event, after 10"),
     ("append-10000", "process event, after 10,000"),
+    ("renew-busy", "renew a lease, all cores busy"),
     ("execute", "execute an effect"),
     ("replay", "replay an effect"),
     ("list-10000", "10,000 subscriptions"),

@@ -118,7 +118,7 @@ fn is_delivered(state: &mut State, session_id: String, batch_id: String) -> Answ
 
 fn claim(state: &mut State, (_, mut request): (Db, ClaimRequest)) -> Answer<Option<HeldClaim>> {
     request.session_id = own(state, request.session_id)?;
-    let held = state.write("plugin claim", 0, move |call| call.queue().claim(&request))?;
+    let held = state.lease("plugin claim", move |call| call.queue().claim(&request))?;
     let names = state.namespace();
     Ok(held.map(|mut held| {
         held.session_id = session_inside(names, held.session_id);
@@ -133,14 +133,14 @@ fn claim(state: &mut State, (_, mut request): (Db, ClaimRequest)) -> Answer<Opti
 
 fn renew(state: &mut State, (_, mut held, ttl_ms): (Db, Completion, u64)) -> Answer<Option<u64>> {
     held.session_id = own(state, held.session_id)?;
-    state.write("plugin renew", 0, move |call| {
+    state.lease("plugin renew", move |call| {
         call.queue().renew(&held, ttl_ms)
     })
 }
 
 fn abandon(state: &mut State, (_, mut held): (Db, Completion)) -> Answer<u64> {
     held.session_id = own(state, held.session_id)?;
-    state.write("plugin abandon", 0, move |call| call.queue().abandon(&held))
+    state.lease("plugin abandon", move |call| call.queue().abandon(&held))
 }
 
 /// What the store calls a session of the plugin. In those of the application a plugin

@@ -53,7 +53,8 @@ pub(crate) async fn each<T: Serialize>(
         let bytes_before = size(path);
         let database = Database::open(databases.builder(), path, kind).await?;
         let removed = work(&database).await?;
-        drop(database);
+        // The sizes are those of what is written.
+        database.close().await;
         drop(bar);
         let reclaimed = Reclaimed {
             path: path.display().to_string(),
@@ -107,6 +108,15 @@ impl Database {
             Self::Processes(registry) => registry.repair().await,
             Self::HostEvents(store) => store.repair().await,
             Self::Effects(host) => host.repair().await,
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Self::Session(store) => store.close().await,
+            Self::Processes(registry) => registry.close().await,
+            Self::HostEvents(events) => events.close().await,
+            Self::Effects(host) => host.close().await,
         }
     }
 

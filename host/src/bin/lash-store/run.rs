@@ -27,6 +27,8 @@ pub(crate) fn to_end(arguments: Arguments) -> ExitCode {
         }
     };
     let ended = runtime.block_on(until_interrupted(arguments.command, &mut output));
+    // The log of what was closed is in its file when the program has ended.
+    runtime.block_on(lash_wasm_store::shutdown(PATIENCE));
     // What was begun in other threads is tidied up by them.
     runtime.shutdown_timeout(PATIENCE);
     if let Err(failure) = ended {

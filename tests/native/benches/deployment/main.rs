@@ -12,6 +12,7 @@ mod engines;
 #[path = "../harness.rs"]
 mod harness;
 mod host_events;
+mod leases;
 mod processes;
 // Rates are measured in `session` only.
 #[allow(dead_code)]
@@ -45,6 +46,9 @@ fn main() {
         }
         if wanted.has("replay") {
             effects::replay(&mut report).await;
+        }
+        if wanted.has("renew-busy") && long {
+            leases::renew(&mut report).await;
         }
         if wanted.has("list-10000") && long {
             host_events::list_all(&mut report).await;

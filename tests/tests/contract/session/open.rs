@@ -39,10 +39,11 @@ async fn what_was_committed_is_there_after_the_last_handle_is_dropped() {
         .await
         .unwrap();
     drop(store);
-    assert!(!place.path().with_extension("db-wal").exists());
     let store = place.open().await;
     let read = store.load_session(FULL).await.unwrap().unwrap();
     assert_eq!(ids(&read.graph.nodes), ["n0", "n1", "n2"]);
+    store.close().await;
+    assert!(!place.path().with_extension("db-wal").exists());
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ async fn a_file_shrinks_when_garbage_is_collected_and_nodes_are_vacuumed() {
     assert_eq!(raw.integer("PRAGMA freelist_count"), 0);
 
     drop(raw);
-    drop(store);
+    store.close().await;
     let length = std::fs::metadata(place.path()).unwrap().len();
     assert!(length < 1 << 20, "{length} bytes");
 }
