@@ -14,6 +14,7 @@ use crate::bindings::types;
 use crate::kind::DatabaseKind;
 use crate::limits::Limit;
 use crate::observability::{Chain, Failure};
+use crate::resource::Resource;
 use crate::sqlite;
 use crate::wit::format::{Found, Mismatch, UnsupportedVersion};
 
@@ -25,8 +26,8 @@ pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a database could not be opened, or why a call failed.
 ///
-/// A call that returns an error has written nothing, with three exceptions:
-/// [`Component`](Self::Component), [`Limit`](Self::Limit) and
+/// A call that returns an error has written nothing, with four exceptions:
+/// [`Component`](Self::Component), [`Limit`](Self::Limit), [`Resource`](Self::Resource) and
 /// [`OutcomeUnknown`](Self::OutcomeUnknown), which say so themselves.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -271,6 +272,25 @@ pub enum Error {
         source: Source,
     },
 
+    /// The machine, or a limit of this process on it, refuses what the call needs.
+    ///
+    /// Nothing remembers it: the call can be repeated when there is more. Other stores, and
+    /// what is open already, go on.
+    #[error("{}", refused(path, operation, *resource, *committed))]
+    Resource {
+        /// The file, or `:memory:`; empty if a component was to be loaded.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// What is missing.
+        resource: Resource,
+        /// Whether the call had committed before.
+        committed: bool,
+        /// What the operating system returned.
+        #[source]
+        source: Source,
+    },
+
     /// A component that is not trusted has reached one of its [`Limits`](crate::Limits).
     /// A transaction that was open then was rolled back.
     #[error(
@@ -343,6 +363,7 @@ impl Error {
             | Self::Io { path, .. }
             | Self::Component { path, .. }
             | Self::Limit { path, .. }
+            | Self::Resource { path, .. }
             | Self::Unsupported { path, .. } => path,
             Self::Load { .. } => Path::new(""),
         }
@@ -373,6 +394,7 @@ impl Error {
             Self::Io { .. } => "io",
             Self::Component { .. } => "component",
             Self::Limit { .. } => "limit",
+            Self::Resource { .. } => "resource",
             Self::Unsupported { .. } => "unsupported",
             Self::Load { .. } => "load",
         }
@@ -381,7 +403,9 @@ impl Error {
     /// Whether something was committed all the same, as far as it is known.
     pub(crate) fn has_committed(&self) -> bool {
         match self {
-            Self::Component { committed, .. } | Self::Limit { committed, .. } => *committed,
+            Self::Component { committed, .. }
+            | Self::Limit { committed, .. }
+            | Self::Resource { committed, .. } => *committed,
             _ => false,
         }
     }
@@ -520,6 +544,44 @@ impl Error {
         }
     }
 
+    /// The component could not be made to run, or trapped, while it did `operation`.
+    pub(crate) fn trapped(
+        path: &Path,
+        operation: &'static str,
+        committed: bool,
+        error: wasmtime::Error,
+    ) -> Self {
+        let path = path.to_path_buf();
+        match Resource::of(&error) {
+            Some(resource) => Self::Resource {
+                path,
+                operation,
+                resource,
+                committed,
+                source: error.into_boxed_dyn_error(),
+            },
+            None => Self::Component {
+                path,
+                operation,
+                committed,
+                source: error.into_boxed_dyn_error(),
+            },
+        }
+    }
+
+    /// No thread could be started for `operation`.
+    pub(crate) fn no_thread(path: &Path, operation: &'static str, error: std::io::Error) -> Self {
+        Self::trapped(path, operation, false, Resource::no_thread(error))
+    }
+
+    /// A component cannot be loaded.
+    pub(crate) fn unloadable(error: wasmtime::Error) -> Self {
+        match Self::trapped(Path::new(""), "loading a component", false, error) {
+            Self::Component { source, .. } => Self::Load { source },
+            error => error,
+        }
+    }
+
     /// The component stopped while it did `operation`.
     pub(crate) fn component(
         path: &Path,
@@ -543,6 +605,20 @@ impl Failure for Error {
     fn log(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Chain(self), f)
     }
+}
+
+fn refused(path: &Path, operation: &str, resource: Resource, committed: bool) -> String {
+    let on = match path.to_str() {
+        Some("") => String::new(),
+        _ => format!(" on {}", path.display()),
+    };
+    let written = if committed {
+        "what the call wrote before is stored"
+    } else {
+        "nothing was written"
+    };
+    let advice = resource.advice();
+    format!("cannot do {operation}{on}: {resource}; {written}; {advice}, and try again")
 }
 
 fn foreign(

@@ -62,6 +62,7 @@ mod limits;
 pub mod observability;
 pub mod plugin;
 mod pool;
+mod resource;
 pub mod sqlite;
 mod sync;
 mod time;
@@ -74,6 +75,7 @@ pub use database::{Call, Database, Durability, JobError, OpenOptions, Probe, Wai
 pub use error::{Error, MEMORY, Source};
 pub use kind::DatabaseKind;
 pub use limits::{Limit, Limits};
+pub use resource::Resource;
 pub use time::epoch_ms;
 
 #[cfg(test)]

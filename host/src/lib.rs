@@ -61,7 +61,7 @@ pub use effects::{SqliteEffectHost, SqliteEffectReplayOptions, SqliteRuntimeEffe
 pub use error::Error;
 pub use host_events::{SqliteHostEventStore, TriggerRedelivery};
 pub use lash_store_engine::{
-    COMPONENT, DatabaseKind, Durability, Error as EngineError, Limit, Limits, Source,
+    COMPONENT, DatabaseKind, Durability, Error as EngineError, Limit, Limits, Resource, Source,
     StoreComponent, TOOLS, inspect, plugin, sqlite, wasi,
 };
 pub use processes::SqliteProcessRegistry;

@@ -114,22 +114,16 @@ impl Context {
         operation: &'static str,
         committed: bool,
     ) -> Error {
-        let path = self.path.clone();
         let limits = self.options.component.limits();
         match limits.and_then(|limits| limit_of(limits, &error)) {
             Some(limit) => Error::Limit {
-                path,
+                path: self.path.clone(),
                 operation,
                 limit,
                 committed,
                 source: None,
             },
-            None => Error::Component {
-                path,
-                operation,
-                committed,
-                source: error.into_boxed_dyn_error(),
-            },
+            None => Error::trapped(&self.path, operation, committed, error),
         }
     }
 
@@ -560,7 +554,7 @@ impl Database {
             Box::new(move || reply.send(answer))
         });
         lane.push(self.inner.context.options.component.pool(), job)
-            .map_err(|error| Error::component(self.path(), operation, error))
+            .map_err(|error| Error::no_thread(self.path(), operation, error))
     }
 
     fn observe(&self, operation: &'static str) -> Observed {
