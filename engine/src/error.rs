@@ -538,9 +538,16 @@ impl Error {
 
     /// The operating system failed on the file at `path`.
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.to_path_buf(),
-            source,
+        let path = path.to_path_buf();
+        match Resource::of_io(&source) {
+            Some(resource) => Self::Resource {
+                path,
+                operation: "open",
+                resource,
+                committed: false,
+                source: source.into(),
+            },
+            None => Self::Io { path, source },
         }
     }
 

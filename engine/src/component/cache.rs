@@ -50,7 +50,8 @@ fn warn(directory: &Path, error: &io::Error) {
         WARNED.call_once(|| {
             tracing::warn!(
                 target: TARGET, %path, %error,
-                "compiled code is not cached, because others could change it"
+                "compiled code is not cached, because others could change it: make the \
+                 directory private, or name another one in XDG_CACHE_HOME"
             );
         });
     }
@@ -78,9 +79,7 @@ fn private(directory: &Path) -> io::Result<PathBuf> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 
     let user = rustix::process::geteuid().as_raw();
-    let refuse = |path: &Path, why: &str| {
-        io::Error::other(format!("{} {why}; make it private", path.display()))
-    };
+    let refuse = |path: &Path, why: &str| io::Error::other(format!("{} {why}", path.display()));
     // What is there already is checked before anything is created in it.
     let existing = directory.ancestors().find(|path| path.exists());
     let existing = fs::canonicalize(existing.unwrap_or(directory))?;

@@ -16,6 +16,7 @@ mod worlds;
 
 pub(crate) use instance::{Instance, Unavailable};
 pub(crate) use mode::{ByMode, Engines, Mode};
+pub(crate) use program::compile;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use state::{Growth, State};
 pub(crate) use trap::limit as limit_of;

@@ -11,7 +11,7 @@ use super::grant::Grant;
 use super::granted::GrantedPlugin;
 use super::imports::{self, Import};
 use super::threads::Threads;
-use crate::component::{ByMode, Mode, Sandbox};
+use crate::component::{ByMode, Mode, Sandbox, compile};
 use crate::database::Database;
 use crate::limits::Limits;
 
@@ -74,9 +74,7 @@ impl Plugin {
     /// What is compiled for a mode.
     pub(super) fn component(&self, mode: Mode) -> wasmtime::Result<Component> {
         let Program { wasm, component } = &*self.program;
-        component.get(mode, || {
-            Component::from_binary(&self.sandbox.engine(mode)?, wasm)
-        })
+        component.get(mode, || compile(&self.sandbox.engine(mode)?, wasm))
     }
 
     /// Binds the plugin to the database of a session, which stays open as long as the
