@@ -33,8 +33,8 @@ pub(crate) fn file(
     context: &Context,
     kind: DatabaseKind,
 ) -> Result<SqliteConnection, Error> {
-    let file =
-        DatabaseFile::create(context.path()).map_err(|error| Error::io(context.path(), error))?;
+    let file = DatabaseFile::create_with_mode(context.path(), context.options.file_mode)
+        .map_err(|error| Error::io(context.path(), error))?;
     let file = context.hold(file);
     let sql = |error| context.sqlite_error(error);
     for _ in 0..ATTEMPTS {

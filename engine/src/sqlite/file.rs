@@ -19,6 +19,9 @@ use registry::Id;
 /// The length of the header of a SQLite database.
 const HEADER_LENGTH: u64 = 100;
 
+/// The mode of a file that only its owner can read and write.
+pub(crate) const PRIVATE: u32 = 0o600;
+
 /// A file that this process has open as a database, or is about to.
 ///
 /// On Unix, closing a descriptor of a file gives up the locks that the process has
@@ -32,16 +35,26 @@ pub struct DatabaseFile {
 
 impl DatabaseFile {
     /// Takes hold of the file, and creates it empty if it is not there; the
-    /// directory must exist.
+    /// directory must exist. On Unix only this user can read and write a new file.
     ///
     /// # Errors
     ///
     /// If it can be neither found nor made, or is no regular file.
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::create_with_mode(path, PRIVATE)
+    }
+
+    /// As [`create`](Self::create), with the mode of a new file on Unix, less what the
+    /// umask takes away. SQLite gives what it creates beside the file the same mode.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn create_with_mode(path: &Path, mode: u32) -> io::Result<Self> {
         Self::hold(path, |path| match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Nobody else in the process has it open: the registry is locked.
-                new_file(path)?;
+                new_file(path, mode)?;
                 fs::metadata(path)
             }
             result => result,
@@ -141,15 +154,15 @@ impl Drop for DatabaseFile {
     }
 }
 
-fn new_file(path: &Path) -> io::Result<()> {
+#[cfg_attr(not(unix), expect(unused_variables))]
+fn new_file(path: &Path, mode: u32) -> io::Result<()> {
     let mut options = OpenOptions::new();
     // Not `create_new`, which refuses a link to a file that is yet to come.
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // What SQLite creates its files with.
-        options.mode(0o644);
+        options.mode(mode);
     }
     options.open(path).map(drop)
 }

@@ -72,7 +72,8 @@ impl SqliteSessionStoreFactory {
         request: &SessionStoreCreateRequest,
         path: &Path,
     ) -> Result<Arc<Store>, Error> {
-        fs::create_dir_all(&self.root).map_err(|error| Error::io(&self.root, error))?;
+        let created = self.builder.open.create_directory(&self.root);
+        created.map_err(|error| Error::io(&self.root, error))?;
         let store = self.open(request, path).await?;
         match store.try_load_session_meta().await {
             Ok(Some(_)) => Ok(Arc::new(store)),

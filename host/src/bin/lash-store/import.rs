@@ -147,7 +147,14 @@ struct Made<'a>(Option<&'a Path>);
 impl<'a> Made<'a> {
     fn directory(path: &'a Path) -> Result<Self, Failure> {
         let made = !path.exists();
-        fs::create_dir_all(path).map_err(|error| Failure::io(path, &error))?;
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt;
+            builder.mode(0o700);
+        }
+        let created = builder.recursive(true).create(path);
+        created.map_err(|error| Failure::io(path, &error))?;
         Ok(Self(made.then_some(path)))
     }
 }

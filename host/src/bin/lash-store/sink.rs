@@ -123,7 +123,8 @@ impl Sink {
     }
 }
 
-/// A temporary file in the directory of the file to be, with its permissions.
+/// A temporary file in the directory of the file to be. Only this user can read it, unless
+/// it takes the place of one that others can read.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -134,8 +135,9 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As of any new file: less what the umask takes away.
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        let existing = fs::metadata(path).map(|existing| existing.permissions().mode());
+        let mode = existing.map_or(0o600, |mode| mode & 0o777);
+        builder.permissions(fs::Permissions::from_mode(mode));
     }
     builder.tempfile_in(directory)
 }
