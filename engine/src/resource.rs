@@ -35,7 +35,7 @@ impl Resource {
             Self::Descriptors => "raise the limit of open files (`ulimit -n`)",
             Self::ExecutableMemory => {
                 "allow it to this program (systemd's MemoryDenyWriteExecute, SELinux's execmem, \
-                 a seccomp filter, PaX), or build with the feature `interpreter`"
+                 a seccomp filter, PaX)"
             }
         }
     }

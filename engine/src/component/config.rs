@@ -11,20 +11,6 @@ use crate::limits::Limits;
 /// Address space only: what is not used is not there.
 const HOST_STACK: usize = 8 << 20;
 
-/// The instructions of wasmtime's interpreter.
-#[cfg(feature = "interpreter")]
-const INTERPRETER: &str = if cfg!(target_endian = "little") {
-    if cfg!(target_pointer_width = "64") {
-        "pulley64"
-    } else {
-        "pulley32"
-    }
-} else if cfg!(target_pointer_width = "64") {
-    "pulley64be"
-} else {
-    "pulley32be"
-};
-
 /// How many addresses a memory has at first if there are no 4 GiB for it, and how many more
 /// each time that it is moved because it has outgrown them.
 const COMPACT_RESERVATION: u64 = 16 << 20;
@@ -33,11 +19,11 @@ const COMPACT_RESERVATION: u64 = 16 << 20;
 ///
 /// It has no fuel and no epochs, which would cost a fifth of the time and more:
 /// the component is our own.
-pub(crate) fn embedded(mode: Mode) -> wasmtime::Result<Config> {
-    let mut config = common(mode)?;
+pub(crate) fn embedded(mode: Mode) -> Config {
+    let mut config = common(mode);
     // Compiled once per machine instead of once per process.
     config.cache(cache::open());
-    Ok(config)
+    config
 }
 
 /// The configuration for a component that is not trusted.
@@ -45,13 +31,13 @@ pub(crate) fn embedded(mode: Mode) -> wasmtime::Result<Config> {
 /// Its code looks at the epoch in every loop and function. Fuel would cost more, and
 /// bounds nothing that the time of a call does not bound. There is no cache, because who can
 /// write there chooses what runs.
-pub(crate) fn untrusted(mode: Mode, limits: &Limits) -> wasmtime::Result<Config> {
-    let mut config = common(mode)?;
+pub(crate) fn untrusted(mode: Mode, limits: &Limits) -> Config {
+    let mut config = common(mode);
     config.epoch_interruption(true);
     config.max_wasm_stack(limits.stack_bytes);
     // Not used, but the engine refuses a stack that is larger.
     config.async_stack_size(thread_stack(limits));
-    Ok(config)
+    config
 }
 
 /// The stack of a thread that runs a component with these limits.
@@ -59,25 +45,19 @@ pub(crate) fn thread_stack(limits: &Limits) -> usize {
     HOST_STACK + limits.stack_bytes
 }
 
-fn common(mode: Mode) -> wasmtime::Result<Config> {
+fn common(mode: Mode) -> Config {
     let mut config = Config::new();
     match mode {
         // wasmtime's reservation of 4 GiB for each memory: no access is checked.
         Mode::Roomy => {}
         Mode::Compact => compact(&mut config),
-        #[cfg(feature = "interpreter")]
-        Mode::Interpreted => {
-            config.target(INTERPRETER)?;
-            // It checks every access.
-            compact(&mut config);
-        }
     }
     config.wasm_component_model(true);
     config.cranelift_opt_level(OptLevel::Speed);
     // A third of what is loaded when a process starts. Without it a backtrace of a trap names
     // functions, and no offsets in them.
     config.generate_address_map(false);
-    Ok(config)
+    config
 }
 
 fn compact(config: &mut Config) {

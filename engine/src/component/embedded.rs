@@ -26,7 +26,7 @@ static STORE: Program<StoreWorlds> = Program::store(Cow::Borrowed(COMPONENT));
 static TOOLS_OF_STORE: Program<ToolsWorld> = Program::tools(Cow::Borrowed(TOOLS));
 
 fn engine(mode: Mode) -> wasmtime::Result<Engine> {
-    ENGINES.get(mode, || Engine::new(&config::embedded(mode)?))
+    ENGINES.get(mode, || Engine::new(&config::embedded(mode)))
 }
 
 /// The compiled store.

@@ -1,8 +1,8 @@
 //! How components run on this machine: as fast as it allows.
 //!
 //! A machine may have too few addresses for wasmtime's usual reservation of 4 GiB for a
-//! memory, or forbid executable memory. What is then made differently is remembered. A
-//! failure is not: the limits of a process can be raised while it runs.
+//! memory. What is then made differently is remembered. A failure is not: the limits of a
+//! process can be raised while it runs.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,20 +20,15 @@ pub(crate) enum Mode {
     Roomy,
     /// Machine code that checks every access, in few addresses.
     Compact,
-    /// No machine code.
-    #[cfg(feature = "interpreter")]
-    Interpreted,
 }
 
-const MODES: usize = 3;
+const MODES: usize = 2;
 
 impl Mode {
     /// The mode to try when this one failed, if another one can do without what was missing.
     pub(super) fn instead(self, error: &wasmtime::Error) -> Option<Self> {
         match (Resource::of(error)?, self) {
             (Resource::Memory, Self::Roomy) => Some(Self::Compact),
-            #[cfg(feature = "interpreter")]
-            (Resource::ExecutableMemory, Self::Roomy | Self::Compact) => Some(Self::Interpreted),
             _ => None,
         }
     }
@@ -41,8 +36,6 @@ impl Mode {
     fn from_index(index: u8) -> Self {
         match index {
             0 => Self::Roomy,
-            #[cfg(feature = "interpreter")]
-            2 => Self::Interpreted,
             _ => Self::Compact,
         }
     }
@@ -53,11 +46,6 @@ impl Mode {
             Self::Compact => {
                 "there are no 4 GiB of addresses for the memory of a component: it runs with less, \
                  and slower; raise `ulimit -v`"
-            }
-            #[cfg(feature = "interpreter")]
-            Self::Interpreted => {
-                "the system forbids executable memory: components are interpreted, which is many \
-                 times slower; see `Containers and hardened services` in docs/operations.md"
             }
         }
     }

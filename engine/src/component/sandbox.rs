@@ -32,7 +32,7 @@ impl Sandbox {
     /// The engine of a mode.
     pub(crate) fn engine(&self, mode: Mode) -> wasmtime::Result<Engine> {
         self.engines.get(mode, || {
-            let engine = Engine::new(&config::untrusted(mode, &self.limits)?)?;
+            let engine = Engine::new(&config::untrusted(mode, &self.limits))?;
             TICKER.follow(&engine).map_err(Resource::no_thread)?;
             Ok(engine)
         })

@@ -64,10 +64,10 @@ impl Plugin {
         let component = engines
             .adapt(|mode| plugin.component(mode))
             .map_err(Error::unusable)?;
+        plugin.imports = imports::of(component.engine(), &component)?.into();
         if component.get_export_index(None, ENTRY).is_none() {
             return Err(Error::not_a_plugin(format!("it does not export {ENTRY}")));
         }
-        plugin.imports = imports::of(component.engine(), &component)?.into();
         Ok(plugin)
     }
 

@@ -201,11 +201,8 @@ async fn want_of_descriptors_for_the_component_is_named_and_not_remembered() {
 
 /// It said "unable to make memory executable", for ever, and not why.
 #[tokio::test]
-async fn forbidden_executable_memory_is_named_or_done_without() {
+async fn forbidden_executable_memory_is_named() {
     if let Some(directory) = child::file() {
-        if cfg!(feature = "interpreter") {
-            return use_everything(&directory).await;
-        }
         let path = directory.join("session.db");
         for _ in 0..2 {
             let error = Store::open(&path).await.unwrap_err();
@@ -221,10 +218,6 @@ async fn forbidden_executable_memory_is_named_or_done_without() {
     }
     for by in ["mdwe", "seccomp"] {
         let directory = open_directory();
-        without_executable_memory(
-            by,
-            forbidden_executable_memory_is_named_or_done_without,
-            directory.path(),
-        );
+        without_executable_memory(by, forbidden_executable_memory_is_named, directory.path());
     }
 }

@@ -2,6 +2,8 @@
 //! files, resources run out, other users look, processes fork and die.
 
 #[cfg(target_os = "linux")]
+mod cache;
+#[cfg(target_os = "linux")]
 mod machine;
 #[cfg(target_os = "linux")]
 mod private;

@@ -7,7 +7,7 @@ use lash_wasm_store_testing::child;
 use tempfile::TempDir;
 
 /// A user that has no files and no processes.
-const NOBODY: u32 = 54321;
+pub(crate) const NOBODY: u32 = 54321;
 
 /// As seccomp filters and `PR_SET_MDWE` of a service with `MemoryDenyWriteExecute`, which
 /// is one or the other by the version of systemd.
