@@ -14,6 +14,7 @@ use crate::bindings::types;
 use crate::kind::DatabaseKind;
 use crate::limits::Limit;
 use crate::observability::{Chain, Failure};
+use crate::resource::Resource;
 use crate::sqlite;
 use crate::wit::format::{Found, Mismatch, UnsupportedVersion};
 
@@ -25,8 +26,8 @@ pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a database could not be opened, or why a call failed.
 ///
-/// A call that returns an error has written nothing, with three exceptions:
-/// [`Component`](Self::Component), [`Limit`](Self::Limit) and
+/// A call that returns an error has written nothing, with four exceptions:
+/// [`Component`](Self::Component), [`Limit`](Self::Limit), [`Resource`](Self::Resource) and
 /// [`OutcomeUnknown`](Self::OutcomeUnknown), which say so themselves.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -282,6 +283,25 @@ pub enum Error {
         source: Source,
     },
 
+    /// The machine, or a limit of this process on it, refuses what the call needs.
+    ///
+    /// Nothing remembers it: the call can be repeated when there is more. Other stores, and
+    /// what is open already, go on.
+    #[error("{}", refused(path, operation, *resource, *committed))]
+    Resource {
+        /// The file, or `:memory:`; empty if a component was to be loaded.
+        path: PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// What is missing.
+        resource: Resource,
+        /// Whether the call had committed before.
+        committed: bool,
+        /// What the operating system returned.
+        #[source]
+        source: Source,
+    },
+
     /// A component that is not trusted has reached one of its [`Limits`](crate::Limits).
     /// A transaction that was open then was rolled back.
     #[error(
@@ -334,22 +354,6 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// The process has no more of something that it needs. Nothing was written.
-    #[error(
-        "cannot use {}: the process has no {resource} left; {}",
-        path.display(),
-        resource.advice()
-    )]
-    Exhausted {
-        /// The file, or `:memory:`.
-        path: PathBuf,
-        /// What there is no more of.
-        resource: Resource,
-        /// What failed for want of it.
-        #[source]
-        source: Source,
-    },
-
     /// A component that is not trusted could not be loaded.
     #[error(
         "this is no component of a world of lash:store that can be run here; build it for the `wit/` of this release"
@@ -359,42 +363,6 @@ pub enum Error {
         #[source]
         source: Source,
     },
-}
-
-/// What a process can run out of, see [`Error::Exhausted`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Resource {
-    /// Descriptors of files, sockets and the like.
-    FileDescriptors,
-    /// Threads.
-    Threads,
-    /// Memory.
-    Memory,
-}
-
-impl Resource {
-    fn advice(self) -> &'static str {
-        match self {
-            Self::FileDescriptors => {
-                "raise its limit (`ulimit -n`, `LimitNOFILE`) or close files and sockets, and try again"
-            }
-            Self::Threads => {
-                "raise its limit (`ulimit -u`, `TasksMax`, `pids.max`) or end threads, and try again"
-            }
-            Self::Memory => "give it more (`ulimit -v`, `memory.max`) or use less, and try again",
-        }
-    }
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::FileDescriptors => "file descriptors",
-            Self::Threads => "threads",
-            Self::Memory => "memory",
-        })
-    }
 }
 
 impl Error {
@@ -424,10 +392,10 @@ impl Error {
             | Self::Io { path, .. }
             | Self::Component { path, .. }
             | Self::Limit { path, .. }
+            | Self::Resource { path, .. }
             | Self::Unsupported { path, .. }
             | Self::Closed { path }
-            | Self::Forked { path }
-            | Self::Exhausted { path, .. } => path,
+            | Self::Forked { path } => path,
             Self::Load { .. } => Path::new(""),
         }
     }
@@ -458,10 +426,10 @@ impl Error {
             Self::Io { .. } => "io",
             Self::Component { .. } => "component",
             Self::Limit { .. } => "limit",
+            Self::Resource { .. } => "resource",
             Self::Unsupported { .. } => "unsupported",
             Self::Closed { .. } => "closed",
             Self::Forked { .. } => "forked",
-            Self::Exhausted { .. } => "exhausted",
             Self::Load { .. } => "load",
         }
     }
@@ -469,7 +437,9 @@ impl Error {
     /// Whether something was committed all the same, as far as it is known.
     pub(crate) fn has_committed(&self) -> bool {
         match self {
-            Self::Component { committed, .. } | Self::Limit { committed, .. } => *committed,
+            Self::Component { committed, .. }
+            | Self::Limit { committed, .. }
+            | Self::Resource { committed, .. } => *committed,
             _ => false,
         }
     }
@@ -525,9 +495,11 @@ impl Error {
         if extended_code & 0xff == rusqlite::ffi::SQLITE_NOMEM
             || extended_code == rusqlite::ffi::SQLITE_IOERR_NOMEM
         {
-            return Self::Exhausted {
+            return Self::Resource {
                 path,
+                operation: "SQLite",
                 resource: Resource::Memory,
+                committed: false,
                 source: format!("{message} (SQLite code {extended_code})").into(),
             };
         }
@@ -611,9 +583,54 @@ impl Error {
 
     /// The operating system failed on the file at `path`.
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.to_path_buf(),
-            source,
+        let path = path.to_path_buf();
+        match Resource::of_io(&source) {
+            Some(resource) => Self::Resource {
+                path,
+                operation: "open",
+                resource,
+                committed: false,
+                source: source.into(),
+            },
+            None => Self::Io { path, source },
+        }
+    }
+
+    /// The component could not be made to run, or trapped, while it did `operation`.
+    pub(crate) fn trapped(
+        path: &Path,
+        operation: &'static str,
+        committed: bool,
+        error: wasmtime::Error,
+    ) -> Self {
+        let path = path.to_path_buf();
+        match Resource::of(&error) {
+            Some(resource) => Self::Resource {
+                path,
+                operation,
+                resource,
+                committed,
+                source: error.into_boxed_dyn_error(),
+            },
+            None => Self::Component {
+                path,
+                operation,
+                committed,
+                source: error.into_boxed_dyn_error(),
+            },
+        }
+    }
+
+    /// No thread could be started for `operation`.
+    pub(crate) fn no_thread(path: &Path, operation: &'static str, error: std::io::Error) -> Self {
+        Self::trapped(path, operation, false, Resource::no_thread(error))
+    }
+
+    /// A component cannot be loaded.
+    pub(crate) fn unloadable(error: wasmtime::Error) -> Self {
+        match Self::trapped(Path::new(""), "loading a component", false, error) {
+            Self::Component { source, .. } => Self::Load { source },
+            error => error,
         }
     }
 
@@ -640,6 +657,20 @@ impl Failure for Error {
     fn log(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Chain(self), f)
     }
+}
+
+fn refused(path: &Path, operation: &str, resource: Resource, committed: bool) -> String {
+    let on = match path.to_str() {
+        Some("") => String::new(),
+        _ => format!(" on {}", path.display()),
+    };
+    let written = if committed {
+        "what the call wrote before is stored"
+    } else {
+        "nothing was written"
+    };
+    let advice = resource.advice();
+    format!("cannot do {operation}{on}: {resource}; {written}; {advice}, and try again")
 }
 
 fn foreign(

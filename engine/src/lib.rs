@@ -63,6 +63,7 @@ mod limits;
 pub mod observability;
 pub mod plugin;
 mod pool;
+mod resource;
 pub mod sqlite;
 mod sync;
 mod time;
@@ -74,9 +75,10 @@ pub use database::interfaces;
 pub use database::{
     Call, Database, Durability, JobError, OpenOptions, Probe, Waiter, close_within, shutdown,
 };
-pub use error::{Error, MEMORY, Resource, Source};
+pub use error::{Error, MEMORY, Source};
 pub use kind::DatabaseKind;
 pub use limits::{Limit, Limits};
+pub use resource::Resource;
 pub use time::epoch_ms;
 
 #[cfg(test)]

@@ -62,6 +62,21 @@ impl StoreBuilder {
         self
     }
 
+    /// Sets the mode of new files on Unix, less what the umask takes away; 0600 by default,
+    /// so that only this user can read what is stored. It holds for the files that SQLite
+    /// keeps beside a database too. Directories that a factory creates can be searched by
+    /// those who can read the files. What exists keeps its mode.
+    ///
+    /// ```
+    /// # use lash_wasm_store::StoreBuilder;
+    /// // The group reads.
+    /// let builder = StoreBuilder::new().file_mode(0o640);
+    /// ```
+    pub fn file_mode(mut self, mode: u32) -> Self {
+        self.open = self.open.file_mode(mode);
+        self
+    }
+
     /// Sets the component that opens and serves the database; the one that this crate
     /// embeds by default. One that is not trusted decides what is in its database and
     /// what is returned from it: give it a file of its own.

@@ -1,12 +1,15 @@
 //! The components that the crate embeds.
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use wasmtime::{Engine, Store};
 
+use super::mode::{Engines, Mode};
+use super::program::{Code, Program};
 use super::state::State;
-use super::worlds::StoreWorlds;
-use super::{COMPONENT, Code, TOOLS, Tools, config};
+use super::worlds::{StoreWorlds, ToolsWorld};
+use super::{COMPONENT, TOOLS, config};
 
 /// How many bytes one call of the embedded component may hand to the host. Many times
 /// the largest request; a bound on what a component that runs wild can allocate.
@@ -15,39 +18,30 @@ const LARGEST_IMPORT: usize = 2 << 30;
 /// How many handles the embedded component may have. It needs two.
 const HANDLES: usize = 1000;
 
-/// What is made once: who comes first makes it, and others wait for that. If it fails, it
-/// fails for the whole life of the process.
-type Once<T> = OnceLock<wasmtime::Result<T>>;
+/// The engines of both components.
+pub(super) static ENGINES: Engines = Engines::new();
 
-fn once<T>(
-    once: &'static Once<T>,
-    make: impl FnOnce() -> wasmtime::Result<T>,
-) -> wasmtime::Result<&'static T> {
-    let made = once.get_or_init(make);
-    made.as_ref()
-        .map_err(|error| wasmtime::Error::msg(format!("{error:#}")))
-}
+static STORE: Program<StoreWorlds> = Program::store(Cow::Borrowed(COMPONENT));
 
-fn engine() -> wasmtime::Result<&'static Engine> {
-    static ENGINE: Once<Engine> = OnceLock::new();
-    once(&ENGINE, || Engine::new(&config::embedded()))
+static TOOLS_OF_STORE: Program<ToolsWorld> = Program::tools(Cow::Borrowed(TOOLS));
+
+fn engine(mode: Mode) -> wasmtime::Result<Engine> {
+    ENGINES.get(mode, || Engine::new(&config::embedded(mode)))
 }
 
 /// The compiled store.
-pub(super) fn store() -> wasmtime::Result<&'static Code<StoreWorlds>> {
-    static STORE: Once<Code<StoreWorlds>> = OnceLock::new();
-    once(&STORE, || Code::store(engine()?, COMPONENT))
+pub(super) fn store(mode: Mode) -> wasmtime::Result<Arc<Code<StoreWorlds>>> {
+    STORE.code(mode, &engine(mode)?)
 }
 
 /// The compiled tools. Most processes never need them.
-pub(super) fn tools() -> wasmtime::Result<&'static Tools> {
-    static TOOLS_CODE: Once<Tools> = OnceLock::new();
-    once(&TOOLS_CODE, || Code::tools(engine()?, TOOLS))
+pub(super) fn tools(mode: Mode) -> wasmtime::Result<Arc<Code<ToolsWorld>>> {
+    TOOLS_OF_STORE.code(mode, &engine(mode)?)
 }
 
 /// A wasmtime store for an instance of both.
-pub(super) fn wasm_store(state: State) -> wasmtime::Result<Store<State>> {
-    let mut store = Store::new(engine()?, state);
+pub(super) fn wasm_store(mode: Mode, state: State) -> wasmtime::Result<Store<State>> {
+    let mut store = Store::new(&engine(mode)?, state);
     store.limiter(|state| &mut state.growth);
     store.set_hostcall_fuel(LARGEST_IMPORT);
     store.set_max_component_handles(HANDLES);
@@ -60,8 +54,9 @@ mod tests {
 
     #[test]
     fn the_embedded_components_fit_their_worlds() {
-        let worlds = &store().unwrap().worlds;
-        assert!(worlds.is_complete());
-        tools().unwrap();
+        for mode in [Mode::Roomy, Mode::Compact] {
+            assert!(store(mode).unwrap().worlds.is_complete());
+            tools(mode).unwrap();
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! An instance of a component, and of its tools once they are needed.
 
+use std::mem;
+
 use wasmtime::Store;
 
-use super::worlds::{StoreWorlds, ToolsWorld};
-use super::{Code, State, StoreComponent};
+use super::worlds::StoreWorlds;
+use super::{Code, Mode, State, StoreComponent};
 use crate::bindings::{EffectStore, HostEventStore, ProcessStore, SessionStore, Tools};
 
 /// Why an instance does not have what is to be called.
@@ -20,6 +22,7 @@ type Exports<'a, E> = Result<(&'a E, &'a mut Store<State>), Unavailable>;
 /// An instance and what it was made of.
 pub(crate) struct Instance {
     pub(crate) store: Store<State>,
+    mode: Mode,
     session: Option<SessionStore>,
     processes: Option<ProcessStore>,
     host_events: Option<HostEventStore>,
@@ -30,7 +33,11 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(mut store: Store<State>, code: &Code<StoreWorlds>) -> wasmtime::Result<Self> {
+    pub(super) fn new(
+        mode: Mode,
+        mut store: Store<State>,
+        code: &Code<StoreWorlds>,
+    ) -> wasmtime::Result<Self> {
         let instance = code.component.instantiate(&mut store)?;
         let StoreWorlds {
             session,
@@ -56,6 +63,7 @@ impl Instance {
                 .map(|world| world.load(&mut store, &instance))
                 .transpose()?,
             tools: None,
+            mode,
             store,
             broken: false,
         })
@@ -82,18 +90,41 @@ impl Instance {
     /// its limits.
     pub(crate) fn tools(&mut self, component: &StoreComponent) -> Exports<'_, Tools> {
         if self.tools.is_none() {
-            let code = component.tools_code().map_err(Unavailable::Trap)?;
-            let code = code.ok_or(Unavailable::World("tools"))?;
-            let tools = load(&mut self.store, code).map_err(Unavailable::Trap)?;
-            self.tools = Some(tools);
+            match self.load_tools(component) {
+                Ok(()) => {}
+                Err(error) => match self.mode.instead(&error) {
+                    Some(mode) => self
+                        .move_to(mode, component)
+                        .and_then(|()| self.load_tools(component))
+                        .map_err(Unavailable::Trap)?,
+                    None => return Err(Unavailable::Trap(error)),
+                },
+            }
         }
         exports(self.tools.as_ref(), &mut self.store, "tools")
     }
-}
 
-fn load(store: &mut Store<State>, code: &Code<ToolsWorld>) -> wasmtime::Result<Tools> {
-    let instance = code.component.instantiate(&mut *store)?;
-    code.worlds.load(store, &instance)
+    fn load_tools(&mut self, component: &StoreComponent) -> wasmtime::Result<()> {
+        if let Some(code) = component.tools_code(self.mode)? {
+            let instance = code.component.instantiate(&mut self.store)?;
+            self.tools = Some(code.worlds.load(&mut self.store, &instance)?);
+        }
+        Ok(())
+    }
+
+    /// Becomes an instance in another mode, with the connection of the running call. There
+    /// were addresses for the store, and none for its tools.
+    fn move_to(&mut self, mode: Mode, component: &StoreComponent) -> wasmtime::Result<()> {
+        let clock = self.store.data().clock.clone();
+        let state = State::new(component.limits(), clock);
+        let mut other = component.instance(mode, state)?;
+        let (old, new) = (self.store.data_mut(), other.store.data_mut());
+        mem::swap(old, new);
+        mem::swap(&mut old.growth, &mut new.growth);
+        *self = other;
+        component.engines().remember(mode);
+        Ok(())
+    }
 }
 
 fn exports<'a, E>(

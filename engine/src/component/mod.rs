@@ -1,10 +1,13 @@
 //! Components: the embedded ones, compiled once per process, and others, each in a
 //! [`sandbox`] with an engine of its own.
 
+mod cache;
 mod config;
 mod embedded;
 mod instance;
 mod linker;
+mod mode;
+mod program;
 mod sandbox;
 mod state;
 mod ticker;
@@ -12,21 +15,23 @@ mod trap;
 mod worlds;
 
 pub(crate) use instance::{Instance, Unavailable};
+pub(crate) use mode::{ByMode, Engines, Mode};
+pub(crate) use program::compile;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use state::{Growth, State};
 pub(crate) use trap::limit as limit_of;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use wasmtime::Store;
-use wasmtime::component::{Component, InstancePre};
 
 use crate::database::Clock;
-use crate::error::{Error, Source};
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::pool::Pool;
-use linker::linker;
+use program::{Code, Program};
 use worlds::{StoreWorlds, ToolsWorld};
 
 /// The component of the world `store` in `wit/`, for wasmtime or for any other
@@ -48,13 +53,13 @@ pub struct StoreComponent(Option<Untrusted>);
 #[derive(Clone)]
 struct Untrusted {
     store: Arc<UntrustedStore>,
-    tools: Option<Arc<Tools>>,
+    tools: Option<Arc<Program<ToolsWorld>>>,
 }
 
 /// What the instances of one component that is not trusted share.
 struct UntrustedStore {
     sandbox: Sandbox,
-    code: Code<StoreWorlds>,
+    program: Program<StoreWorlds>,
     pool: Arc<Pool>,
 }
 
@@ -62,14 +67,6 @@ impl Drop for UntrustedStore {
     fn drop(&mut self) {
         self.pool.close();
     }
-}
-
-type Tools = Code<ToolsWorld>;
-
-/// A compiled component, and where it exports what.
-struct Code<W> {
-    component: InstancePre<State>,
-    worlds: W,
 }
 
 impl StoreComponent {
@@ -95,17 +92,20 @@ impl StoreComponent {
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] if these bytes are no component, or one of another world.
+    /// [`Error::Load`] if these bytes are no component, or one of another world;
+    /// [`Error::Resource`] if the machine does not allow it to be compiled now.
     pub fn untrusted(wasm: &[u8], limits: Limits) -> Result<Self, Error> {
-        let load = || -> wasmtime::Result<UntrustedStore> {
-            let sandbox = Sandbox::new(limits)?;
-            Ok(UntrustedStore {
-                code: Code::store(sandbox.engine(), wasm)?,
-                pool: Pool::patient(sandbox.thread_stack()),
-                sandbox,
-            })
-        };
-        let store = Arc::new(load().map_err(unloadable)?);
+        let sandbox = Sandbox::new(limits);
+        let program = Program::store(Cow::Owned(wasm.to_vec()));
+        sandbox
+            .engines()
+            .adapt(|mode| program.code(mode, &sandbox.engine(mode)?))
+            .map_err(Error::unloadable)?;
+        let store = Arc::new(UntrustedStore {
+            program,
+            pool: Pool::patient(sandbox.thread_stack()),
+            sandbox,
+        });
         Ok(Self(Some(Untrusted { store, tools: None })))
     }
 
@@ -117,14 +117,20 @@ impl StoreComponent {
     /// # Errors
     ///
     /// [`Error::Load`] if these bytes are no component, or one of another world; and for
-    /// the [`embedded`](Self::embedded) component, which has its tools.
+    /// the [`embedded`](Self::embedded) component, which has its tools; [`Error::Resource`] as
+    /// [`untrusted`](Self::untrusted).
     pub fn tools(self, wasm: &[u8]) -> Result<Self, Error> {
         let Some(Untrusted { store, .. }) = self.0 else {
-            return Err(unloadable(wasmtime::Error::msg(
+            return Err(Error::unloadable(wasmtime::Error::msg(
                 "the embedded component has its tools already",
             )));
         };
-        let tools = Code::tools(store.sandbox.engine(), wasm).map_err(unloadable)?;
+        let tools = Program::tools(Cow::Owned(wasm.to_vec()));
+        let sandbox = &store.sandbox;
+        sandbox
+            .engines()
+            .adapt(|mode| tools.code(mode, &sandbox.engine(mode)?))
+            .map_err(Error::unloadable)?;
         let tools = Some(Arc::new(tools));
         Ok(Self(Some(Untrusted { store, tools })))
     }
@@ -151,30 +157,53 @@ impl StoreComponent {
     /// Its epoch is the time of calls.
     #[cfg(test)]
     pub(crate) fn engine_for_tests(&self) -> wasmtime::Engine {
-        self.0.as_ref().unwrap().store.sandbox.engine().clone()
+        let sandbox = &self.0.as_ref().unwrap().store.sandbox;
+        sandbox.engine(sandbox.engines().mode()).unwrap()
     }
 
     /// Makes an instance for the call that begins now. A component that is not trusted may
     /// run code already then.
     pub(crate) fn instantiate(&self, clock: Clock) -> wasmtime::Result<Instance> {
-        let state = State::new(self.limits(), clock);
+        self.engines().adapt(|mode| {
+            let state = State::new(self.limits(), Some(Clock::clone(&clock)));
+            self.instance(mode, state)
+        })
+    }
+
+    fn instance(&self, mode: Mode, state: State) -> wasmtime::Result<Instance> {
         match &self.0 {
             Some(Untrusted { store, .. }) => {
-                let wasm = store.sandbox.store(state, |state| &mut state.growth);
-                Instance::new(wasm, &store.code)
+                let engine = store.sandbox.engine(mode)?;
+                let code = store.program.code(mode, &engine)?;
+                let wasm = store
+                    .sandbox
+                    .store(&engine, state, |state| &mut state.growth);
+                Instance::new(mode, wasm, &code)
             }
             None => {
-                let code = embedded::store()?;
-                Instance::new(embedded::wasm_store(state)?, code)
+                let code = embedded::store(mode)?;
+                Instance::new(mode, embedded::wasm_store(mode, state)?, &code)
             }
         }
     }
 
-    /// The tools; none for a component that has none.
-    fn tools_code(&self) -> wasmtime::Result<Option<&Tools>> {
+    fn engines(&self) -> &Engines {
         match &self.0 {
-            Some(own) => Ok(own.tools.as_deref()),
-            None => embedded::tools().map(Some),
+            Some(own) => own.store.sandbox.engines(),
+            None => &embedded::ENGINES,
+        }
+    }
+
+    /// The tools; none for a component that has none.
+    fn tools_code(&self, mode: Mode) -> wasmtime::Result<Option<Arc<Code<ToolsWorld>>>> {
+        match &self.0 {
+            Some(Untrusted { store, tools }) => {
+                let code = |tools: &Arc<Program<ToolsWorld>>| {
+                    tools.code(mode, &store.sandbox.engine(mode)?)
+                };
+                tools.as_ref().map(code).transpose()
+            }
+            None => embedded::tools(mode).map(Some),
         }
     }
 
@@ -191,36 +220,5 @@ impl fmt::Debug for StoreComponent {
         f.debug_struct("StoreComponent")
             .field("limits", &self.limits())
             .finish_non_exhaustive()
-    }
-}
-
-impl<W> Code<W> {
-    fn new(
-        engine: &wasmtime::Engine,
-        wasm: &[u8],
-        worlds: impl FnOnce(&Component, &InstancePre<State>) -> wasmtime::Result<W>,
-    ) -> wasmtime::Result<Self> {
-        let wasm = Component::from_binary(engine, wasm)?;
-        let component = linker(engine)?.instantiate_pre(&wasm)?;
-        let worlds = worlds(&wasm, &component)?;
-        Ok(Self { component, worlds })
-    }
-}
-
-impl Code<StoreWorlds> {
-    fn store(engine: &wasmtime::Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
-        Self::new(engine, wasm, StoreWorlds::of)
-    }
-}
-
-impl Code<ToolsWorld> {
-    fn tools(engine: &wasmtime::Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
-        Self::new(engine, wasm, |_, component| ToolsWorld::new(component))
-    }
-}
-
-fn unloadable(error: wasmtime::Error) -> Error {
-    Error::Load {
-        source: Source::from(error.into_boxed_dyn_error()),
     }
 }

@@ -2,27 +2,40 @@
 
 use wasmtime::{Engine, Store};
 
+use super::mode::{Engines, Mode};
 use super::state::Growth;
 use super::ticker::{self, TICKER};
-use super::{config, trap};
+use super::{config, embedded, trap};
 use crate::limits::{Limit, Limits};
+use crate::resource::Resource;
 
-/// An engine for one component that is not trusted, with its limits.
+/// The engines for one component that is not trusted, with its limits.
 pub(crate) struct Sandbox {
-    engine: Engine,
+    engines: Engines,
     limits: Limits,
 }
 
 impl Sandbox {
-    pub(crate) fn new(limits: Limits) -> wasmtime::Result<Self> {
-        let limits = limits.clamped();
-        let engine = Engine::new(&config::untrusted(&limits))?;
-        TICKER.follow(&engine)?;
-        Ok(Self { engine, limits })
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            engines: Engines::as_found_by(&embedded::ENGINES),
+            limits: limits.clamped(),
+        }
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    /// The engines, which know what this machine allows. What this component has found out
+    /// holds for it alone: it can use up addresses on purpose.
+    pub(crate) fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// The engine of a mode.
+    pub(crate) fn engine(&self, mode: Mode) -> wasmtime::Result<Engine> {
+        self.engines.get(mode, || {
+            let engine = Engine::new(&config::untrusted(mode, &self.limits))?;
+            TICKER.follow(&engine).map_err(Resource::no_thread)?;
+            Ok(engine)
+        })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -43,10 +56,11 @@ impl Sandbox {
     /// A store for one instance and one call, whose time is counted from now on.
     pub(crate) fn store<T: 'static>(
         &self,
+        engine: &Engine,
         data: T,
         growth: impl Fn(&mut T) -> &mut Growth + Send + Sync + 'static,
     ) -> Store<T> {
-        let mut store = Store::new(&self.engine, data);
+        let mut store = Store::new(engine, data);
         store.limiter(move |data| growth(data));
         store.set_hostcall_fuel(self.limits.hostcall_bytes);
         store.set_max_component_handles(self.limits.handles);

@@ -27,10 +27,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(limits: Option<&Limits>, clock: Clock) -> Self {
+    pub(crate) fn new(limits: Option<&Limits>, clock: Option<Clock>) -> Self {
         Self {
             sqlite: SqliteCtx::default(),
-            clock: Some(clock),
+            clock,
             outcome: None,
             growth: Growth::new(limits),
         }

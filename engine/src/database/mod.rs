@@ -36,7 +36,7 @@ use self::closing::Closed;
 use self::watch::{Look, Watch};
 use crate::blocking;
 use crate::component::limit_of;
-use crate::error::{Error, MEMORY, Resource};
+use crate::error::{Error, MEMORY};
 use crate::fork;
 use crate::kind::DatabaseKind;
 use crate::observability::{self, Failure, Logged, Observed, TARGET};
@@ -148,22 +148,16 @@ impl Context {
         operation: &'static str,
         committed: bool,
     ) -> Error {
-        let path = self.path.clone();
         let limits = self.options.component.limits();
         match limits.and_then(|limits| limit_of(limits, &error)) {
             Some(limit) => Error::Limit {
-                path,
+                path: self.path.clone(),
                 operation,
                 limit,
                 committed,
                 source: None,
             },
-            None => Error::Component {
-                path,
-                operation,
-                committed,
-                source: error.into_boxed_dyn_error(),
-            },
+            None => Error::trapped(&self.path, operation, committed, error),
         }
     }
 
@@ -743,16 +737,11 @@ impl Database {
             Box::new(move || reply.send(answer))
         });
         lane.push(self.inner.context.options.component.pool(), self.class, job)
-            .map_err(|refused| {
-                let path = self.path().to_path_buf();
-                match refused {
-                    Refused::Closed => Error::Closed { path },
-                    Refused::NoThread(error) => Error::Exhausted {
-                        path,
-                        resource: Resource::Threads,
-                        source: format!("{operation}: {error}").into(),
-                    },
-                }
+            .map_err(|refused| match refused {
+                Refused::Closed => Error::Closed {
+                    path: self.path().to_path_buf(),
+                },
+                Refused::NoThread(error) => Error::no_thread(self.path(), operation, error),
             })
     }
 

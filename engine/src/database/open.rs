@@ -38,7 +38,8 @@ pub(crate) fn file(
 ) -> Result<SqliteConnection, Error> {
     for _ in 0..ATTEMPTS {
         let file = if create {
-            DatabaseFile::create(context.path()).map_err(|error| Error::io(context.path(), error))
+            DatabaseFile::create_with_mode(context.path(), context.options.file_mode)
+                .map_err(|error| Error::io(context.path(), error))
         } else {
             existing(context, kind)
         };

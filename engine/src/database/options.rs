@@ -1,12 +1,15 @@
 //! What the user of a database may choose.
 
 use std::fmt;
+use std::fs::DirBuilder;
+use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::component::StoreComponent;
-use crate::sqlite::Settings;
+use crate::sqlite::{PRIVATE, Settings};
 use crate::wit::queue::BatchDraft;
 use crate::wit::types::BlobProfile;
 
@@ -44,6 +47,7 @@ pub struct OpenOptions {
     pub(crate) component: StoreComponent,
     pub(crate) plugin_blobs: BlobProfile,
     pub(crate) deliverable: fn(&BatchDraft) -> bool,
+    pub(crate) file_mode: u32,
 }
 
 // The clock may be anything, but nothing is left half done when it panics: a thread of
@@ -60,6 +64,7 @@ impl Default for OpenOptions {
             component: StoreComponent::embedded(),
             plugin_blobs: BlobProfile::Balanced,
             deliverable: |_| false,
+            file_mode: PRIVATE,
         }
     }
 }
@@ -117,6 +122,40 @@ impl OpenOptions {
     pub fn plugin_deliveries(mut self, deliverable: fn(&BatchDraft) -> bool) -> Self {
         self.deliverable = deliverable;
         self
+    }
+
+    /// Sets the mode of a new file on Unix, less what the umask takes away; 0600 by
+    /// default, so that only this user can read what is stored. The log and the other files
+    /// that SQLite keeps beside it have the same mode, and directories that are created
+    /// can be searched by those who can read the files. A file that exists keeps its mode.
+    ///
+    /// ```
+    /// # use lash_store_engine::OpenOptions;
+    /// // The group reads.
+    /// let options = OpenOptions::new().file_mode(0o640);
+    /// ```
+    #[must_use]
+    pub fn file_mode(mut self, mode: u32) -> Self {
+        self.file_mode = mode;
+        self
+    }
+
+    /// Creates a directory for databases, and those above it that are not there, with the
+    /// mode that [`file_mode`](Self::file_mode) implies: 0700 by default.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::fs::create_dir_all`].
+    pub fn create_directory(&self, path: &Path) -> io::Result<()> {
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt;
+            // Who may read or write the files in it may search it; the owner may do all.
+            let mode = self.file_mode;
+            builder.mode(0o700 | mode | (mode & 0o444) >> 2 | (mode & 0o222) >> 1);
+        }
+        builder.recursive(true).create(path)
     }
 
     /// The time, by the clock that is set.

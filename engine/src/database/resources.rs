@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 
 use super::Context;
-use crate::error::{Error, Resource};
+use crate::error::Error;
+use crate::resource::Resource;
 
 /// How many files SQLite opens for a connection.
 const FILES: usize = 4;
@@ -22,9 +23,11 @@ pub(super) fn with_room<T>(
         Err(error) if lacking(&error).is_some() => {
             context.options.component.pool().park_all();
             open().map_err(|error| match lacking(&error) {
-                Some(resource) if !matches!(error, Error::Exhausted { .. }) => Error::Exhausted {
+                Some(resource) if !matches!(error, Error::Resource { .. }) => Error::Resource {
                     path: context.path().to_path_buf(),
+                    operation: "open",
                     resource,
+                    committed: false,
                     source: error.into(),
                 },
                 _ => error,
@@ -37,10 +40,10 @@ pub(super) fn with_room<T>(
 /// What the process lacks, if that may be why.
 fn lacking(error: &Error) -> Option<Resource> {
     match error {
-        Error::Exhausted { resource, .. } => Some(*resource),
+        Error::Resource { resource, .. } => Some(*resource),
         // SQLite only says that it could not open a file.
         Error::Io { .. } | Error::Sqlite { .. } if lacks_descriptors() => {
-            Some(Resource::FileDescriptors)
+            Some(Resource::Descriptors)
         }
         _ => None,
     }

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::Database;
 use super::call::Call;
 use crate::blocking;
-use crate::error::{Error, Resource};
+use crate::error::Error;
 use crate::sync::lock;
 
 /// How often a file is looked at while somebody waits.
@@ -218,7 +218,7 @@ impl Waiter {
     ///
     /// # Errors
     ///
-    /// [`Error::Exhausted`] if the thread that looks at files cannot be started;
+    /// [`Error::Resource`] if the thread that looks at files cannot be started;
     /// [`Error::Forked`].
     pub async fn changed(&mut self, mark: u64) -> Result<(), Error> {
         self.entry.database.check_process()?;
@@ -230,13 +230,9 @@ impl Waiter {
         }
         if self.entry.database.is_shared() {
             self.watch.waiting().pending.insert(self.topic.clone());
-            Watcher::global()
-                .watch(&self.watch)
-                .map_err(|error| Error::Exhausted {
-                    path: self.entry.database.path().to_path_buf(),
-                    resource: Resource::Threads,
-                    source: error.into(),
-                })?;
+            Watcher::global().watch(&self.watch).map_err(|error| {
+                Error::no_thread(self.entry.database.path(), "wait for a change", error)
+            })?;
         }
         self.entry.wake.notified().await;
         *self.entry.seen() = None;

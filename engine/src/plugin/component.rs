@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex};
 
 use super::error::Error;
 use super::grant::Grant;
 use super::granted::GrantedPlugin;
 use super::imports::{self, Import};
 use super::threads::Threads;
-use crate::component::Sandbox;
+use crate::component::{ByMode, Mode, Sandbox, compile};
 use crate::database::Database;
 use crate::limits::Limits;
 
@@ -27,10 +27,16 @@ const RUNNING: usize = 8;
 pub struct Plugin {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) threads: Arc<Threads>,
-    pub(super) component: Component,
+    program: Arc<Program>,
     imports: Arc<[Import]>,
     /// Of all that run it, whatever store they are bound to.
     pub(super) permits: Arc<Semaphore>,
+}
+
+/// A plugin in the binary format, and compiled in the modes that were needed.
+struct Program {
+    wasm: Vec<u8>,
+    component: ByMode<Component>,
 }
 
 impl Plugin {
@@ -40,25 +46,35 @@ impl Plugin {
     /// # Errors
     ///
     /// [`Error::NotAPlugin`], and [`Error::ForeignImport`] if it asks for something
-    /// that no grant can give.
+    /// that no grant can give; [`Error::Resource`] if the machine does not allow it to be
+    /// compiled now.
     pub fn new(wasm: &[u8], limits: Limits) -> Result<Self, Error> {
-        let load = || -> wasmtime::Result<_> {
-            let sandbox = Sandbox::new(limits)?;
-            let component = Component::from_binary(sandbox.engine(), wasm)?;
-            Ok((sandbox, component))
+        let sandbox = Sandbox::new(limits);
+        let mut plugin = Self {
+            threads: Arc::new(Threads::new(sandbox.thread_stack())),
+            sandbox: Arc::new(sandbox),
+            program: Arc::new(Program {
+                wasm: wasm.to_vec(),
+                component: ByMode::new(),
+            }),
+            imports: [].into(),
+            permits: Arc::new(Semaphore::new(RUNNING)),
         };
-        let (sandbox, component) = load().map_err(unusable)?;
-        let imports = imports::of(sandbox.engine(), &component)?;
+        let engines = plugin.sandbox.engines();
+        let component = engines
+            .adapt(|mode| plugin.component(mode))
+            .map_err(Error::unusable)?;
+        plugin.imports = imports::of(component.engine(), &component)?.into();
         if component.get_export_index(None, ENTRY).is_none() {
             return Err(Error::not_a_plugin(format!("it does not export {ENTRY}")));
         }
-        Ok(Self {
-            threads: Arc::new(Threads::new(sandbox.thread_stack())),
-            sandbox: Arc::new(sandbox),
-            component,
-            imports: imports.into(),
-            permits: Arc::new(Semaphore::new(RUNNING)),
-        })
+        Ok(plugin)
+    }
+
+    /// What is compiled for a mode.
+    pub(super) fn component(&self, mode: Mode) -> wasmtime::Result<Component> {
+        let Program { wasm, component } = &*self.program;
+        component.get(mode, || compile(&self.sandbox.engine(mode)?, wasm))
     }
 
     /// Binds the plugin to the database of a session, which stays open as long as the
@@ -86,21 +102,15 @@ impl Plugin {
         }
         GrantedPlugin::new(self, database.as_ref(), grant)
     }
-
-    /// The export that is called.
-    pub(super) fn entry(&self) -> Result<wasmtime::component::ComponentExportIndex, Error> {
-        let interface = self.component.get_export_index(None, ENTRY);
-        let entry = self.component.get_export(interface.as_ref(), "run");
-        match entry {
-            Some((ComponentItem::ComponentFunc(_), index)) => Ok(index),
-            _ => Err(Error::not_a_plugin(format!("{ENTRY} has no function run"))),
-        }
-    }
 }
 
-/// What the engine says about a component.
-pub(super) fn unusable(error: wasmtime::Error) -> Error {
-    Error::not_a_plugin(error.into_boxed_dyn_error())
+/// The export that is called.
+pub(super) fn entry(component: &Component) -> wasmtime::Result<ComponentExportIndex> {
+    let interface = component.get_export_index(None, ENTRY);
+    match component.get_export(interface.as_ref(), "run") {
+        Some((ComponentItem::ComponentFunc(_), index)) => Ok(index),
+        _ => wasmtime::bail!("{ENTRY} has no function run"),
+    }
 }
 
 impl std::fmt::Debug for Plugin {

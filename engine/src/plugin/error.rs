@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::Source;
 use crate::limits::Limit;
+use crate::resource::Resource;
 
 /// What a grant bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +119,23 @@ pub enum Error {
         source: Source,
     },
 
+    /// The machine, or a limit of this process on it, refuses what running the plugin
+    /// takes. Nothing remembers it, and the store is as its finished calls left it.
+    #[error(
+        "cannot run plugin {}: {resource}; {}, and try again",
+        namespace.as_deref().unwrap_or("that was to be compiled"),
+        resource.advice()
+    )]
+    Resource {
+        /// The plugin's namespace; `None` while it is compiled, because it has none then.
+        namespace: Option<String>,
+        /// What is missing.
+        resource: Resource,
+        /// What the operating system returned.
+        #[source]
+        source: Source,
+    },
+
     /// No thread could be started for the plugin.
     #[error("no thread could be started for plugin {namespace}")]
     Thread {
@@ -142,7 +160,20 @@ impl Error {
             Self::Quota { .. } => "quota",
             Self::Failed { .. } => "failed",
             Self::Stopped { .. } => "stopped",
+            Self::Resource { .. } => "resource",
             Self::Thread { .. } => "thread",
+        }
+    }
+
+    /// What the engine says about a component.
+    pub(super) fn unusable(error: wasmtime::Error) -> Self {
+        match Resource::of(&error) {
+            Some(resource) => Self::Resource {
+                namespace: None,
+                resource,
+                source: error.into_boxed_dyn_error(),
+            },
+            None => Self::not_a_plugin(error.into_boxed_dyn_error()),
         }
     }
 

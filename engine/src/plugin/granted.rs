@@ -3,23 +3,23 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tracing::Span;
 use tracing::field::Empty;
 use wasmtime::Store as WasmStore;
-use wasmtime::component::{ComponentExportIndex, InstancePre, Resource};
+use wasmtime::component::{ComponentExportIndex, Instance, InstancePre, Resource as Handle};
 
-use super::component::{Plugin, unusable};
+use super::component::{Plugin, entry};
 use super::error::Error;
 use super::grant::Grant;
 use super::imports;
 use super::state::State;
-use super::threads::Threads;
 use super::usage::{Meter, Usage};
 use crate::blocking::wait;
-use crate::component::Sandbox;
+use crate::component::{ByMode, Mode};
 use crate::database::Database;
 use crate::observability::TARGET;
+use crate::resource::Resource;
 use crate::sqlite;
 use crate::sync::lock;
 
@@ -28,7 +28,6 @@ use crate::sync::lock;
 pub struct GrantedPlugin {
     granted: Arc<Granted>,
     linked: Arc<Linked>,
-    permits: Arc<Semaphore>,
 }
 
 /// What a plugin is bound to.
@@ -47,34 +46,49 @@ impl Granted {
     }
 }
 
-/// The component, with what it imports.
+/// The component, with what it imports in the modes that were needed.
 struct Linked {
-    sandbox: Arc<Sandbox>,
-    threads: Arc<Threads>,
+    plugin: Plugin,
+    code: ByMode<Code>,
+}
+
+#[derive(Clone)]
+struct Code {
     instance: InstancePre<State>,
     entry: ComponentExportIndex,
 }
 
 impl GrantedPlugin {
     pub(super) fn new(plugin: &Plugin, db: &Database, grant: Grant) -> Result<Self, Error> {
-        let grant = Arc::new(grant);
-        let instance = imports::linker(plugin.sandbox.engine(), &grant)
-            .and_then(|linker| linker.instantiate_pre(&plugin.component))
-            .map_err(unusable)?;
-        Ok(Self {
+        let granted = Self {
             granted: Arc::new(Granted {
                 db: db.clone(),
                 meter: Meter::new(grant.most, grant.used),
-                grant,
+                grant: Arc::new(grant),
                 stored: Mutex::default(),
             }),
             linked: Arc::new(Linked {
-                sandbox: Arc::clone(&plugin.sandbox),
-                threads: Arc::clone(&plugin.threads),
-                instance,
-                entry: plugin.entry()?,
+                plugin: plugin.clone(),
+                code: ByMode::new(),
             }),
-            permits: Arc::clone(&plugin.permits),
+        };
+        let engines = plugin.sandbox.engines();
+        engines
+            .adapt(|mode| granted.code(mode))
+            .map_err(Error::unusable)?;
+        Ok(granted)
+    }
+
+    /// The component in a mode, with what it imports.
+    fn code(&self, mode: Mode) -> wasmtime::Result<Code> {
+        let plugin = &self.linked.plugin;
+        self.linked.code.get(mode, || {
+            let component = plugin.component(mode)?;
+            let linker = imports::linker(component.engine(), &self.granted.grant)?;
+            Ok(Code {
+                instance: linker.instantiate_pre(&component)?,
+                entry: entry(&component)?,
+            })
         })
     }
 
@@ -95,7 +109,10 @@ impl GrantedPlugin {
     pub async fn run(&self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>, Error> {
         let input = input.into();
         // The semaphore is never closed.
-        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+        let permit = Arc::clone(&self.linked.plugin.permits)
+            .acquire_owned()
+            .await
+            .ok();
         let (reply, answer) = oneshot::channel();
         self.spawn(input, move |answer| {
             drop(permit);
@@ -136,6 +153,7 @@ impl GrantedPlugin {
             reply(answer);
         };
         self.linked
+            .plugin
             .threads
             .run(call)
             .map_err(|source| Error::Thread {
@@ -154,10 +172,18 @@ impl GrantedPlugin {
     }
 
     fn call(&self, input: &[u8]) -> Result<Vec<u8>, Error> {
-        let sandbox = &self.linked.sandbox;
-        let state = State::new(Arc::clone(&self.granted), sandbox.growth());
-        let mut store = sandbox.store(state, |state| &mut state.growth);
-        let answer = enter(&self.linked, &mut store, input);
+        let sandbox = &self.linked.plugin.sandbox;
+        let engines = sandbox.engines();
+        let entered = engines.adapt(|mode| {
+            let Code { instance, entry } = self.code(mode)?;
+            let state = State::new(Arc::clone(&self.granted), sandbox.growth());
+            let engine = sandbox.engine(mode)?;
+            let mut store = sandbox.store(&engine, state, |state| &mut state.growth);
+            let instance = instance.instantiate(&mut store)?;
+            Ok((store, instance, entry))
+        });
+        let (mut store, instance, entry) = entered.map_err(|trap| self.trapped(trap))?;
+        let answer = run(&mut store, &instance, &entry, input);
         let State {
             used_up, failure, ..
         } = store.into_data();
@@ -179,12 +205,19 @@ impl GrantedPlugin {
 
     /// Why the plugin did not come to its end.
     fn trapped(&self, trap: wasmtime::Error) -> Error {
-        match self.linked.sandbox.reached(&trap) {
+        match self.linked.plugin.sandbox.reached(&trap) {
             Some(limit) => Error::Limit {
                 namespace: self.namespace(),
                 limit,
             },
-            None => self.stopped(trap.into_boxed_dyn_error()),
+            None => match Resource::of(&trap) {
+                Some(resource) => Error::Resource {
+                    namespace: Some(self.namespace()),
+                    resource,
+                    source: trap.into_boxed_dyn_error(),
+                },
+                None => self.stopped(trap.into_boxed_dyn_error()),
+            },
         }
     }
 
@@ -204,19 +237,19 @@ impl GrantedPlugin {
     }
 }
 
-fn enter(
-    linked: &Linked,
+fn run(
     store: &mut WasmStore<State>,
+    instance: &Instance,
+    entry: &ComponentExportIndex,
     input: &[u8],
 ) -> wasmtime::Result<Result<Vec<u8>, String>> {
-    let instance = linked.instance.instantiate(&mut *store)?;
     let run = instance
-        .get_typed_func::<(Resource<sqlite::Database>, &[u8]), (Result<Vec<u8>, String>,)>(
+        .get_typed_func::<(Handle<sqlite::Database>, &[u8]), (Result<Vec<u8>, String>,)>(
             &mut *store,
-            &linked.entry,
+            entry,
         )?;
     // There is one database, so the handle need not say which.
-    let database = Resource::new_borrow(0);
+    let database = Handle::new_borrow(0);
     let (answer,) = run.call(store, (database, input))?;
     Ok(answer)
 }

@@ -29,7 +29,13 @@ impl Destination {
         let path = std::path::absolute(path).map_err(|source| io_error(path, source))?;
         refuse_existing(&path)?;
         let parent = parent(&path);
-        let dir = tempfile::Builder::new()
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(fs::Permissions::from_mode(0o700));
+        }
+        let dir = builder
             .prefix(PREFIX)
             .tempdir_in(parent)
             .map_err(|source| io_error(parent, source))?;
@@ -42,10 +48,9 @@ impl Destination {
     }
 
     /// Gives the database its name, unless the import was cancelled. Nothing may have it
-    /// open any more. Who may not read the source may not read it either.
-    pub(super) fn publish(self, source: &Path, cancel: &Cancel) -> Result<(), ImportError> {
+    /// open any more.
+    pub(super) fn publish(self, cancel: &Cancel) -> Result<(), ImportError> {
         let draft = self.draft();
-        copy_mode(source, &draft).map_err(|source| io_error(&draft, source))?;
         let log = with_suffix(&draft, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
             return Err(io_error(
@@ -93,19 +98,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()
-}
-
-/// Gives a file the mode of another one; its owner may write it in any case.
-#[cfg(unix)]
-fn copy_mode(from: &Path, to: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(from)?.permissions().mode() & 0o777;
-    fs::set_permissions(to, fs::Permissions::from_mode(mode | 0o600))
-}
-
-#[cfg(not(unix))]
-fn copy_mode(_: &Path, _: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// Makes the new name survive a loss of power.

@@ -59,6 +59,7 @@ type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 pub struct NativeImport {
     partial: bool,
     options: StoreOptions,
+    file_mode: Option<u32>,
     on_progress: Option<OnProgress>,
 }
 
@@ -79,6 +80,14 @@ impl NativeImport {
     /// source has compressed stays as it is.
     pub fn options(mut self, options: StoreOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Sets the mode of the new file on Unix, as
+    /// [`StoreBuilder::file_mode`](crate::StoreBuilder::file_mode); 0600 by default,
+    /// whatever that of the source is.
+    pub fn file_mode(mut self, mode: u32) -> Self {
+        self.file_mode = Some(mode);
         self
     }
 

@@ -50,7 +50,10 @@ pub(super) fn import(
 
     let kind = source.kind();
     // The file is synced once, when it is whole.
-    let options = OpenOptions::new().durability(Durability::Normal);
+    let mut options = OpenOptions::new().durability(Durability::Normal);
+    if let Some(mode) = import.file_mode {
+        options = options.file_mode(mode);
+    }
     let db = Database::open_blocking(&destination.draft(), kind, &options)
         .map_err(ImportError::Destination)?;
     let mut run = Run {
@@ -136,7 +139,7 @@ impl Run<'_> {
                 omitted_losses,
             });
         }
-        destination.publish(&path, cancel)?;
+        destination.publish(cancel)?;
         Ok(ImportReport {
             kind,
             records,

@@ -1,6 +1,5 @@
 //! One session database for each session, in one directory.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -81,7 +80,8 @@ impl SqliteSessionStoreFactory {
         request: &SessionStoreCreateRequest,
         path: &Path,
     ) -> Result<Arc<Store>, Error> {
-        fs::create_dir_all(&self.root).map_err(|error| Error::io(&self.root, error))?;
+        let created = self.builder.open.create_directory(&self.root);
+        created.map_err(|error| Error::io(&self.root, error))?;
         for _ in 0..ATTEMPTS {
             let store = self.builder.clone().open(path).await?;
             match self.begin(request, store).await {

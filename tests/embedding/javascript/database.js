@@ -36,6 +36,7 @@ export class Database {
     const { ok: state, err } = unopened.call('format.classify', fromBytes(header(path)), kind);
     unopened.close();
     if (err) throw new Error(`${path}: ${JSON.stringify(err)}`);
+    createPrivate(path);
     const database = new Database(path, busyTimeout);
     if (state === 'empty') {
       const initialized = database.call(`${kind}.initialize`);
@@ -67,6 +68,18 @@ export class Database {
 
   close() {
     this.connection.sqlite.close();
+  }
+}
+
+/**
+ * Creates the file, unless it is there, such that only this user can read it. SQLite would
+ * leave that to the umask.
+ */
+function createPrivate(path) {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 """Opening a file in the order that the interface asks for, and calling the component."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ class Runtime:
         self.engine = Engine(config)
         self.component = Component.from_file(self.engine, str(component))
         self.tools = tools and Component.from_file(self.engine, str(tools))
+
+
+def create_private(path: Path) -> None:
+    """Creates the file, unless it is there, such that only this user can read it. SQLite
+    would leave that to the umask."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
 
 
 class Database:
@@ -50,6 +60,7 @@ class Database:
         unopened = cls(runtime, ":memory:")
         match unopened.call("format.classify", values.from_bytes(header), kind):
             case {"ok": state}:
+                create_private(path)
                 database = cls(runtime, str(path), busy_timeout)
             case {"err": mismatch}:
                 raise ValueError(f"{path}: {mismatch}")

@@ -127,6 +127,20 @@ fn all_scenarios_hold_in_rust() {
         scenario::run(&runtime, scenario, &list["values"], &path)
             .unwrap_or_else(|error| panic!("{}: {error:#}", scenario["name"]));
     }
+    assert_private(directory.path());
+}
+
+/// Only this user can read what a host has created.
+fn assert_private(directory: &Path) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
+        }
+    }
 }
 
 #[test]
@@ -140,6 +154,7 @@ fn all_scenarios_hold_in_other_languages() {
         let text = succeeds(language, &mut command);
         let held = text.lines().filter(|line| line.starts_with("ok ")).count();
         assert_eq!(held, count, "{language}:\n{text}");
+        assert_private(directory.path());
     });
 }
 

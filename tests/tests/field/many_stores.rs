@@ -71,8 +71,8 @@ fn a_store_that_finds_no_descriptor_says_so_and_is_opened_when_there_are_some() 
         assert!(
             matches!(
                 &error,
-                Error::Engine(EngineError::Exhausted {
-                    resource: Resource::FileDescriptors,
+                Error::Engine(EngineError::Resource {
+                    resource: Resource::Descriptors,
                     ..
                 })
             ),

@@ -30,6 +30,9 @@ use super::wait::wait_for;
 /// The length of the header of a SQLite database.
 const HEADER_LENGTH: usize = 100;
 
+/// The mode of a file that only its owner can read and write.
+pub(crate) const PRIVATE: u32 = 0o600;
+
 /// How much is copied at a time, in bytes.
 const COPIED: usize = 1 << 20;
 
@@ -54,16 +57,26 @@ pub struct DatabaseFile {
 
 impl DatabaseFile {
     /// Takes hold of the file, and creates it empty if it is not there; the
-    /// directory must exist.
+    /// directory must exist. On Unix only this user can read and write a new file.
     ///
     /// # Errors
     ///
     /// If it can be neither found nor made, is no regular file, or is open in this process by
     /// another name.
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::create_with_mode(path, PRIVATE)
+    }
+
+    /// As [`create`](Self::create), with the mode of a new file on Unix, less what the
+    /// umask takes away. SQLite gives what it creates next to the file the same mode.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn create_with_mode(path: &Path, mode: u32) -> io::Result<Self> {
         Self::hold(path, |path| match fs::metadata(path) {
             // Nobody else in the process has it open: the registry is locked.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => new_file(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => new_file(path, mode),
             _ => Ok(()),
         })
     }
@@ -331,15 +344,15 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn new_file(path: &Path) -> io::Result<()> {
+#[cfg_attr(not(unix), expect(unused_variables))]
+fn new_file(path: &Path, mode: u32) -> io::Result<()> {
     let mut options = OpenOptions::new();
     // Not `create_new`, which refuses a link to a file that is yet to come.
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // What SQLite creates its files with.
-        options.mode(0o644);
+        options.mode(mode);
     }
     options.open(path).map(drop)
 }

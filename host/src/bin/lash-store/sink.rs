@@ -123,14 +123,23 @@ impl Sink {
     }
 }
 
-/// A temporary file in the directory of the file to be.
+/// A temporary file in the directory of the file to be. Only this user can read it, unless
+/// it takes the place of one that others can read.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // Only its owner may read it: transcripts are in it.
-    Builder::new().prefix(TEMPORARY).tempfile_in(directory)
+    let mut builder = Builder::new();
+    builder.prefix(TEMPORARY);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let existing = fs::metadata(path).map(|existing| existing.permissions().mode());
+        let mode = existing.map_or(0o600, |mode| mode & 0o777);
+        builder.permissions(fs::Permissions::from_mode(mode));
+    }
+    builder.tempfile_in(directory)
 }
 
 fn exists(path: &Path) -> Failure {

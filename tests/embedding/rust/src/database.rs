@@ -1,7 +1,7 @@
 //! Opening a file in the order that the interface asks for, and calling the component.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,6 +57,18 @@ impl Runtime {
     }
 }
 
+/// Creates the file, unless it is there, such that only this user can read it. SQLite would
+/// leave that to the umask.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.write(true).create_new(true).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// One connection to a file, with an instance of the store, and one of the tools once
 /// they are needed.
 pub struct Database<'a> {
@@ -84,6 +96,7 @@ impl<'a> Database<'a> {
         let state = Self::over(runtime, unopened, busy_timeout)?
             .classify(&header, kind)?
             .map_err(|mismatch| wasmtime::format_err!("{}: {mismatch:?}", path.display()))?;
+        create_private(path)?;
         let mut database = Self::connect(runtime, path, busy_timeout)?;
         if state == State::Empty {
             database.initialize(kind)?;
