@@ -67,6 +67,13 @@ fn writer(
     create: bool,
 ) -> Result<Option<SqliteConnection>, Error> {
     let sql = |error| context.sqlite_error(error);
+    let header = file
+        .header()
+        .map_err(|error| Error::io(context.path(), error))?;
+    if !header.is_empty() && file.is_cut_off(&header) {
+        SqliteConnection::open(file, Role::Writer, &context.settings).map_err(sql)?;
+        return Ok(None);
+    }
     let (header, state) = look(worker, context, file, kind)?;
     if state == State::Empty && !create {
         return Err(missing(context, kind));
@@ -103,7 +110,11 @@ pub(crate) fn delete(
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(io(error)),
         };
-        let header = file.header().map_err(io)?;
+        let header = match file.header() {
+            Ok(header) => header,
+            Err(_) if !file.is_in_place() => continue,
+            Err(error) => return Err(io(error)),
+        };
         let state = worker.call(context, OPERATION, &mut None, |call| {
             call.classify(&header, kind)
         });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::component::StoreComponent;
-use crate::sqlite::{PRIVATE, Settings};
+use crate::sqlite::{PRIVATE, Settings, sync_directory};
 use crate::wit::queue::BatchDraft;
 use crate::wit::types::BlobProfile;
 
@@ -141,7 +141,8 @@ impl OpenOptions {
     }
 
     /// Creates a directory for databases, and those above it that are not there, with the
-    /// mode that [`file_mode`](Self::file_mode) implies: 0700 by default.
+    /// mode that [`file_mode`](Self::file_mode) implies: 0700 by default. It survives a loss of
+    /// power.
     ///
     /// # Errors
     ///
@@ -155,7 +156,15 @@ impl OpenOptions {
             let mode = self.file_mode;
             builder.mode(0o700 | mode | (mode & 0o444) >> 2 | (mode & 0o222) >> 1);
         }
-        builder.recursive(true).create(path)
+        let missing: Vec<_> = path
+            .ancestors()
+            .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+            .collect();
+        builder.recursive(true).create(path)?;
+        for created in missing {
+            sync_directory(created)?;
+        }
+        Ok(())
     }
 
     /// The time, by the clock that is set.

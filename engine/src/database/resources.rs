@@ -1,7 +1,8 @@
 //! What a connection cannot be opened without: file descriptors and memory.
 
 use std::fs::File;
-use std::io;
+use std::time::Duration;
+use std::{io, thread};
 
 use super::Context;
 use crate::error::Error;
@@ -9,6 +10,11 @@ use crate::resource::Resource;
 
 /// How many files SQLite opens for a connection.
 const FILES: usize = 4;
+
+/// How often, and after which time, connections are looked for again that are about to be
+/// idle.
+const ATTEMPTS: usize = 100;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// `ENFILE` and `EMFILE`, on every Unix.
 const TOO_MANY_FILES: [i32; 2] = [23, 24];
@@ -21,7 +27,13 @@ pub(super) fn with_room<T>(
 ) -> Result<T, Error> {
     match open() {
         Err(error) if lacking(&error).is_some() => {
-            context.options.component.pool().park_all();
+            let pool = context.options.component.pool();
+            for _ in 0..ATTEMPTS {
+                if !pool.park_all() || !lacks_descriptors() {
+                    break;
+                }
+                thread::sleep(PAUSE);
+            }
             open().map_err(|error| match lacking(&error) {
                 Some(resource) if !matches!(error, Error::Resource { .. }) => Error::Resource {
                     path: context.path().to_path_buf(),

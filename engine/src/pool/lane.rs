@@ -268,7 +268,7 @@ impl Lane {
         true
     }
 
-    fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         // What is locked is in use.
         self.connection
             .try_lock()

@@ -223,13 +223,18 @@ impl Pool {
         let mut last = Class::Ordinary;
         while let Some((lane, class)) = self.next(&idler, last) {
             last = class;
+            // Before it gets a connection, so that no connection is unknown.
+            let cold = lock(&self.idle).used(&lane);
             let turn = catch_unwind(AssertUnwindSafe(|| lane.run_one(&mut worker)));
             let more = turn.unwrap_or_else(|_| {
                 tracing::error!(target: TARGET, "a job panicked outside of the component");
                 worker = Worker::default();
                 lane.end_turn()
             });
-            self.keep_warm(&lane);
+            if let Some(cold) = cold {
+                cold.cool();
+            }
+            self.park_surplus();
             let mut state = self.state();
             if ORDINARY.take() {
                 state.ordinary = state.ordinary.saturating_sub(1);
@@ -241,16 +246,8 @@ impl Pool {
         }
     }
 
-    /// Notes that a lane was used, frees the memory of the one that has not been for
-    /// longest, and closes connections if there are too many. Nobody waits for that: the
-    /// caller has its answer.
-    fn keep_warm(&self, lane: &Arc<Lane>) {
-        if let Some(cold) = lock(&self.idle).used(lane) {
-            cold.cool();
-        }
-        self.park_surplus();
-    }
-
+    /// Closes connections if there are too many. Nobody waits for that: the caller has its
+    /// answer.
     fn park_surplus(&self) {
         let mut attempts = lock(&self.idle).surplus();
         while attempts > 0
@@ -264,16 +261,20 @@ impl Pool {
         }
     }
 
-    /// Closes the connections of all lanes with which nothing is being done.
-    pub(crate) fn park_all(&self) {
+    /// Closes the connections of all lanes with which nothing is being done; returns
+    /// whether others are about to be such lanes, because their callers have been told.
+    pub(crate) fn park_all(&self) -> bool {
         let mut lanes = lock(&self.idle).drain();
         // Readers first.
         lanes.sort_by_key(|lane| lane.role() == Role::Writer);
+        let mut are_more = false;
         for lane in lanes {
             if !lane.park(self) {
+                are_more |= lane.is_quiet() && lane.is_connected();
                 lock(&self.idle).keep(&lane);
             }
         }
+        are_more
     }
 
     /// Forgets a lane that was closed.

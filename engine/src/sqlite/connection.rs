@@ -229,7 +229,7 @@ impl SqliteConnection {
         if let Some(limits) = &settings.limits {
             limits::apply(&connection, limits)?;
         }
-        connection.pragma_update(None, "synchronous", Synchronous::Normal.name())?;
+        connection.pragma_update(None, "synchronous", Synchronous::Extra.name())?;
         let log = Log::take_over(&connection, file.as_deref())?;
 
         let limited = settings.limits.is_some();
@@ -245,7 +245,7 @@ impl SqliteConnection {
             call: None,
             settings,
             role,
-            synchronous: Synchronous::Normal,
+            synchronous: Synchronous::Extra,
             pinned: None,
             keeping: false,
             reading: false,

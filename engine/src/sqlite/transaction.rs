@@ -46,6 +46,9 @@ const INSTRUCTIONS_OF_UNTRUSTED: i32 = 100;
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Synchronous {
+    /// That the database is on the disk, and its journal gone: until there is a log. SQLite
+    /// notices only some of what a loss of power does to a journal.
+    Extra,
     /// Nothing. The log is flushed before it is copied into the database.
     Normal,
     /// That the log is on the disk.
@@ -55,6 +58,7 @@ pub(super) enum Synchronous {
 impl Synchronous {
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Extra => "EXTRA",
             Self::Normal => "NORMAL",
             Self::Full => "FULL",
         }
@@ -228,12 +232,10 @@ impl SqliteConnection {
             self.tidy();
             self.bound_log(longest)?;
         }
-        if self.synchronous != synchronous {
+        if self.synchronous != synchronous && (self.file.is_none() || self.log.is_open()) {
             let _granted = self.permission.grant();
-            self.connection.execute_batch(match synchronous {
-                Synchronous::Normal => "PRAGMA synchronous = NORMAL",
-                Synchronous::Full => "PRAGMA synchronous = FULL",
-            })?;
+            self.connection
+                .pragma_update(None, "synchronous", synchronous.name())?;
             self.synchronous = synchronous;
         }
         // The wait is ours, so that others may work meanwhile; other statements

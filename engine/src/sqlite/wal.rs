@@ -60,6 +60,11 @@ impl Log {
         self.id = self.path.as_deref().and_then(|path| Id::at(path).ok());
     }
 
+    /// Whether the connection has a log.
+    pub(super) fn is_open(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// Whether the log's name still refers to the log that the connection has open.
     pub(super) fn is_in_place(&self) -> bool {
         match (&self.path, &self.id) {

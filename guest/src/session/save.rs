@@ -34,10 +34,10 @@ fn save(env: &impl Environment, draft: HeadDraft, imported: bool) -> Result<u64>
     let asked = i64::try_from(draft.revision).map_err(|_| invalid("the revision is too high"))?;
     let revision = match HeadRow::load_identity(&session) {
         Ok(None) => asked,
-        _ if imported => return Err(invalid("there is a head already")),
+        Ok(Some(_)) if imported => return Err(invalid("there is a head already")),
         Ok(stored) => asked.max(next_revision(stored.as_ref())?),
         // It is replaced. What the stamps know was committed before.
-        Err(Error::Corrupt(_)) => {
+        Err(Error::Corrupt(_)) if !imported => {
             let last = turns::last_revision(&session.tx)?;
             asked.max(last.saturating_add(1))
         }

@@ -76,7 +76,8 @@ async fn opening_what_is_half_deleted_finishes_the_deletion() {
     factory.try_delete_session(SESSION).await.unwrap();
     // As a kill leaves it between the mark and the removal.
     raw.batch(&format!("VACUUM INTO '{}'", copy.display()));
-    drop((raw, store));
+    drop(raw);
+    store.close().await;
     fs::rename(&copy, &path).unwrap();
     assert!(
         factory

@@ -34,7 +34,7 @@ async fn a_store_whose_directory_was_renamed_commits_nothing_and_loses_nothing()
         text.contains("moved") && text.contains("nothing was committed"),
         "{text}"
     );
-    drop(store);
+    store.close().await;
     let store = Store::open(&after.join("session.db")).await.unwrap();
     let read = store.load_session(SessionReadScope::FullGraph).await;
     assert_eq!(read.unwrap().unwrap().graph.nodes.len(), 2);
@@ -54,7 +54,7 @@ async fn a_file_that_was_replaced_is_not_committed_to() {
     fs::write(&path, b"another file").unwrap();
     let error = store.try_put_blob(b"blob").await.unwrap_err();
     assert!(error.to_string().contains("replaced"), "{error}");
-    drop(store);
+    store.close().await;
     assert_eq!(fs::read(&path).unwrap(), b"another file");
     // The log stayed where it was: together they are whole.
     for suffix in ["-wal", "-shm"] {
@@ -101,8 +101,8 @@ async fn a_database_has_one_name_at_a_time() {
     child.wait_for("refused");
     assert!(child.wait().success());
     // By its own name it is opened, links or not; and by the link when nobody has it open.
-    drop(Store::open(&path).await.unwrap());
-    drop(store);
+    Store::open(&path).await.unwrap().close().await;
+    store.close().await;
     let store = Store::open(&link).await.unwrap();
     let read = store.load_session(SessionReadScope::FullGraph).await;
     assert_eq!(read.unwrap().unwrap().graph.nodes.len(), 2);

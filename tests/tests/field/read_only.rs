@@ -35,7 +35,7 @@ async fn a_read_only_store_leaves_no_file_and_sees_what_others_write() {
         .commit_runtime_state(append(None, chain(0, 1)))
         .await
         .unwrap();
-    drop(writer);
+    writer.close().await;
     assert_eq!(names(directory.path()), ["session.db"]);
 
     let reader = Store::open_readonly(&path).await.unwrap();
@@ -49,14 +49,15 @@ async fn a_read_only_store_leaves_no_file_and_sees_what_others_write() {
         .await
         .unwrap();
     assert_eq!(nodes(&reader).await, 2);
-    drop((writer, reader));
+    writer.close().await;
+    reader.close().await;
     let reader = Store::open_readonly(&path).await.unwrap();
     let writer = Store::open(&path).await.unwrap();
     writer
         .commit_runtime_state(append(Some(2), chain(2, 1)))
         .await
         .unwrap();
-    drop(writer);
+    writer.close().await;
     assert_eq!(nodes(&reader).await, 3);
 }
 
@@ -85,7 +86,7 @@ async fn a_log_is_read_without_touching_it() {
     let reader = Store::open_readonly(&path).await.unwrap();
     assert_eq!(nodes(&reader).await, 3);
     assert_eq!(names(directory.path()), before);
-    drop(reader);
+    reader.close().await;
     assert_eq!(names(directory.path()), before);
     assert_eq!(
         fs::read(directory.path().join("session.db-wal")).unwrap(),
@@ -105,7 +106,7 @@ async fn what_was_read_while_the_file_changed_is_thrown_away() {
         .commit_runtime_state(append(None, chain(0, 1)))
         .await
         .unwrap();
-    drop(writer);
+    writer.close().await;
     let reader = Store::open_readonly(&path).await.unwrap();
     assert_eq!(nodes(&reader).await, 1);
     let script = "db = sqlite3.connect(path)\ndb.execute('UPDATE session_meta SET rowid = rowid')\ndb.commit()\ndb.close()";

@@ -54,11 +54,10 @@ async fn work(base: &Path, durability: Durability) {
             .await
             .unwrap();
     }
-    // What is removed may come back.
-    assert_eq!(steps(false, host.forget_scope(&turn())).await.unwrap(), 2);
+    assert_eq!(steps(true, host.forget_scope(&turn())).await.unwrap(), 2);
     clock.advance(10_000);
     let before = at(NOW_MS.cast_unsigned() + 1);
-    assert_eq!(steps(false, host.prune(before)).await.unwrap(), 3);
+    assert_eq!(steps(true, host.prune(before)).await.unwrap(), 3);
     drop(host);
     wait_until_closed(&path);
 }

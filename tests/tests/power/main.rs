@@ -8,9 +8,11 @@
 #![cfg(target_os = "linux")]
 
 mod broken;
+mod creation;
 mod disk;
 mod effects;
 mod event;
+mod factory;
 mod host_events;
 mod import;
 mod processes;

@@ -177,6 +177,12 @@ impl DatabaseFile {
         fs::metadata(with_suffix(&self.name, "-journal")).is_ok_and(|journal| journal.len() > 0)
     }
 
+    /// Whether the first transaction was cut off before the first bytes were written: the file
+    /// has grown, and SQLite will undo that.
+    pub(crate) fn is_cut_off(&self, header: &[u8]) -> bool {
+        header.iter().all(|byte| *byte == 0) && self.has_journal()
+    }
+
     /// What the file and its log look like from outside.
     pub(super) fn appearance(&self) -> io::Result<Appearance> {
         let database = fs::metadata(&self.name)?;
@@ -336,9 +342,14 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Makes what changed in the directory of a file survive a loss of power.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if let (true, Some(directory)) = (cfg!(unix), path.parent()) {
+/// Makes the name of a file or directory, or that it is gone, survive a loss of power.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    if cfg!(unix) {
         File::open(directory)?.sync_all()?;
     }
     Ok(())

@@ -227,7 +227,7 @@ fn subscribers() -> Vec<Operation> {
         })
     };
     let ended = Effect::Writes(Retry::Answers("Ok(false)", "it has ended"));
-    let gone = || Effect::Writes(Retry::Answers("Ok(Pruned { occurrences: 0", GONE));
+    let gone = || Effect::Writes(Retry::Answers("Ok(0)", GONE));
     vec![
         Operation::new(
             "host-events.initialize",

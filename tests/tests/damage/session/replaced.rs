@@ -56,7 +56,7 @@ async fn a_blob_that_is_put_again_can_be_read() {
             let store = place.open().await;
             let key = store.try_put_blob(content).await.unwrap();
             let other = store.try_put_blob(b"other").await.unwrap();
-            place.raw().damage(damage);
+            place.raw().execute(damage);
             for (key, content) in [(&key, content), (&other, b"other")] {
                 let gone = damage.starts_with("DELETE");
                 if gone && content == b"other" {
