@@ -25,6 +25,9 @@ pub(super) const OPERATION: &str = "open";
 /// How often a file is looked at again that changed while it was opened.
 const ATTEMPTS: usize = 10;
 
+/// How a database begins.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
 /// Where `application_id` is in the header of a file, big-endian.
 const APPLICATION_ID: usize = 68;
 
@@ -70,7 +73,7 @@ fn writer(
     let header = file
         .header()
         .map_err(|error| Error::io(context.path(), error))?;
-    if !header.is_empty() && file.is_cut_off(&header) {
+    if !header.is_empty() && !header.starts_with(MAGIC) && file.is_cut_off() {
         SqliteConnection::open(file, Role::Writer, &context.settings).map_err(sql)?;
         return Ok(None);
     }

@@ -120,21 +120,37 @@ impl SqliteSessionStoreFactory {
         request: &SessionStoreCreateRequest,
         path: &Path,
     ) -> Result<Option<Arc<Store>>, Error> {
-        let store = match self.builder.clone().open_existing(path).await {
-            Ok(store) => store,
-            Err(Error::Engine(EngineError::Missing { .. })) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        match self.begin(request, store).await {
-            Ok(store) => Ok(Some(store)),
-            Err(Error::Engine(EngineError::Retired { .. })) => {
-                self.builder.clone().delete(path).await?;
-                Ok(None)
+        for _ in 0..ATTEMPTS {
+            let store = match self.builder.clone().open_existing(path).await {
+                Ok(store) => store,
+                Err(Error::Engine(EngineError::Missing { .. })) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            match self.begun(request, store).await {
+                Err(Error::Engine(EngineError::Retired { .. })) => {
+                    self.builder.clone().delete(path).await?;
+                    return Ok(None);
+                }
+                // It was deleted meanwhile, and perhaps created anew.
+                Err(Error::Engine(EngineError::Displaced { .. })) => {}
+                result => return result,
             }
-            // It was deleted meanwhile.
-            Err(Error::Engine(EngineError::Displaced { .. })) if !path.exists() => Ok(None),
-            Err(error) => Err(error),
         }
+        Ok(None)
+    }
+
+    /// The session of a file. `None` if its creation was cut off, or is not done.
+    async fn begun(
+        &self,
+        request: &SessionStoreCreateRequest,
+        store: Store,
+    ) -> Result<Option<Arc<Store>>, Error> {
+        let is_begun = store.try_load_session_meta().await?.is_some()
+            || store.try_load_session_head_meta().await?.is_some();
+        if is_begun {
+            return self.begin(request, store).await.map(Some);
+        }
+        Ok(None)
     }
 
     /// Writes the metadata of a session that has none yet.

@@ -16,14 +16,12 @@ mod locks;
 mod registry;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub(super) use registry::Id;
-
-use registry::Shared;
 
 use super::wait::wait_for;
 
@@ -32,6 +30,11 @@ const HEADER_LENGTH: usize = 100;
 
 /// The mode of a file that only its owner can read and write.
 pub(crate) const PRIVATE: u32 = 0o600;
+
+/// How a rollback journal begins, and how many bytes it has until after the number of pages
+/// that the file had before: <https://www.sqlite.org/fileformat2.html#the_rollback_journal>.
+const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+const JOURNAL_START: usize = 20;
 
 /// How much is copied at a time, in bytes.
 const COPIED: usize = 1 << 20;
@@ -52,7 +55,6 @@ pub struct DatabaseFile {
     /// Without links. SQLite derives the name of the log from this.
     name: PathBuf,
     id: Id,
-    shared: Arc<Shared>,
 }
 
 impl DatabaseFile {
@@ -94,13 +96,8 @@ impl DatabaseFile {
         // Absolute, because a connection may be opened long after the
         // application has changed its working directory.
         let path = std::path::absolute(path)?;
-        let (id, name, shared) = registry::acquire(&path, || prepare(&path))?;
-        Ok(Self {
-            path,
-            name,
-            id,
-            shared,
-        })
+        let (id, name) = registry::acquire(&path, || prepare(&path))?;
+        Ok(Self { path, name, id })
     }
 
     /// The file's absolute path.
@@ -177,10 +174,13 @@ impl DatabaseFile {
         fs::metadata(with_suffix(&self.name, "-journal")).is_ok_and(|journal| journal.len() > 0)
     }
 
-    /// Whether the first transaction was cut off before the first bytes were written: the file
-    /// has grown, and SQLite will undo that.
-    pub(crate) fn is_cut_off(&self, header: &[u8]) -> bool {
-        header.iter().all(|byte| *byte == 0) && self.has_journal()
+    /// Whether the first transaction was cut off: the file was empty before, so whatever it
+    /// holds, SQLite will undo it.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let mut start = [0; JOURNAL_START];
+        let read = File::open(with_suffix(&self.name, "-journal"))
+            .and_then(|mut journal| journal.read_exact(&mut start));
+        read.is_ok() && start.starts_with(&JOURNAL_MAGIC) && start.ends_with(&[0; 4])
     }
 
     /// What the file and its log look like from outside.
@@ -201,12 +201,12 @@ impl DatabaseFile {
     /// Whether the log was removed while connections of this process had it open: nothing may
     /// be read from or written to them any more.
     pub(crate) fn log_is_lost(&self) -> bool {
-        self.shared.log_is_lost()
+        registry::log_is_lost(&self.id)
     }
 
     /// See [`log_is_lost`](Self::log_is_lost).
     pub(super) fn lose_log(&self) {
-        self.shared.lose_log();
+        registry::lose_log(&self.id);
     }
 
     /// Counts a connection until the result is dropped, just before the connection is closed.
@@ -223,7 +223,7 @@ impl DatabaseFile {
     /// Keeps the file from being removed until the result is dropped. `None` if it is being
     /// removed now, for longer than `timeout`.
     pub(super) fn opening(self: &Arc<Self>, timeout: Duration) -> io::Result<Option<Opening>> {
-        let opening = wait_for(timeout, || registry::try_open(&self.id))?;
+        let opening = wait_for(timeout, || registry::try_open(&self.id, &self.name))?;
         Ok(opening.then(|| Opening(Arc::clone(self))))
     }
 
@@ -245,8 +245,11 @@ impl DatabaseFile {
         timeout: Duration,
         agree: impl FnOnce(&Self) -> io::Result<bool>,
     ) -> io::Result<Removal> {
-        if !wait_for(timeout, || registry::try_remove(&self.id))? {
-            return Ok(Removal::Busy);
+        match wait_for(timeout, || registry::try_remove(&self.id)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Removal::Busy),
+            Err(_) if !self.is_in_place() => return Ok(Removal::Done),
+            Err(error) => return Err(error),
         }
         let _removing = Removing(&self.id);
         if !self.is_in_place() {

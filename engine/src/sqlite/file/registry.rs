@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
@@ -54,23 +53,6 @@ impl Id {
     }
 }
 
-/// What all handles of a file share.
-#[derive(Default)]
-pub(super) struct Shared {
-    /// Whether the log was found removed while connections had it open.
-    log_lost: AtomicBool,
-}
-
-impl Shared {
-    pub(super) fn log_is_lost(&self) -> bool {
-        self.log_lost.load(Ordering::Acquire)
-    }
-
-    pub(super) fn lose_log(&self) {
-        self.log_lost.store(true, Ordering::Release);
-    }
-}
-
 struct Entry {
     users: usize,
     connections: usize,
@@ -81,8 +63,9 @@ struct Entry {
     shared_memory: Option<File>,
     /// Whether other programs are kept from removing the log.
     log_kept: bool,
+    /// Whether the log was found removed while connections had it open.
+    log_lost: bool,
     lifecycle: Lifecycle,
-    shared: Arc<Shared>,
 }
 
 /// Who of this process keeps the file from being removed, or removes it. Other processes see
@@ -106,12 +89,34 @@ impl Entry {
         Ok(Arc::clone(self.file.insert(Arc::new(file))))
     }
 
+    fn is_idle(&self) -> bool {
+        self.connections == 0 && matches!(self.lifecycle, Lifecycle::Opening(0))
+    }
+
     /// Closes the descriptors, if there is no connection that they could take the locks from.
     fn close(&mut self) {
-        if self.connections == 0 && matches!(self.lifecycle, Lifecycle::Opening(0)) {
+        if self.is_idle() {
             self.file = None;
             self.shared_memory = None;
         }
+    }
+
+    /// Fails if connections have the file open by another name. Without any it begins anew.
+    fn take_name(&mut self, id: &Id, name: &Path) -> io::Result<()> {
+        if self.is_idle() {
+            self.log_lost = false;
+            self.name = name.to_path_buf();
+        }
+        if self.name == name {
+            return Ok(());
+        }
+        if Id::at(&self.name).is_ok_and(|other| other == *id) {
+            return Err(linked(&self.name.display().to_string()));
+        }
+        Err(io::Error::other(format!(
+            "it was {} when this process opened it; close the stores that were opened by that name first",
+            self.name.display()
+        )))
     }
 
     /// Ends what the descriptor has locked. Closing it is not enough: a forked child has it
@@ -135,7 +140,7 @@ fn files() -> MutexGuard<'static, BTreeMap<Id, Entry>> {
 pub(super) fn acquire(
     path: &Path,
     prepare: impl FnOnce() -> io::Result<()>,
-) -> io::Result<(Id, PathBuf, Arc<Shared>)> {
+) -> io::Result<(Id, PathBuf)> {
     let mut files = files();
     prepare()?;
     let metadata = fs::metadata(path)?;
@@ -146,17 +151,9 @@ pub(super) fn acquire(
     let name = fs::canonicalize(path)?;
     let id = Id::of(&name, &metadata);
     if let Some(entry) = files.get_mut(&id) {
-        if entry.name != name {
-            if Id::at(&entry.name).is_ok_and(|other| other == id) {
-                return Err(linked(&entry.name.display().to_string()));
-            }
-            return Err(io::Error::other(format!(
-                "it was {} when this process opened it; close the stores that were opened by that name first",
-                entry.name.display()
-            )));
-        }
+        entry.take_name(&id, &name)?;
         entry.users += 1;
-        return Ok((id, name, Arc::clone(&entry.shared)));
+        return Ok((id, name));
     }
     let mut entry = Entry {
         users: 1,
@@ -165,8 +162,8 @@ pub(super) fn acquire(
         file: None,
         shared_memory: None,
         log_kept: false,
+        log_lost: false,
         lifecycle: Lifecycle::Opening(0),
-        shared: Arc::default(),
     };
     if has_links(&metadata)
         && locks::is_in_use(&*entry.file(&id)?)
@@ -174,9 +171,8 @@ pub(super) fn acquire(
     {
         return Err(linked("another name"));
     }
-    let shared = Arc::clone(&entry.shared);
     files.insert(id.clone(), entry);
-    Ok((id, name, shared))
+    Ok((id, name))
 }
 
 pub(super) fn release(id: &Id) {
@@ -194,6 +190,18 @@ pub(super) fn release(id: &Id) {
 /// The descriptor, to be dropped before the handle of the file is.
 pub(super) fn file(id: &Id) -> io::Result<Arc<File>> {
     entry(&mut files(), id)?.file(id)
+}
+
+/// Whether the log was found removed while connections had it open.
+pub(super) fn log_is_lost(id: &Id) -> bool {
+    files().get(id).is_some_and(|entry| entry.log_lost)
+}
+
+/// See [`log_is_lost`].
+pub(super) fn lose_log(id: &Id) {
+    if let Ok(entry) = entry(&mut files(), id) {
+        entry.log_lost = true;
+    }
 }
 
 /// Counts a connection.
@@ -253,9 +261,10 @@ pub(super) fn disconnecting(id: &Id) {
 }
 
 /// Keeps the file from being removed by [`try_remove`]; false if it is being removed now.
-pub(super) fn try_open(id: &Id) -> io::Result<bool> {
+pub(super) fn try_open(id: &Id, name: &Path) -> io::Result<bool> {
     let mut files = files();
     let entry = entry(&mut files, id)?;
+    entry.take_name(id, name)?;
     let Lifecycle::Opening(count) = entry.lifecycle else {
         return Ok(false);
     };
