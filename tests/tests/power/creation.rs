@@ -21,7 +21,7 @@ macro_rules! kinds {
             let path = base.join("a.db");
             for _ in 0..2 {
                 let ($builder, $path) = (clock().builder().durability(durability), &path);
-                drop(steps(true, $open).await.unwrap());
+                steps(true, $open).await.unwrap().close().await;
                 wait_until_closed(&path);
             }
         }
@@ -31,7 +31,7 @@ macro_rules! kinds {
             let ($builder, $path) = (clock().builder(), &path);
             let opened = $open.await.map_err(failure)?;
             let contents = contents(&path).await;
-            drop(opened);
+            opened.close().await;
             contents
         }
     )*};
@@ -63,7 +63,7 @@ mod conversion {
         let store = builder().open(&path).await.unwrap();
         let committed = store.commit_runtime_state(append(None, chain(0, 40)));
         crate::proof::step(true, committed).await.unwrap();
-        drop(store);
+        store.close().await;
         wait_until_closed(&path);
         let plain = rusqlite::Connection::open(&path).unwrap();
         plain
@@ -72,7 +72,11 @@ mod conversion {
         drop(plain);
         std::fs::File::open(base).unwrap().sync_all().unwrap();
         crate::proof::ready();
-        drop(steps(true, builder().open(&path)).await.unwrap());
+        steps(true, builder().open(&path))
+            .await
+            .unwrap()
+            .close()
+            .await;
         wait_until_closed(&path);
     }
 }

@@ -24,7 +24,7 @@ async fn state(base: &Path) -> Result<String, String> {
     let host = clock().builder().open_effect_host(&path, options()).await;
     let host = host.map_err(failure)?;
     let contents = contents(&path).await?;
-    drop(host);
+    host.close().await;
     Ok(contents)
 }
 
@@ -45,7 +45,7 @@ async fn work(base: &Path, durability: Durability) {
             .await
             .unwrap();
     }
-    drop(host);
+    host.close().await;
     wait_until_closed(&path);
     let host = steps(true, open()).await.unwrap();
     for key in ["d", "e"] {
@@ -54,10 +54,11 @@ async fn work(base: &Path, durability: Durability) {
             .await
             .unwrap();
     }
-    assert_eq!(steps(true, host.forget_scope(&turn())).await.unwrap(), 2);
+    // What is removed may come back.
+    assert_eq!(steps(false, host.forget_scope(&turn())).await.unwrap(), 2);
     clock.advance(10_000);
     let before = at(NOW_MS.cast_unsigned() + 1);
-    assert_eq!(steps(true, host.prune(before)).await.unwrap(), 3);
-    drop(host);
+    assert_eq!(steps(false, host.prune(before)).await.unwrap(), 3);
+    host.close().await;
     wait_until_closed(&path);
 }

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use lash_core::{
-    RuntimePersistence, SessionPolicy, SessionStoreCreateRequest, SessionStoreFactory,
-};
+use lash_core::{RuntimePersistence, SessionPolicy, SessionStoreCreateRequest};
 use lash_wasm_store::{Durability, SqliteSessionStoreFactory};
 use lash_wasm_store_testing::damage::wait_until_closed;
 use lash_wasm_store_testing::fixtures::{SESSION, append, chain, meta};
@@ -51,8 +49,13 @@ async fn state(base: &Path) -> Result<String, String> {
     let factory = factory(base, Durability::Full);
     let mut all = String::new();
     for session in [SESSION, "other"] {
-        all += &match factory.open_existing_store(&request(session)).await? {
-            Some(_store) => contents(&factory.path_for_session(session)).await?,
+        let opened = factory.try_open_existing_store(&request(session)).await;
+        all += &match opened.map_err(|error| error.to_string())? {
+            Some(store) => {
+                let contents = contents(&factory.path_for_session(session)).await;
+                store.close().await;
+                contents?
+            }
             None => format!("no {session}\n"),
         };
     }
@@ -64,7 +67,7 @@ async fn create(base: &Path, durability: Durability) {
     for session in [SESSION, "other"] {
         let request = request(session);
         let created = factory.try_create_store(&request);
-        drop(step(true, created).await.unwrap());
+        step(true, created).await.unwrap().close().await;
         wait_until_closed(&factory.path_for_session(session));
     }
     let request = request(SESSION);
@@ -73,7 +76,7 @@ async fn create(base: &Path, durability: Durability) {
     step(true, store.commit_runtime_state(append(None, chain(0, 3))))
         .await
         .unwrap();
-    drop(store);
+    store.close().await;
     wait_until_closed(&factory.path_for_session(SESSION));
 }
 
@@ -89,7 +92,7 @@ async fn deletion(base: &Path, durability: Durability) {
             .unwrap();
         // Once with a handle that is left over, once without.
         if round == 0 {
-            drop(store);
+            store.close().await;
             wait_until_closed(&factory.path_for_session(SESSION));
             step(true, factory.try_delete_session(SESSION))
                 .await

@@ -20,7 +20,7 @@ async fn state(base: &Path) -> Result<String, String> {
     let store = clock().builder().open_host_event_store(&path).await;
     let store = store.map_err(failure)?;
     let contents = contents(&path).await?;
-    drop(store);
+    store.close().await;
     Ok(contents)
 }
 
@@ -45,7 +45,7 @@ async fn work(base: &Path, durability: Durability) {
     step(true, store.cancel_subscription("b", &handle))
         .await
         .unwrap();
-    drop(store);
+    store.close().await;
     wait_until_closed(&path);
     let store = steps(true, open()).await.unwrap();
     let later = step(true, reserve(&store, &second)).await;
@@ -55,11 +55,12 @@ async fn work(base: &Path, durability: Durability) {
         .unwrap();
     clock.advance(10_000);
     let before = at(NOW_MS.cast_unsigned() + 1);
-    let pruned = steps(true, store.prune_occurrences(before)).await;
+    // What is removed may come back.
+    let pruned = steps(false, store.prune_occurrences(before)).await;
     assert_eq!(pruned.unwrap(), 2);
     step(true, store.delete_session_subscriptions("a"))
         .await
         .unwrap();
-    drop(store);
+    store.close().await;
     wait_until_closed(&path);
 }

@@ -21,7 +21,7 @@ async fn state(base: &Path) -> Result<String, String> {
     let registry = builder.open_process_registry(&path).await;
     let registry = registry.map_err(failure)?;
     let contents = contents(&path).await?;
-    drop(registry);
+    registry.close().await;
     Ok(contents)
 }
 
@@ -69,7 +69,7 @@ async fn work(base: &Path, durability: Durability) {
     let before = at(NOW_MS.cast_unsigned() + 1);
     let pruned = steps(true, registry.prune_ended(before, None)).await;
     assert_eq!(pruned.unwrap(), 1);
-    drop(registry);
+    registry.close().await;
     wait_until_closed(&path);
     let registry = steps(true, open()).await.unwrap();
     step(true, registry.register_process(registration("c")))
@@ -77,6 +77,6 @@ async fn work(base: &Path, durability: Durability) {
         .unwrap();
     let deleted = registry.delete_session_process_state("a-session");
     step(true, deleted).await.unwrap();
-    drop(registry);
+    registry.close().await;
     wait_until_closed(&path);
 }

@@ -29,7 +29,7 @@ async fn open(base: &Path, durability: Durability, clock: &TestClock) -> Store {
 }
 
 async fn close(base: &Path, store: Store) {
-    drop(store);
+    store.close().await;
     wait_until_closed(&base.join("session.db"));
 }
 
@@ -38,7 +38,7 @@ async fn state(base: &Path) -> Result<String, String> {
     let path = base.join("session.db");
     let store = clock().builder().open(&path).await.map_err(failure)?;
     let contents = contents(&path).await?;
-    drop(store);
+    store.close().await;
     Ok(contents)
 }
 
