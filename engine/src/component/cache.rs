@@ -115,7 +115,8 @@ fn private(directory: &Path) -> io::Result<PathBuf> {
     Ok(directory.to_path_buf())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -148,7 +149,7 @@ mod tests {
         let root = Directory::new();
         set_mode(&root.path(""), 0o755);
         for bits in [0o755, 0o770, 0o701, 0o1777] {
-            let cache = root.path(&format!("{bits:o}"));
+            let cache = root.path(format!("{bits:o}"));
             fs::create_dir(&cache).unwrap();
             set_mode(&cache, bits);
             let error = private(&cache).unwrap_err().to_string();

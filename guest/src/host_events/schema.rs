@@ -13,8 +13,8 @@
 //! What is found by one index only is not confirmed, where a row that is hidden
 //! makes nothing happen twice and loses nothing that is to be started: an
 //! occurrence by its identifier (who asks gets an error), subscriptions by their
-//! name or by the type of their source alone, what is old enough to be pruned,
-//! and a delivery that is to be settled.
+//! name or by the type of their source alone, what is old enough to be pruned, what was
+//! never reserved (it is not pruned either), and a delivery that is to be settled.
 
 use crate::storage::digests;
 

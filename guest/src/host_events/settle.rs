@@ -103,13 +103,16 @@ const BY_NUMBER: &str = sql!(
     "NOT INDEXED WHERE settled = 0 AND number > ?1 ORDER BY number LIMIT ?2"
 );
 
+/// A delivery by its number. `None` if it is corrupt.
+type Numbered = (i64, Option<DeliveryRow>);
+
 fn pending(
     tx: &impl Transaction,
     sql: &str,
     after: i64,
     limit: i64,
     skipped: &mut Skipped,
-) -> Result<(Vec<(i64, Option<DeliveryRow>)>, SetDigest)> {
+) -> Result<(Vec<Numbered>, SetDigest)> {
     let rows = tx.query(sql, &[Value::Integer(after), Value::Integer(limit)])?;
     let mut last = after;
     let mut digest = SetDigest::default();
