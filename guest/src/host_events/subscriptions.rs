@@ -6,7 +6,7 @@ use crate::Result;
 use crate::bindings::host_event_types::{Subscription, SubscriptionDraft, SubscriptionFilter};
 use crate::host_events::digests::HostEventTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::verify_complete;
+use crate::storage::corruption::{verify_complete, verify_order};
 use crate::storage::numbers;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
@@ -142,6 +142,7 @@ fn visit_all<T: Transaction>(
         while reader.advance() {
             let (row, checksum) = SubscriptionRow::read_with_checksum(&mut reader)?;
             found.insert(checksum);
+            verify_order(SubscriptionRow::TABLE, row.seq, row.seq > last)?;
             last = row.seq;
             visitor(row, checksum)?;
         }

@@ -10,7 +10,7 @@ use crate::bindings::process_types::{
 use crate::bindings::types::ByteStrings;
 use crate::processes::digests::ProcessTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{corrupt, invalid, verify_complete};
+use crate::storage::corruption::{corrupt, invalid, verify_complete, verify_order};
 use crate::storage::paging::Room;
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value, clamp, unsigned};
@@ -262,6 +262,7 @@ pub fn wakes_after(
         while reader.advance() {
             let (event, checksum) = EventRow::read(&mut reader, process.seq)?;
             let length = usize::try_from(reader.integer()?).unwrap_or(usize::MAX);
+            verify_order(TABLE, event.sequence, event.sequence > last)?;
             found.insert(checksum);
             if event.sequence > asked_after && next.is_none() {
                 if room.fits(length) {

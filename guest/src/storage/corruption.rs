@@ -20,6 +20,19 @@ pub(crate) fn corrupt(table: &str, key: impl Display, reason: &str) -> Error {
     })
 }
 
+/// A row comes after the one before it. A page of the file that leads back to itself would
+/// be read for ever.
+pub(crate) fn verify_order(table: &str, key: impl Display, in_order: bool) -> Result<()> {
+    match in_order {
+        true => Ok(()),
+        false => Err(corrupt(
+            table,
+            key,
+            "the row is out of order, and those after it are not read",
+        )),
+    }
+}
+
 /// What is corrupt, if an error says that something is.
 pub(crate) fn damage(table: &str, error: Error) -> Result<Corruption> {
     match error {

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::bindings::inspection_types::{CheckedTable, Repaired, Verification};
 use crate::bindings::types::{Corruption, Error};
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{self, corrupt, verify_complete};
+use crate::storage::corruption::{self, corrupt, verify_complete, verify_order};
 use crate::storage::identity;
 use crate::storage::numbers;
 use crate::storage::paging::{Cursor, List};
@@ -378,8 +378,8 @@ impl Findings {
 
     /// Checks every row of a page but the one that ended the page before; returns the
     /// key of the last one, and none if there was nothing new, or if the key cannot be
-    /// read: then the rest of the table is out of reach.
-    fn check_page<K: PartialEq>(
+    /// read or is not after the one before: then the rest of the table is out of reach.
+    fn check_page<K: PartialOrd>(
         &mut self,
         pages: &Pages,
         rows: &Rows,
@@ -388,17 +388,23 @@ impl Findings {
         check: Check<'_>,
     ) -> Result<Option<K>> {
         let mut reader = RowReader::new(pages.table, rows);
-        let mut last = None;
+        let mut last = before;
+        let mut found = false;
         while reader.advance() {
             let start = reader.clone();
             for _ in 0..pages.columns {
                 reader.skip()?;
             }
-            last = self.note(pages.table, key(&mut start.clone()))?;
-            if last.is_some() && last == before {
-                last = None;
+            let key = self.note(pages.table, key(&mut start.clone()))?;
+            if !found && key.is_some() && key == last {
                 continue;
             }
+            let in_order = verify_order(pages.table, "", key.is_none() || key > last);
+            if self.note(pages.table, in_order)?.is_none() {
+                return Ok(None);
+            }
+            found = key.is_some();
+            last = key.or(last);
             if let Some(table) = self.tables.last_mut() {
                 table.rows = table.rows.saturating_add(1);
                 table.bytes = table.bytes.saturating_add(reader.since(&start));
@@ -406,6 +412,6 @@ impl Findings {
             let checked = check(self, &mut start.clone());
             self.note(pages.table, checked)?;
         }
-        Ok(last)
+        Ok(last.filter(|_| found))
     }
 }

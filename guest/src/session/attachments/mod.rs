@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use crate::Result;
 use crate::bindings::session_types::{AttachmentIntent, AttachmentPage};
 use crate::session::digests::SessionTransaction;
+use crate::storage::corruption::verify_order;
 use crate::storage::paging::{Cursor, ItemPage, List, Named};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp};
@@ -171,7 +172,11 @@ fn session_ids(tx: &impl Transaction) -> Result<Vec<String>> {
             Ok(reader.optional_text()?.map(ToString::to_string))
         })?;
         match next.flatten() {
-            Some(next) => sessions.push(next),
+            Some(next) => {
+                let in_order = sessions.last().is_none_or(|last| next > *last);
+                verify_order(AttachmentRow::TABLE, &next, in_order)?;
+                sessions.push(next);
+            }
             None => return Ok(sessions),
         }
     }

@@ -18,7 +18,7 @@ use crate::bindings::session_types::{BlobKind, BlobProfile};
 use crate::bindings::types::Error;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{self, corrupt, missing, verify_complete};
+use crate::storage::corruption::{self, corrupt, missing, verify_complete, verify_order};
 use crate::storage::rows::{RowReader, read_one};
 use crate::storage::seam::{Environment, Transaction, TransactionMode, Value};
 use crate::storage::sql::sql;
@@ -427,6 +427,7 @@ fn walk<T: Transaction>(
         let mut reader = RowReader::new(TABLE, &rows);
         while reader.advance() {
             let id = reader.integer()?;
+            verify_order(TABLE, id, id >= next)?;
             let key = BlobKey::from_bytes(reader.blob()?);
             let (row, stored) = BlobRow::parse(&mut reader)?;
             let checksum = key.map_or(stored, |key| row.checksum(&key));

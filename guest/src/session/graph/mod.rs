@@ -19,7 +19,7 @@ use crate::Result;
 use crate::bindings::session_types::Node;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete};
+use crate::storage::corruption::{confirm_found, corrupt, missing, verify_complete, verify_order};
 use crate::storage::paging::{Cursor, Room};
 use crate::storage::rows::{RowReader, capacity, read_one};
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows, unsigned};
@@ -95,7 +95,9 @@ fn confirm_hidden_or_absent(tx: &impl Transaction, node_ids: &BTreeSet<&str>) ->
         )?;
         let mut reader = RowReader::new(TABLE, &rows);
         while reader.advance() {
-            last = reader.integer()?;
+            let seq = reader.integer()?;
+            verify_order(TABLE, seq, seq > last)?;
+            last = seq;
             let node_id = reader.text()?;
             let is_visible = reader.integer()? == 0;
             if is_visible && node_ids.contains(node_id) {

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::bindings::session_types::{BodyPage, NodePage, StoredNode};
 use crate::bindings::types::ByteStrings;
 use crate::session::digests::SessionTransaction;
-use crate::storage::corruption::{corrupt, verify_complete};
+use crate::storage::corruption::{corrupt, verify_complete, verify_order};
 use crate::storage::paging::{Cursor, Key, List, PAGE_BYTES, Room};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, unsigned};
@@ -75,6 +75,8 @@ pub(super) fn read_before<T: Transaction>(
             let mut reader = RowReader::new(TABLE, &rows);
             while reader.advance() {
                 let row = NodeRow::read(&mut reader)?;
+                let in_order = !matches!(cursor.next, Key::Number(before) if row.seq >= before);
+                verify_order(TABLE, row.seq, in_order)?;
                 cursor.found.insert(row.checksum);
                 cursor.next = Key::Number(row.seq);
                 room.take(row.body.len());

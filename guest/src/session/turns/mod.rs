@@ -14,7 +14,7 @@ use crate::bindings::session_types::TurnStamp;
 use crate::session::blobs::key::BlobKey;
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{confirm_found, verify_complete};
+use crate::storage::corruption::{confirm_found, verify_complete, verify_order};
 use crate::storage::rows::{RowReader, read_all, read_one};
 use crate::storage::seam::{Rows, Transaction, Value, execute_rows};
 use crate::storage::skipped::Skipped;
@@ -136,8 +136,11 @@ pub(crate) fn forget<T: Transaction>(
         while reader.advance() {
             let row = reader.split_row(TurnRow::WIDTH)?;
             let mut key = row.clone();
-            after_session = key.text()?.to_string();
-            after_turn = key.text()?.to_string();
+            let (session_id, turn_id) = (key.text()?, key.text()?);
+            let in_order = (session_id, turn_id) > (after_session.as_str(), after_turn.as_str());
+            verify_order(TurnRow::TABLE, turn_id, in_order)?;
+            after_session = session_id.to_string();
+            after_turn = turn_id.to_string();
             let read = TurnRow::read_with_checksum(&mut row.clone());
             let Some((row, checksum)) = skipped.note(TurnRow::TABLE, read)? else {
                 continue;

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::bindings::session_types::{UsageEntry, UsagePage};
 use crate::session::digests::SessionTransaction;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::confirm_found;
+use crate::storage::corruption::{confirm_found, verify_order};
 use crate::storage::paging::{Cursor, ItemPage, List, Numbered};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Environment, Transaction, Value, clamp, execute_rows};
@@ -101,7 +101,9 @@ pub(crate) fn fold_entries<T: Transaction>(
         let mut reader = RowReader::new(ENTRIES, &rows);
         while fewer(&folded, &sums) < limit && reader.advance() {
             let mut row = reader.split_row(WIDTH)?;
-            next = row.clone().integer()?.saturating_add(1);
+            let seq = row.clone().integer()?;
+            verify_order(ENTRIES, seq, seq >= next)?;
+            next = seq.saturating_add(1);
             let read = UsageRow::read(ENTRIES, &mut row);
             let Some((row, checksum)) = skipped.note(ENTRIES, read)? else {
                 continue;

@@ -63,7 +63,7 @@ pub(crate) struct Cursor {
 }
 
 /// The first key that was not read yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Key {
     /// All of the table is to be read.
     #[default]

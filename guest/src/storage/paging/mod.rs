@@ -21,7 +21,7 @@ use crate::Result;
 use crate::bindings::export_types::{Exported, Page as ExportPage};
 use crate::bindings::types::Corruption;
 use crate::storage::checksum::SetDigest;
-use crate::storage::corruption::{self, verify_complete};
+use crate::storage::corruption::{self, verify_complete, verify_order};
 use crate::storage::rows::RowReader;
 use crate::storage::seam::{Transaction, Value};
 
@@ -214,6 +214,8 @@ impl Numbered {
             let mut left = rows.count;
             while left > 0 && !page.room.is_full() && reader.advance() {
                 let number = reader.clone().integer()?;
+                let in_order = !matches!(cursor.next, Key::Number(next) if number < next);
+                verify_order(self.table, number, in_order)?;
                 visitor(cursor, page, &mut reader)?;
                 match number.checked_add(1) {
                     Some(next) => cursor.next = Key::Number(next),
@@ -288,8 +290,10 @@ impl Named {
                 let first = names.text()?.to_string();
                 // The name that comes next after this one.
                 let second = [names.text()?, "\0"].concat();
+                let next = Key::Names(first, second);
+                verify_order(self.table, "", cursor.next < next)?;
                 visitor(cursor, page, &mut reader)?;
-                cursor.next = Key::Names(first, second);
+                cursor.next = next;
                 left -= 1;
             }
             if left == 0 && i64::from(rows.count) < ROWS {
