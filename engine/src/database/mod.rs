@@ -33,6 +33,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
 use self::closing::Closed;
+use self::open::Deletion;
 use self::watch::{Look, Watch};
 use crate::blocking;
 use crate::component::limit_of;
@@ -299,7 +300,29 @@ impl Database {
         options: &OpenOptions,
         retire: fn(&mut Call<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        Opening::delete(path, kind, options, retire).wait().await?;
+        let deletion = Deletion::Any(retire);
+        Opening::delete(path, kind, options, deletion)
+            .wait()
+            .await?;
+        Ok(())
+    }
+
+    /// Completes a deletion that was interrupted, or is not done yet: removes a database of
+    /// this kind of which `visit` fails with [`Error::Retired`], and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::delete`], and those of `visit`.
+    pub async fn delete_retired(
+        path: &Path,
+        kind: DatabaseKind,
+        options: &OpenOptions,
+        visit: fn(&mut Call<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let deletion = Deletion::Retired(visit);
+        Opening::delete(path, kind, options, deletion)
+            .wait()
+            .await?;
         Ok(())
     }
 
@@ -827,12 +850,12 @@ impl Opening<()> {
         path: &Path,
         kind: DatabaseKind,
         options: &OpenOptions,
-        retire: fn(&mut Call<'_>) -> Result<(), Error>,
+        deletion: Deletion,
     ) -> Opening<impl Work<(), Error> + use<>> {
         let database = Self::database(path, kind, options, Role::Writer, None, false);
         let context = Arc::clone(&database.inner.context);
         let work = move |worker: &mut Worker, _: &mut Option<SqliteConnection>| {
-            open::delete(worker, &context, kind, retire)
+            open::delete(worker, &context, kind, deletion)
         };
         Opening {
             database,

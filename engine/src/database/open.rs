@@ -9,6 +9,7 @@
 //! Any number of processes and threads may do this with one new file at a time.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Context;
@@ -16,7 +17,7 @@ use super::call::Call;
 use crate::error::Error;
 use crate::kind::DatabaseKind;
 use crate::pool::Worker;
-use crate::sqlite::{self, DatabaseFile, Removal, Role, SqliteConnection};
+use crate::sqlite::{self, DatabaseFile, Pin, Removal, Role, SqliteConnection};
 use crate::wit::format::{Initialized, State};
 
 /// What opening is called in errors.
@@ -41,12 +42,21 @@ pub(crate) fn file(
 ) -> Result<SqliteConnection, Error> {
     for _ in 0..ATTEMPTS {
         let file = if create {
-            DatabaseFile::create_with_mode(context.path(), context.options.file_mode)
-                .map_err(|error| Error::io(context.path(), error))
+            let mode = context.options.file_mode;
+            match DatabaseFile::create_with_mode(context.path(), mode) {
+                // It was removed as soon as it was there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && has_directory(context) => {
+                    continue;
+                }
+                created => created.map_err(|error| Error::io(context.path(), error)),
+            }
         } else {
             existing(context, kind)
         };
         let file = Arc::new(file?);
+        let Some(_pin) = pin(context, &file)? else {
+            continue;
+        };
         match writer(worker, context, &file, kind, create) {
             Ok(Some(sqlite)) => {
                 context.hold(file);
@@ -98,20 +108,35 @@ fn writer(
     Ok(Some(sqlite))
 }
 
-/// Removes a file: a database of this kind after `retire` has marked it, another file as it is.
-/// Handles that have it open cannot commit any more.
+/// What is removed.
+#[derive(Clone, Copy)]
+pub(crate) enum Deletion {
+    /// A database after the function has marked it, another file as it is.
+    Any(Visit),
+    /// A database that is marked, of which the function fails with [`Error::Retired`].
+    Retired(Visit),
+}
+
+/// A call of a database.
+pub(crate) type Visit = fn(&mut Call<'_>) -> Result<(), Error>;
+
+/// Removes a file. Handles that have it open cannot commit any more.
 pub(crate) fn delete(
     worker: &mut Worker,
     context: &Context,
     kind: DatabaseKind,
-    retire: impl Fn(&mut Call<'_>) -> Result<(), Error>,
+    deletion: Deletion,
 ) -> Result<(), Error> {
+    let any = matches!(deletion, Deletion::Any(_));
     let io = |error| Error::io(context.path(), error);
     for _ in 0..ATTEMPTS {
         let file = match DatabaseFile::existing(context.path()) {
             Ok(file) => Arc::new(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(io(error)),
+        };
+        let Some(_pin) = pin(context, &file)? else {
+            continue;
         };
         let header = match file.header() {
             Ok(header) => header,
@@ -122,12 +147,17 @@ pub(crate) fn delete(
             call.classify(&header, kind)
         });
         let is_ours = matches!(state, Ok(State::Ready));
+        if !is_ours && !any {
+            return Ok(());
+        }
         if is_ours {
-            match mark(worker, context, &file, &retire) {
-                Ok(()) => {}
+            match mark(worker, context, &file, deletion) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
                 // What cannot be marked is removed all the same: nobody can commit to a file
                 // that has no name.
-                Err(Error::Corrupt { .. } | Error::Malformed { .. } | Error::DiskFull { .. }) => {}
+                Err(Error::Corrupt { .. } | Error::Malformed { .. } | Error::DiskFull { .. })
+                    if any => {}
                 Err(_) if !file.is_in_place() => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -144,26 +174,39 @@ pub(crate) fn delete(
     Err(kept_changing(context))
 }
 
-/// Marks a database in the file itself, not only in its log: the log is removed first.
+/// `None` if the file was removed meanwhile.
+fn pin(context: &Context, file: &Arc<DatabaseFile>) -> Result<Option<Pin>, Error> {
+    match file.pin() {
+        Ok(pin) => Ok(Some(pin)),
+        Err(_) if !file.is_in_place() => Ok(None),
+        Err(error) => Err(Error::io(context.path(), error)),
+    }
+}
+
+/// Marks a database in the file itself, not only in its log: the log is removed first. False
+/// if it is not to be removed.
 fn mark(
     worker: &mut Worker,
     context: &Context,
     file: &Arc<DatabaseFile>,
-    retire: impl Fn(&mut Call<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
+    deletion: Deletion,
+) -> Result<bool, Error> {
     let sql = |error| context.sqlite_error(error);
     let mut sqlite = SqliteConnection::open(file, Role::Writer, &context.settings).map_err(sql)?;
     sqlite.convert_to_wal().map_err(sql)?;
     sqlite.accept().map_err(sql)?;
     let mut slot = Some(sqlite);
-    match worker.call(context, OPERATION, &mut slot, retire) {
+    let (Deletion::Any(visit) | Deletion::Retired(visit)) = deletion;
+    match worker.call(context, OPERATION, &mut slot, visit) {
+        Ok(()) if matches!(deletion, Deletion::Retired(_)) => return Ok(false),
         // An earlier deletion was interrupted.
         Ok(()) | Err(Error::Retired { .. }) => {}
         Err(error) => return Err(error),
     }
     slot.as_ref()
         .map_or(Ok(()), SqliteConnection::copy_whole_log)
-        .map_err(sql)
+        .map_err(sql)?;
+    Ok(true)
 }
 
 fn existing(context: &Context, kind: DatabaseKind) -> Result<DatabaseFile, Error> {
@@ -174,6 +217,10 @@ fn existing(context: &Context, kind: DatabaseKind) -> Result<DatabaseFile, Error
             Error::io(context.path(), error)
         }
     })
+}
+
+fn has_directory(context: &Context) -> bool {
+    context.path().parent().is_some_and(Path::is_dir)
 }
 
 fn missing(context: &Context, kind: DatabaseKind) -> Error {

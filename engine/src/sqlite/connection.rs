@@ -71,7 +71,7 @@ impl Default for Settings {
 }
 
 /// How long closing a connection waits for somebody who removes the file at this moment.
-const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

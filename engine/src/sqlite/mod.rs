@@ -122,7 +122,7 @@ pub use connection::{Role, Settings, SqliteConnection};
 pub use ctx::SqliteCtx;
 pub use error::{Error, ErrorCode};
 pub use file::DatabaseFile;
-pub(crate) use file::{PRIVATE, Removal, sync_directory};
+pub(crate) use file::{PRIVATE, Pin, Removal, sync_directory};
 pub use host::{Database, SqliteView, Transaction, add_to_linker};
 pub(crate) use inspection::Layout;
 pub use traffic::Traffic;

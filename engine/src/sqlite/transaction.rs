@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, ToSql, ffi};
 
 use super::authorizer::Installed;
-use super::connection::{Role, SqliteConnection, log_lost};
+use super::connection::{CLOSING_TIMEOUT, Role, SqliteConnection, log_lost};
 use super::error::{Error, ErrorCode, failure};
 use super::rows::Packer;
 use super::wait::retry_while_busy;
@@ -302,7 +302,7 @@ impl SqliteConnection {
         let result = self.command(COMMIT).map_err(of_commit);
         self.deadline.set(None);
         match result {
-            Ok(()) if self.reading || self.log.committed() => Ok(()),
+            Ok(()) if self.reading || self.log.committed() || !self.has_lost_its_log() => Ok(()),
             Ok(()) => self.save_log().map_err(|error| Error {
                 code: ErrorCode::OutcomeUnknown,
                 ..error
@@ -339,11 +339,15 @@ impl SqliteConnection {
 
     /// Whether the log of this connection was removed, though the database was not.
     pub(crate) fn has_lost_its_log(&self) -> bool {
-        !self.log.is_in_place()
-            && self
-                .file
-                .as_ref()
-                .is_some_and(|file| file.is_in_place() && !file.log_is_lost())
+        let Some(file) = &self.file else {
+            return false;
+        };
+        if self.log.is_in_place() || file.log_is_lost() {
+            return false;
+        }
+        // Who removes the database removes its log first.
+        let _opening = file.opening(CLOSING_TIMEOUT);
+        file.is_in_place()
     }
 
     /// Rolls the transaction back, if one is open.

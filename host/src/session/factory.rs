@@ -87,7 +87,7 @@ impl SqliteSessionStoreFactory {
             match self.begin(request, store).await {
                 // It is being deleted, or was when that was interrupted.
                 Err(Error::Engine(EngineError::Retired { .. })) => {
-                    self.builder.clone().delete(path).await?;
+                    self.builder.clone().delete_retired(path).await?;
                 }
                 Err(Error::Engine(EngineError::Displaced { .. })) => {}
                 result => return result,
@@ -128,7 +128,7 @@ impl SqliteSessionStoreFactory {
             };
             match self.begun(request, store).await {
                 Err(Error::Engine(EngineError::Retired { .. })) => {
-                    self.builder.clone().delete(path).await?;
+                    self.builder.clone().delete_retired(path).await?;
                     return Ok(None);
                 }
                 // It was deleted meanwhile, and perhaps created anew.

@@ -174,6 +174,15 @@ impl StoreBuilder {
         Ok(())
     }
 
+    /// Completes a deletion that was interrupted, or is not done yet.
+    pub(crate) async fn delete_retired(self, path: &Path) -> Result<(), Error> {
+        let options = self.open_options();
+        let visit = |call: &mut Call<'_>| call.session().load_head().map(|_| ());
+        let kind = DatabaseKind::Session;
+        lash_store_engine::Database::delete_retired(path, kind, &options, visit).await?;
+        Ok(())
+    }
+
     /// Opens a session database that must exist, for reading.
     ///
     /// # Errors

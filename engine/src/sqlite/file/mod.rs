@@ -120,6 +120,13 @@ impl DatabaseFile {
         Ok(header)
     }
 
+    /// Keeps the file from being taken for another one that is created in its place, until the
+    /// result is dropped: the time of a creation is not exact enough for that.
+    pub(crate) fn pin(self: &Arc<Self>) -> io::Result<Pin> {
+        registry::pin(&self.id)?;
+        Ok(Pin(Arc::clone(self)))
+    }
+
     /// Copies the file without its log.
     pub(super) fn copy_to(&self, to: &mut File) -> io::Result<()> {
         let file = registry::file(&self.id)?;
@@ -300,6 +307,15 @@ pub(crate) enum Removal {
     Refused,
     /// Others opened or closed it for longer than the timeout.
     Busy,
+}
+
+/// See [`DatabaseFile::pin`].
+pub(crate) struct Pin(Arc<DatabaseFile>);
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        registry::unpin(&self.0.id);
+    }
 }
 
 /// A connection of the file.

@@ -56,6 +56,8 @@ impl Id {
 struct Entry {
     users: usize,
     connections: usize,
+    /// Who needs the descriptor to stay open: see [`pin`].
+    pins: usize,
     /// The name that connections open the file by: that of its log follows from it.
     name: PathBuf,
     file: Option<Arc<File>>,
@@ -95,7 +97,7 @@ impl Entry {
 
     /// Closes the descriptors, if there is no connection that they could take the locks from.
     fn close(&mut self) {
-        if self.is_idle() {
+        if self.is_idle() && self.pins == 0 {
             self.file = None;
             self.shared_memory = None;
         }
@@ -158,6 +160,7 @@ pub(super) fn acquire(
     let mut entry = Entry {
         users: 1,
         connections: 0,
+        pins: 0,
         name: name.clone(),
         file: None,
         shared_memory: None,
@@ -190,6 +193,24 @@ pub(super) fn release(id: &Id) {
 /// The descriptor, to be dropped before the handle of the file is.
 pub(super) fn file(id: &Id) -> io::Result<Arc<File>> {
     entry(&mut files(), id)?.file(id)
+}
+
+/// Keeps the descriptor open until [`unpin`], and with it the number of the inode from being
+/// that of another file.
+pub(super) fn pin(id: &Id) -> io::Result<()> {
+    let mut files = files();
+    let entry = entry(&mut files, id)?;
+    entry.file(id)?;
+    entry.pins += 1;
+    Ok(())
+}
+
+/// Ends what [`pin`] began.
+pub(super) fn unpin(id: &Id) {
+    if let Ok(entry) = entry(&mut files(), id) {
+        entry.pins = entry.pins.saturating_sub(1);
+        entry.close();
+    }
 }
 
 /// Whether the log was found removed while connections had it open.
