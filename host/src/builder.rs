@@ -55,6 +55,21 @@ impl StoreBuilder {
         self
     }
 
+    /// Sets the largest size of a database, in bytes, without its log; what would make it
+    /// larger fails with [`EngineError::DiskFull`](crate::EngineError::DiskFull). None by default.
+    pub fn database_bytes(mut self, most: u64) -> Self {
+        self.open = self.open.database_bytes(most);
+        self
+    }
+
+    /// Sets how much of the disk is kept free, in bytes: while there is less, what writes fails
+    /// with [`EngineError::DiskFull`](crate::EngineError::DiskFull), except what makes room. 0 by
+    /// default; without effect on Windows.
+    pub fn disk_reserve(mut self, bytes: u64) -> Self {
+        self.open = self.open.disk_reserve(bytes);
+        self
+    }
+
     /// Sets the clock that leases, availability and times of commits go by; the
     /// system's by default.
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {

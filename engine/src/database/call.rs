@@ -40,11 +40,17 @@ macro_rules! of_kind {
         }
     };
     ($world:ident, $call:expr, $format:ident, $store:ident, $db:pat_param, $body:expr) => {
-        $call.run(Instance::$world, |exports, $store, $db| {
+        $call.run(Instance::$world, "format", |exports, $store, $db| {
             let $format = exports.lash_store_format();
             $body
         })
     };
+}
+
+/// Whether a function may use what is kept in reserve on the disk.
+fn makes_room(function: &str) -> bool {
+    let (interface, name) = function.split_once('.').unwrap_or_default();
+    interface == "maintenance" || interface == "repair" || name == "prune" || name == "retire"
 }
 
 /// The right to call the component for one database, within one job.
@@ -203,6 +209,7 @@ impl<'a> Call<'a> {
     pub(super) fn run<E: 'static, T>(
         &mut self,
         world: Exports<E>,
+        function: &str,
         call: impl FnOnce(&E, &mut Store<State>, Db) -> Answer<T>,
     ) -> Result<T, Error> {
         if self.instance.broken {
@@ -210,7 +217,9 @@ impl<'a> Call<'a> {
         }
         let answer = match world(self.instance, &self.context.options.component) {
             Ok((exports, store)) => {
-                let db = store.data_mut().sqlite.begin_call();
+                let sqlite = &mut store.data_mut().sqlite;
+                sqlite.make_room(makes_room(function));
+                let db = sqlite.begin_call();
                 call(exports, store, db)
             }
             Err(Unavailable::World(world)) => return Err(self.unsupported(world)),

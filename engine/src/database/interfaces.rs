@@ -36,7 +36,8 @@ macro_rules! interfaces {
                 ///
                 /// All of [`Error`] that are about a call.
                 pub fn $function(&mut self, $($argument: $type),*) -> Result<$result, Error> {
-                    self.0.run(Instance::$world, |exports, store, db| {
+                    let name = concat!(stringify!($interface), ".", stringify!($function));
+                    self.0.run(Instance::$world, name, |exports, store, db| {
                         exports.$accessor().$call(store, db, $($argument),*)
                     })
                 }

@@ -48,6 +48,8 @@ pub struct OpenOptions {
     pub(crate) plugin_blobs: BlobProfile,
     pub(crate) deliverable: fn(&BatchDraft) -> bool,
     pub(crate) file_mode: u32,
+    pub(crate) database_bytes: Option<u64>,
+    pub(crate) disk_reserve: u64,
 }
 
 // The clock may be anything, but nothing is left half done when it panics: a thread of
@@ -65,6 +67,8 @@ impl Default for OpenOptions {
             plugin_blobs: BlobProfile::Balanced,
             deliverable: |_| false,
             file_mode: PRIVATE,
+            database_bytes: None,
+            disk_reserve: 0,
         }
     }
 }
@@ -140,6 +144,25 @@ impl OpenOptions {
         self
     }
 
+    /// Sets the largest size of a database, in bytes, without its log; what would make it
+    /// larger fails with [`Error::DiskFull`](crate::Error::DiskFull), and nothing of it is
+    /// stored. None by default. A database that is larger already grows no more.
+    #[must_use]
+    pub fn database_bytes(mut self, most: u64) -> Self {
+        self.database_bytes = Some(most);
+        self
+    }
+
+    /// Sets how much of the disk is kept free, in bytes: while there is less, what writes fails
+    /// with [`Error::DiskFull`](crate::Error::DiskFull) before it has begun, except vacuum, garbage
+    /// collection, pruning, repair and deletion, which make room. 0 by default; without effect
+    /// on Windows.
+    #[must_use]
+    pub fn disk_reserve(mut self, bytes: u64) -> Self {
+        self.disk_reserve = bytes;
+        self
+    }
+
     /// Creates a directory for databases, and those above it that are not there, with the
     /// mode that [`file_mode`](Self::file_mode) implies: 0700 by default. It survives a loss of
     /// power.
@@ -178,6 +201,8 @@ impl OpenOptions {
             busy_timeout: self.busy_timeout,
             durable: self.durability == Durability::Full,
             limits: self.component.limits().copied(),
+            database_bytes: self.database_bytes,
+            disk_reserve: self.disk_reserve,
             ..Settings::default()
         }
     }

@@ -52,6 +52,11 @@ pub struct Settings {
     pub durable: bool,
     /// The largest answer of one query, in bytes. 1 GiB by default.
     pub result_bytes: usize,
+    /// The largest size of the database, in bytes. `None` by default: as large as SQLite
+    /// permits.
+    pub database_bytes: Option<u64>,
+    /// Writing is refused while the disk has less room than so many bytes. 0 by default.
+    pub disk_reserve: u64,
     /// The limits of a component that is not trusted. None by default: then a
     /// transaction is interrupted after five minutes, and that is all. Those of
     /// [`Limits`] apply that are about statements and the database, and
@@ -65,6 +70,8 @@ impl Default for Settings {
             busy_timeout: Duration::from_secs(15),
             durable: true,
             result_bytes: RESULT_BYTES,
+            database_bytes: None,
+            disk_reserve: 0,
             limits: None,
         }
     }
@@ -104,6 +111,8 @@ pub struct SqliteConnection {
     pub(super) keeping: bool,
     /// Whether the open transaction may only read.
     pub(super) reading: bool,
+    /// Whether the call may use what is kept in reserve on the disk.
+    pub(super) makes_room: bool,
     pub(super) log: Log,
     /// Statements that were found harmless, some of them.
     pub(super) harmless: RefCell<HashSet<String>>,
@@ -229,6 +238,10 @@ impl SqliteConnection {
         if let Some(limits) = &settings.limits {
             limits::apply(&connection, limits)?;
         }
+        let limited = settings.limits.map(|limits| limits.database_bytes);
+        if let Some(bytes) = limited.into_iter().chain(settings.database_bytes).min() {
+            limits::bound_database(&connection, bytes)?;
+        }
         connection.pragma_update(None, "synchronous", Synchronous::Extra.name())?;
         let log = Log::take_over(&connection, file.as_deref())?;
 
@@ -249,6 +262,7 @@ impl SqliteConnection {
             pinned: None,
             keeping: false,
             reading: false,
+            makes_room: false,
             log,
             harmless: RefCell::default(),
             data_version: None,

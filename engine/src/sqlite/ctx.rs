@@ -99,6 +99,13 @@ impl SqliteCtx {
         Resource::new_borrow(self.call)
     }
 
+    /// Whether the next call makes room on the disk, and may use what is kept in reserve.
+    pub(crate) fn make_room(&mut self, making: bool) {
+        if let Some(connection) = &mut self.connection {
+            connection.makes_room = making;
+        }
+    }
+
     /// Lets all read transactions from now on have one snapshot, until the connection is
     /// taken back.
     pub(crate) fn keep_snapshot(&mut self) {

@@ -40,10 +40,14 @@ pub(super) fn apply(connection: &Connection, limits: &Limits) -> rusqlite::Resul
     set(Setting::SQLITE_LIMIT_SQL_LENGTH, limits.sql_bytes.min(sql))?;
     set(Setting::SQLITE_LIMIT_VARIABLE_NUMBER, limits.parameters)?;
     // In memory, what a statement sorts or makes distinct would be bounded by nothing.
-    connection.pragma_update(None, "temp_store", "FILE")?;
+    connection.pragma_update(None, "temp_store", "FILE")
+}
+
+/// Bounds the size of the database, which stays as large as it is.
+pub(super) fn bound_database(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     let page = u64::try_from(page).unwrap_or(1).max(1);
-    let pages = (limits.database_bytes / page).clamp(1, u64::from(u32::MAX - 1));
+    let pages = (bytes / page).clamp(1, u64::from(u32::MAX - 1));
     // Returns the new limit, so that it is no update to rusqlite.
     connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
 }

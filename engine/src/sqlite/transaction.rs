@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, ToSql, ffi};
 
 use super::authorizer::Installed;
-use super::connection::{CLOSING_TIMEOUT, Role, SqliteConnection, log_lost};
+use super::connection::{CLOSING_TIMEOUT, Role, SqliteConnection, log_lost, of_file};
 use super::error::{Error, ErrorCode, failure};
 use super::rows::Packer;
 use super::wait::retry_while_busy;
@@ -232,6 +232,7 @@ impl SqliteConnection {
             self.tidy();
             self.bound_log(longest)?;
         }
+        self.check_room()?;
         if self.synchronous != synchronous && (self.file.is_none() || self.log.is_open()) {
             let _granted = self.permission.grant();
             self.connection
@@ -248,6 +249,24 @@ impl SqliteConnection {
         let begun = retry_while_busy(timeout, || self.command(BEGIN_WRITING));
         self.connection.busy_timeout(self.settings.busy_timeout)?;
         Ok(begun?)
+    }
+
+    /// Fails if the disk has less room than is kept in reserve.
+    fn check_room(&self) -> Result<(), Error> {
+        let reserve = self.settings.disk_reserve;
+        let Some(file) = self
+            .file
+            .as_ref()
+            .filter(|_| reserve > 0 && !self.makes_room)
+        else {
+            return Ok(());
+        };
+        let free = file.free_space().map_err(of_file)?;
+        if free < reserve {
+            let message = format!("the disk has {free} bytes left, and {reserve} are kept free");
+            return Err(failure(ErrorCode::Full, message));
+        }
+        Ok(())
     }
 
     /// Runs one statement; returns how many rows it changed.

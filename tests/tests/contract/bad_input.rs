@@ -8,12 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use lash_core::store::RuntimeCommit;
 use lash_core::{BlobRef, HydratedSessionCheckpoint, RuntimePersistence, SessionReadScope};
-use lash_wasm_store::{EngineError, Error, Store};
+use lash_wasm_store::{EngineError, Error, SqliteSessionStoreFactory, Store, StoreBuilder};
 use lash_wasm_store_testing::child;
 use lash_wasm_store_testing::fixtures::{
     Place, append, chain, checkpointed, commit, ids, meta, node, replace,
 };
 use lash_wasm_store_testing::fuzz::image;
+use lash_wasm_store_testing::program::Program;
+
+const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_lash-store-tested"));
 
 const FULL: SessionReadScope = SessionReadScope::FullGraph;
 
@@ -413,7 +416,8 @@ async fn a_full_disk_refuses_commits_and_keeps_what_is_committed() {
         println!("skipped: mounting a small file system takes a privileged user");
         return;
     };
-    let path = directory.path().join("session.db");
+    let factory = SqliteSessionStoreFactory::new(directory.path());
+    let path = factory.path_for_session("full");
     let error = commits_until_full(&path).await;
     assert!(
         matches!(error, Error::Engine(EngineError::DiskFull { .. })),
@@ -422,7 +426,64 @@ async fn a_full_disk_refuses_commits_and_keeps_what_is_committed() {
     let message = error.to_string();
     assert!(message.contains("no space left"), "{message}");
     assert!(message.contains(path.to_str().unwrap()), "{message}");
+
+    Store::open(&path).await.unwrap().close().await;
+    for command in ["inspect", "verify"] {
+        PROGRAM.on(command, &path).succeeded();
+    }
+    factory.try_delete_session("full").await.unwrap();
+    assert!(!path.exists());
     drop(disk);
+}
+
+/// What makes room may use the reserve, and reading needs none.
+#[tokio::test]
+async fn a_reserve_refuses_writes_before_the_disk_is_full() {
+    let place = Place::new();
+    let store = place.open().await;
+    let commit = append(None, chain(0, 2));
+    store.commit_runtime_state(commit).await.unwrap();
+    store.close().await;
+
+    // More than any disk has.
+    let builder = StoreBuilder::new().disk_reserve(u64::MAX);
+    let store = builder.clone().open(place.path()).await.unwrap();
+    let refused = store
+        .try_commit_runtime_state(append(Some(1), chain(2, 1)))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, Error::Engine(EngineError::DiskFull { .. })),
+        "{refused:?}"
+    );
+    let message = refused.to_string();
+    assert!(message.contains("are kept free"), "{message}");
+    let read = store.load_session(FULL).await.unwrap().unwrap();
+    assert_eq!(read.head_revision, 1);
+    store.try_gc_unreachable().await.unwrap();
+    store.vacuum().await.unwrap();
+    store.close().await;
+
+    let factory = SqliteSessionStoreFactory::with_builder(place.path().parent().unwrap(), builder);
+    let path = factory.path_for_session("gone");
+    std::fs::copy(place.path(), &path).unwrap();
+    factory.try_delete_session("gone").await.unwrap();
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_database_grows_up_to_its_limit() {
+    let place = Place::new();
+    let builder = StoreBuilder::new().database_bytes(1 << 20);
+    let store = builder.open(place.path()).await.unwrap();
+    let error = put_until_full(&store).await;
+    assert!(
+        matches!(error, Error::Engine(EngineError::DiskFull { .. })),
+        "{error:?}"
+    );
+    store.close().await;
+    let length = std::fs::metadata(place.path()).unwrap().len();
+    assert!((1 << 19..=1 << 20).contains(&length), "{length}");
 }
 
 /// A limit on the size of files stands for a quota. The system says of it that the

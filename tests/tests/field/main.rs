@@ -8,6 +8,8 @@ mod deletion;
 mod fork;
 mod gate;
 mod leases;
+#[cfg(target_os = "linux")]
+mod litestream;
 mod log;
 #[cfg(target_os = "linux")]
 mod machine;

@@ -142,6 +142,19 @@ impl DatabaseFile {
         }
     }
 
+    /// How much room this user has on the disk of the file, in bytes.
+    #[cfg(unix)]
+    pub(super) fn free_space(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.name)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// It is not known here.
+    #[cfg(not(unix))]
+    pub(super) fn free_space(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
     /// Whether the path still refers to the file.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
