@@ -28,6 +28,9 @@ pub struct FileStatistics {
     pub schema_version: u64,
     /// SQLite's journal mode: `wal` for every database of this crate.
     pub journal_mode: String,
+    /// Whether the file system has locks of open files. Without them other programs may remove
+    /// the log after a process has copied the database that it has open.
+    pub open_file_locks: bool,
     /// The version of SQLite that this program is linked with, not that of the program that
     /// wrote the file.
     pub sqlite_version: &'static str,
@@ -57,6 +60,7 @@ impl Inspector {
             free_pages: layout.free_pages,
             schema_version: layout.schema_version,
             journal_mode: layout.journal_mode,
+            open_file_locks: layout.open_file_locks,
             sqlite_version: sqlite::version(),
             wal_reset_bug: has_wal_reset_bug(),
         })

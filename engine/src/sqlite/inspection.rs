@@ -13,6 +13,7 @@ pub(crate) struct Layout {
     pub(crate) free_pages: u64,
     pub(crate) schema_version: u64,
     pub(crate) journal_mode: String,
+    pub(crate) open_file_locks: bool,
 }
 
 impl SqliteConnection {
@@ -62,6 +63,10 @@ impl SqliteConnection {
             free_pages: number("freelist_count")?,
             // The last byte, see `format-types.kind` in `wit/`.
             schema_version: number("application_id")? & 0xff,
+            open_file_locks: self
+                .file
+                .as_ref()
+                .is_some_and(|file| file.has_open_file_locks()),
             // SQLite does not say "wal" of a file that never changes.
             journal_mode: match self.frozen {
                 Some(_) => "wal".to_owned(),

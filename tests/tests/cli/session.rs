@@ -258,6 +258,10 @@ async fn vacuum_removes_tombstoned_nodes_and_makes_the_file_smaller() {
     let shown = PROGRAM.json("inspect", place.path()).succeeded().values();
     assert_eq!(shown[0]["nodes"], 10);
     assert_eq!(shown[0]["file"]["free_pages"], 0);
+    assert_eq!(
+        shown[0]["file"]["open_file_locks"],
+        cfg!(target_os = "linux")
+    );
 }
 
 /// Records of a file as the library reads them.

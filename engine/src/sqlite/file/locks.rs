@@ -44,6 +44,11 @@ pub(super) fn is_in_use(database: &File) -> bool {
     range::SHARED.is_locked(database)
 }
 
+/// Whether the file system has these locks.
+pub(super) fn are_supported(database: &File) -> bool {
+    range::SHARED.is_supported(database)
+}
+
 #[cfg(target_os = "linux")]
 mod range {
     use std::fs::File;
@@ -80,6 +85,10 @@ mod range {
             let mut found = self.request(F_WRLCK);
             let asked = fcntl(file, FcntlArg::F_OFD_GETLK(&mut found));
             asked.is_ok() && c_int::from(found.l_type) != F_UNLCK
+        }
+
+        pub(super) fn is_supported(self, file: &File) -> bool {
+            fcntl(file, FcntlArg::F_OFD_GETLK(&mut self.request(F_WRLCK))).is_ok()
         }
 
         fn set(self, file: &File, kind: c_int) -> io::Result<()> {
@@ -127,6 +136,10 @@ mod range {
         }
 
         pub(super) fn is_locked(self, _: &File) -> bool {
+            false
+        }
+
+        pub(super) fn is_supported(self, _: &File) -> bool {
             false
         }
     }

@@ -189,6 +189,12 @@ impl DatabaseFile {
         registry::file(&self.id).is_ok_and(|file| locks::is_in_use(&file))
     }
 
+    /// Whether other programs are kept from removing the log after this process has lost its
+    /// POSIX locks.
+    pub(crate) fn has_open_file_locks(&self) -> bool {
+        registry::file(&self.id).is_ok_and(|file| locks::are_supported(&file))
+    }
+
     /// Whether a transaction with a rollback journal was cut off, or is running.
     pub(super) fn has_journal(&self) -> bool {
         fs::metadata(with_suffix(&self.name, "-journal")).is_ok_and(|journal| journal.len() > 0)

@@ -82,6 +82,14 @@ fn file(file: &FileStatistics, facts: &mut Facts) {
             bytes(file.log_bytes)
         ),
     );
+    if !file.open_file_locks {
+        facts.add(
+            "warning",
+            "the file system has no locks of open files; do not copy the database in the \
+             process that has it open"
+                .to_owned(),
+        );
+    }
     if file.wal_reset_bug {
         facts.add(
             "warning",
