@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lash_core::{RuntimePersistence, SessionReadScope};
-use lash_wasm_store::Store;
+use lash_wasm_store::{Store, StoreBuilder};
 use lash_wasm_store_testing::child::{self, Child};
 use lash_wasm_store_testing::fixtures::{append, chain};
 
@@ -154,4 +154,45 @@ async fn a_store_that_lacked_descriptors_sees_what_it_writes() {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("saw it"), "{text}");
+}
+
+/// In a directory where everybody may create files, while the owner has a log and without one.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn another_user_reads_and_leaves_nothing() {
+    use crate::under::{open_directory, unprivileged};
+
+    let committed = |path: &Path| {
+        let counted = fs::read_to_string(path.parent().unwrap().join("committed"));
+        counted.unwrap().parse::<usize>().unwrap()
+    };
+    if let Some(directory) = child::file() {
+        let path = directory.join("session.db");
+        let reader = Store::open_readonly(&path).await.unwrap();
+        assert_eq!(nodes(&reader).await, committed(&path));
+        reader.close().await;
+        return;
+    }
+    let directory = open_directory();
+    let path = directory.path().join("session.db");
+    for round in 0..2 {
+        let builder = StoreBuilder::new().file_mode(0o644);
+        let owner = builder.open(&path).await.unwrap();
+        let head = (round > 0).then_some(round * 2);
+        let first = usize::try_from(round).unwrap() * 2;
+        let commit = append(head, chain(first, 1));
+        owner.commit_runtime_state(commit).await.unwrap();
+        let head = Some(round * 2 + 1);
+        let look = |count: usize| {
+            fs::write(directory.path().join("committed"), count.to_string()).unwrap();
+            let before = names(directory.path());
+            unprivileged(":", another_user_reads_and_leaves_nothing, directory.path());
+            assert_eq!(names(directory.path()), before);
+        };
+        look(first + 1);
+        let commit = append(head, chain(first + 1, 1));
+        owner.commit_runtime_state(commit).await.unwrap();
+        owner.close().await;
+        look(first + 2);
+    }
 }
