@@ -84,13 +84,15 @@ impl SqliteSessionStoreFactory {
         created.map_err(|error| Error::io(&self.root, error))?;
         for _ in 0..ATTEMPTS {
             let store = self.builder.clone().open(path).await?;
-            match self.begin(request, store).await {
+            match self.begin(request, &store).await {
+                Ok(()) => return Ok(Arc::new(store)),
                 // It is being deleted, or was when that was interrupted.
                 Err(Error::Engine(EngineError::Retired { .. })) => {
+                    store.close().await;
                     self.builder.clone().delete_retired(path).await?;
                 }
-                Err(Error::Engine(EngineError::Displaced { .. })) => {}
-                result => return result,
+                Err(Error::Engine(EngineError::Displaced { .. })) => store.close().await,
+                Err(error) => return Err(error),
             }
         }
         Err(EngineError::Retired {
@@ -126,45 +128,47 @@ impl SqliteSessionStoreFactory {
                 Err(Error::Engine(EngineError::Missing { .. })) => return Ok(None),
                 Err(error) => return Err(error),
             };
-            match self.begun(request, store).await {
+            match self.begun(request, &store).await {
+                Ok(true) => return Ok(Some(Arc::new(store))),
+                Ok(false) => {
+                    store.close().await;
+                    return Ok(None);
+                }
                 Err(Error::Engine(EngineError::Retired { .. })) => {
+                    store.close().await;
                     self.builder.clone().delete_retired(path).await?;
                     return Ok(None);
                 }
                 // It was deleted meanwhile, and perhaps created anew.
-                Err(Error::Engine(EngineError::Displaced { .. })) => {}
-                result => return result,
+                Err(Error::Engine(EngineError::Displaced { .. })) => store.close().await,
+                Err(error) => return Err(error),
             }
         }
         Ok(None)
     }
 
-    /// The session of a file. `None` if its creation was cut off, or is not done.
+    /// Whether there is a session: its creation was neither cut off nor is it going on.
     async fn begun(
         &self,
         request: &SessionStoreCreateRequest,
-        store: Store,
-    ) -> Result<Option<Arc<Store>>, Error> {
+        store: &Store,
+    ) -> Result<bool, Error> {
         let is_begun = store.try_load_session_meta().await?.is_some()
             || store.try_load_session_head_meta().await?.is_some();
         if is_begun {
-            return self.begin(request, store).await.map(Some);
+            self.begin(request, store).await?;
         }
-        Ok(None)
+        Ok(is_begun)
     }
 
     /// Writes the metadata of a session that has none yet.
-    async fn begin(
-        &self,
-        request: &SessionStoreCreateRequest,
-        store: Store,
-    ) -> Result<Arc<Store>, Error> {
+    async fn begin(&self, request: &SessionStoreCreateRequest, store: &Store) -> Result<(), Error> {
         store.name_session(&request.session_id);
         if store.try_load_session_meta().await?.is_none() {
             let meta = self.default_meta(request);
             store.create_session_meta(meta).await?;
         }
-        Ok(Arc::new(store))
+        Ok(())
     }
 
     /// As the trait's `delete_session`, and returns the error.
