@@ -41,7 +41,10 @@ pub(crate) async fn renew(report: &mut Report) {
         let directory = tempfile::tempdir().unwrap();
         let registry = setup.processes(directory.path()).await;
         registry.register_process(registration("p")).await.unwrap();
-        let mut lease = registry.claim_process_lease("p", "bench", LEASE_MS).await.unwrap();
+        let mut lease = registry
+            .claim_process_lease("p", "bench", LEASE_MS)
+            .await
+            .unwrap();
         let calls: Vec<_> = long
             .iter()
             .map(|(_, registry)| {
@@ -57,7 +60,10 @@ pub(crate) async fn renew(report: &mut Report) {
         for _ in 0..RENEWALS {
             tokio::time::sleep(Duration::from_millis(5)).await;
             let start = Instant::now();
-            lease = registry.renew_process_lease(&lease, LEASE_MS).await.unwrap();
+            lease = registry
+                .renew_process_lease(&lease, LEASE_MS)
+                .await
+                .unwrap();
             times.push(start.elapsed());
         }
         for call in calls {
