@@ -40,17 +40,16 @@ macro_rules! of_kind {
         }
     };
     ($world:ident, $call:expr, $format:ident, $store:ident, $db:pat_param, $body:expr) => {
-        $call.run(Instance::$world, "format", |exports, $store, $db| {
+        $call.run(Instance::$world, ["format", ""], |exports, $store, $db| {
             let $format = exports.lash_store_format();
             $body
         })
     };
 }
 
-/// Whether a function may use what is kept in reserve on the disk.
-fn makes_room(function: &str) -> bool {
-    let (interface, name) = function.split_once('.').unwrap_or_default();
-    interface == "maintenance" || interface == "repair" || name == "prune" || name == "retire"
+/// Whether a function of an interface may use what is kept in reserve on the disk.
+fn makes_room([interface, function]: [&str; 2]) -> bool {
+    matches!(interface, "maintenance" | "repair") || matches!(function, "prune" | "retire")
 }
 
 /// The right to call the component for one database, within one job.
@@ -209,7 +208,7 @@ impl<'a> Call<'a> {
     pub(super) fn run<E: 'static, T>(
         &mut self,
         world: Exports<E>,
-        function: &str,
+        name: [&str; 2],
         call: impl FnOnce(&E, &mut Store<State>, Db) -> Answer<T>,
     ) -> Result<T, Error> {
         if self.instance.broken {
@@ -218,7 +217,7 @@ impl<'a> Call<'a> {
         let answer = match world(self.instance, &self.context.options.component) {
             Ok((exports, store)) => {
                 let sqlite = &mut store.data_mut().sqlite;
-                sqlite.make_room(makes_room(function));
+                sqlite.make_room(makes_room(name));
                 let db = sqlite.begin_call();
                 call(exports, store, db)
             }

@@ -36,7 +36,7 @@ macro_rules! interfaces {
                 ///
                 /// All of [`Error`] that are about a call.
                 pub fn $function(&mut self, $($argument: $type),*) -> Result<$result, Error> {
-                    let name = concat!(stringify!($interface), ".", stringify!($function));
+                    let name = [stringify!($interface), stringify!($function)];
                     self.0.run(Instance::$world, name, |exports, store, db| {
                         exports.$accessor().$call(store, db, $($argument),*)
                     })

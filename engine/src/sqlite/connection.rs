@@ -77,8 +77,8 @@ impl Default for Settings {
     }
 }
 
-/// How long closing a connection waits for somebody who removes the file at this moment.
-pub(super) const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection waits for somebody who removes the file at this moment.
+pub(super) const REMOVAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,8 +238,9 @@ impl SqliteConnection {
         if let Some(limits) = &settings.limits {
             limits::apply(&connection, limits)?;
         }
-        let limited = settings.limits.map(|limits| limits.database_bytes);
-        if let Some(bytes) = limited.into_iter().chain(settings.database_bytes).min() {
+        let of_component = settings.limits.map(|limits| limits.database_bytes);
+        let bounds = [of_component, settings.database_bytes];
+        if let Some(bytes) = bounds.into_iter().flatten().min() {
             limits::bound_database(&connection, bytes)?;
         }
         connection.pragma_update(None, "synchronous", Synchronous::Extra.name())?;
@@ -417,7 +418,7 @@ impl Drop for SqliteConnection {
         };
         // SQLite removes the log by its name, if this is the last connection. So that has to be
         // the log that the connection has open, and stay it until the connection is closed.
-        self.opening = file.opening(CLOSING_TIMEOUT).ok().flatten();
+        self.opening = file.opening(REMOVAL_TIMEOUT).ok().flatten();
         let is_ours = self.opening.is_some()
             && !file.log_is_lost()
             && file.is_in_place()

@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, ToSql, ffi};
 
 use super::authorizer::Installed;
-use super::connection::{CLOSING_TIMEOUT, Role, SqliteConnection, log_lost, of_file};
+use super::connection::{REMOVAL_TIMEOUT, Role, SqliteConnection, log_lost, of_file};
 use super::error::{Error, ErrorCode, failure};
 use super::rows::Packer;
 use super::wait::retry_while_busy;
@@ -365,7 +365,7 @@ impl SqliteConnection {
             return false;
         }
         // Who removes the database removes its log first.
-        let _opening = file.opening(CLOSING_TIMEOUT);
+        let _opening = file.opening(REMOVAL_TIMEOUT);
         file.is_in_place()
     }
 

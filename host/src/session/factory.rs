@@ -84,8 +84,8 @@ impl SqliteSessionStoreFactory {
         created.map_err(|error| Error::io(&self.root, error))?;
         for _ in 0..ATTEMPTS {
             let store = self.builder.clone().open(path).await?;
-            match self.begin(request, &store).await {
-                Ok(()) => return Ok(Arc::new(store)),
+            match self.begin(request, &store, true).await {
+                Ok(_) => return Ok(Arc::new(store)),
                 // It is being deleted, or was when that was interrupted.
                 Err(Error::Engine(EngineError::Retired { .. })) => {
                     store.close().await;
@@ -128,7 +128,7 @@ impl SqliteSessionStoreFactory {
                 Err(Error::Engine(EngineError::Missing { .. })) => return Ok(None),
                 Err(error) => return Err(error),
             };
-            match self.begun(request, &store).await {
+            match self.begin(request, &store, false).await {
                 Ok(true) => return Ok(Some(Arc::new(store))),
                 Ok(false) => {
                     store.close().await;
@@ -147,28 +147,25 @@ impl SqliteSessionStoreFactory {
         Ok(None)
     }
 
-    /// Whether there is a session: its creation was neither cut off nor is it going on.
-    async fn begun(
+    /// Writes the metadata of a session that has none yet. False if there is no session, because
+    /// its creation was cut off or goes on, and none is to be created.
+    async fn begin(
         &self,
         request: &SessionStoreCreateRequest,
         store: &Store,
+        create: bool,
     ) -> Result<bool, Error> {
-        let is_begun = store.try_load_session_meta().await?.is_some()
-            || store.try_load_session_head_meta().await?.is_some();
-        if is_begun {
-            self.begin(request, store).await?;
-        }
-        Ok(is_begun)
-    }
-
-    /// Writes the metadata of a session that has none yet.
-    async fn begin(&self, request: &SessionStoreCreateRequest, store: &Store) -> Result<(), Error> {
         store.name_session(&request.session_id);
-        if store.try_load_session_meta().await?.is_none() {
-            let meta = self.default_meta(request);
-            store.create_session_meta(meta).await?;
+        if store.try_load_session_meta().await?.is_some() {
+            return Ok(true);
         }
-        Ok(())
+        if !create && store.try_load_session_head_meta().await?.is_none() {
+            return Ok(false);
+        }
+        store
+            .create_session_meta(self.default_meta(request))
+            .await?;
+        Ok(true)
     }
 
     /// As the trait's `delete_session`, and returns the error.

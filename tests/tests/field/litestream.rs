@@ -54,7 +54,7 @@ async fn what_litestream_restores_is_what_was_committed() {
     let mut writer = Child::start(what_litestream_restores_is_what_was_committed, &path);
     writer.wait_for("all committed");
     writer.kill();
-    // It copies the rest when it is told to end.
+    // Before it ends, it copies the rest.
     let pid = i32::try_from(litestream.id()).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
     litestream.wait().unwrap();

@@ -162,35 +162,29 @@ async fn a_store_that_lacked_descriptors_sees_what_it_writes() {
 async fn another_user_reads_and_leaves_nothing() {
     use crate::under::{open_directory, unprivileged};
 
-    let committed = |path: &Path| {
-        let counted = fs::read_to_string(path.parent().unwrap().join("committed"));
-        counted.unwrap().parse::<usize>().unwrap()
-    };
     if let Some(directory) = child::file() {
-        let path = directory.join("session.db");
-        let reader = Store::open_readonly(&path).await.unwrap();
-        assert_eq!(nodes(&reader).await, committed(&path));
+        let committed = fs::read_to_string(directory.join("committed")).unwrap();
+        let reader = Store::open_readonly(&directory.join("session.db")).await;
+        let reader = reader.unwrap();
+        assert_eq!(nodes(&reader).await.to_string(), committed);
         reader.close().await;
         return;
     }
     let directory = open_directory();
     let path = directory.path().join("session.db");
-    for round in 0..2 {
+    let look = |committed: usize| {
+        fs::write(directory.path().join("committed"), committed.to_string()).unwrap();
+        let before = names(directory.path());
+        unprivileged(":", another_user_reads_and_leaves_nothing, directory.path());
+        assert_eq!(names(directory.path()), before);
+    };
+    for (head, first) in [(None, 0), (Some(2), 2)] {
         let builder = StoreBuilder::new().file_mode(0o644);
         let owner = builder.open(&path).await.unwrap();
-        let head = (round > 0).then_some(round * 2);
-        let first = usize::try_from(round).unwrap() * 2;
         let commit = append(head, chain(first, 1));
         owner.commit_runtime_state(commit).await.unwrap();
-        let head = Some(round * 2 + 1);
-        let look = |count: usize| {
-            fs::write(directory.path().join("committed"), count.to_string()).unwrap();
-            let before = names(directory.path());
-            unprivileged(":", another_user_reads_and_leaves_nothing, directory.path());
-            assert_eq!(names(directory.path()), before);
-        };
         look(first + 1);
-        let commit = append(head, chain(first + 1, 1));
+        let commit = append(Some(head.unwrap_or(0) + 1), chain(first + 1, 1));
         owner.commit_runtime_state(commit).await.unwrap();
         owner.close().await;
         look(first + 2);

@@ -41,12 +41,12 @@ pub(super) fn let_others_in(database: &File) -> io::Result<()> {
 
 /// Whether any process has the database open. False where that is not known.
 pub(super) fn is_in_use(database: &File) -> bool {
-    range::SHARED.is_locked(database)
+    range::SHARED.is_locked(database).unwrap_or(false)
 }
 
 /// Whether the file system has these locks.
 pub(super) fn are_supported(database: &File) -> bool {
-    range::SHARED.is_supported(database)
+    range::SHARED.is_locked(database).is_ok()
 }
 
 #[cfg(target_os = "linux")]
@@ -81,14 +81,11 @@ mod range {
             self.set(file, F_UNLCK)
         }
 
-        pub(super) fn is_locked(self, file: &File) -> bool {
+        /// Whether anybody has a lock.
+        pub(super) fn is_locked(self, file: &File) -> io::Result<bool> {
             let mut found = self.request(F_WRLCK);
-            let asked = fcntl(file, FcntlArg::F_OFD_GETLK(&mut found));
-            asked.is_ok() && c_int::from(found.l_type) != F_UNLCK
-        }
-
-        pub(super) fn is_supported(self, file: &File) -> bool {
-            fcntl(file, FcntlArg::F_OFD_GETLK(&mut self.request(F_WRLCK))).is_ok()
+            fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))?;
+            Ok(c_int::from(found.l_type) != F_UNLCK)
         }
 
         fn set(self, file: &File, kind: c_int) -> io::Result<()> {
@@ -135,12 +132,8 @@ mod range {
             Ok(())
         }
 
-        pub(super) fn is_locked(self, _: &File) -> bool {
-            false
-        }
-
-        pub(super) fn is_supported(self, _: &File) -> bool {
-            false
+        pub(super) fn is_locked(self, _: &File) -> io::Result<bool> {
+            Err(io::ErrorKind::Unsupported.into())
         }
     }
 }
